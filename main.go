@@ -1,0 +1,23 @@
+package main
+import (
+ _ "github.com/cloudnative-pg/api/pkg/api/v1"
+ _ "github.com/hashicorp/terraform-plugin-framework/provider"
+ _ "github.com/hashicorp/terraform-plugin-framework/providerserver"
+ _ "github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+ _ "github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+ _ "github.com/hashicorp/terraform-plugin-framework-timetypes/timetypes"
+ _ "github.com/hashicorp/terraform-plugin-log/tflog"
+ _ "github.com/hashicorp/terraform-plugin-testing/helper/resource"
+ _ "k8s.io/client-go/kubernetes/typed/core/v1"
+ _ "k8s.io/client-go/tools/cache"
+ _ "k8s.io/client-go/tools/watch"
+ _ "k8s.io/client-go/tools/remotecommand"
+ _ "github.com/aws/aws-sdk-go-v2/config"
+ _ "github.com/aws/aws-sdk-go-v2/service/s3"
+ _ "github.com/aws/aws-sdk-go-v2/service/sts"
+ _ "github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+ _ "github.com/robfig/cron/v3"
+ _ "golang.org/x/sync/errgroup"
+ _ "golang.org/x/sync/singleflight"
+)
+func main(){}

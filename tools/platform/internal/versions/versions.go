@@ -1,0 +1,17 @@
+// Package versions names, in one place, every version that the platform is made of.
+package versions
+
+const (
+	// Kubernetes is the version of every Kubernetes binary and control-plane image.
+	Kubernetes = "v1.36.3"
+	// Kind is the version of sigs.k8s.io/kind, whose base files make the node image.
+	Kind = "v0.33.0"
+	// Etcd is the image tag that kubeadm of Kubernetes asks for.
+	Etcd = "3.6.8-0"
+	// CloudNativePG is the version of the operator.
+	CloudNativePG = "1.30.0"
+	// LocalStack is the version of localstack-core; its whole set of packages is pinned beside the image's recipe.
+	LocalStack = "4.13.1"
+	// VersityGW is the version of the S3 server that is strict about keys.
+	VersityGW = "v1.8.0"
+)
