@@ -1,0 +1,104 @@
+package debian
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/image"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
+)
+
+// RootFS is the recipe of a Debian root file system.
+type RootFS struct {
+	Name    string   // names its entry in the cache
+	Suite   string   // "bookworm"
+	Variant string   // mmdebstrap's variant; empty: minbase
+	Include []string // packages beyond the variant's
+	Sources []string // lines of sources.list ("deb http://…"); empty: the suite with its updates and security fixes
+	Hooks   []string // shell commands run at the end outside of the root file system, whose path is "$1"
+}
+
+// unwanted is in no image: nobody reads manuals there.
+var unwanted = []string{
+	"/usr/share/man/*", "/usr/share/info/*", "/usr/share/locale/*", "/usr/share/doc/*", "/usr/share/lintian/*",
+}
+
+// Key changes with the recipe. A new version of a package in Debian does not change it.
+func (r RootFS) Key() string { return cache.Key(r.arguments()...) }
+
+// Build returns the path of the root file system as a tar compressed with zstd, made where the cache has none.
+// It needs root or unprivileged user namespaces, and the Debian archive.
+func (r RootFS) Build(ctx context.Context, c *cache.Cache, s *progress.Step) (string, error) {
+	path, err := c.Get(ctx, r.Name, r.Key(), func(ctx context.Context, path string) error {
+		if err := Ensure(ctx, s, "mmdebstrap"); err != nil {
+			return err
+		}
+		return r.write(ctx, c, s, path)
+	})
+	if err != nil {
+		return "", fmt.Errorf("make the root file system %s: %w", r.Name, err)
+	}
+	return path, nil
+}
+
+func (r RootFS) write(ctx context.Context, c *cache.Cache, s *progress.Step, path string) error {
+	// mmdebstrap builds in a folder that must allow devices and execution, which /tmp may not.
+	tmp, err := os.MkdirTemp(c.Dir(), ".mmdebstrap-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(tmp)
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	z, err := zstd.NewWriter(f)
+	if err != nil {
+		return err
+	}
+
+	cmd := s.Command(ctx, "mmdebstrap", r.arguments()...)
+	cmd.Stdout = z
+	// No file is newer than this: equal content makes equal bytes.
+	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", image.Epoch.Unix()))
+	// Asked politely, the whole group of it takes down its mounts and its folder.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	cmd.WaitDelay = 30 * time.Second
+	if err := progress.Explain(cmd.Run(), "mmdebstrap"); err != nil {
+		return errors.Join(err, z.Close())
+	}
+	if err := z.Close(); err != nil {
+		return err
+	}
+	return f.Close()
+}
+
+func (r RootFS) arguments() []string {
+	variant := r.Variant
+	if variant == "" {
+		variant = "minbase"
+	}
+	args := []string{"--variant=" + variant, "--format=tar", `--aptopt=APT::Install-Recommends "false"`}
+	for _, u := range unwanted {
+		args = append(args, "--dpkgopt=path-exclude="+u)
+	}
+	args = append(args, "--dpkgopt=path-include=/usr/share/doc/*/copyright")
+	if len(r.Include) > 0 {
+		args = append(args, "--include="+strings.Join(r.Include, ","))
+	}
+	for _, h := range r.Hooks {
+		args = append(args, "--customize-hook="+h)
+	}
+	args = append(args, r.Suite, "-")
+	return append(args, r.Sources...)
+}
