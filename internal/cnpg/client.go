@@ -1,0 +1,89 @@
+package cnpg
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// FieldManager owns, through server-side apply, every field that the provider's attributes stand for.
+	FieldManager = "terraform-provider-pgplatform"
+	// BootstrapManager owns spec.bootstrap and spec.externalClusters. It applies once, at creation.
+	BootstrapManager = FieldManager + "-bootstrap"
+)
+
+// Client reaches the API server. It is safe for concurrent use.
+type Client struct {
+	config *rest.Config
+	cnpg   rest.Interface // postgresql.cnpg.io/v1
+	core   rest.Interface // v1
+	batch  rest.Interface // batch/v1
+	params runtime.ParameterCodec
+}
+
+// New builds a client from a configuration that [Connection.RESTConfig] made. It makes no network call.
+// userAgent names the program to the API server's audit log.
+func New(config *rest.Config, userAgent string) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.UserAgent = userAgent
+	config.WarningHandlerWithContext = contextWarnings{}
+
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, &ConnectionError{Err: fmt.Errorf("set up the Kubernetes client: %w", err)}
+	}
+	scheme := runtime.NewScheme()
+	utilruntime.Must(cnpgv1.AddToScheme(scheme))
+	utilruntime.Must(corev1.AddToScheme(scheme))
+	utilruntime.Must(batchv1.AddToScheme(scheme))
+	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
+
+	c := &Client{config: config, params: runtime.NewParameterCodec(scheme)}
+	for _, group := range []struct {
+		version schema.GroupVersion
+		apiPath string
+		client  *rest.Interface
+	}{
+		{cnpgv1.SchemeGroupVersion, "/apis", &c.cnpg},
+		{corev1.SchemeGroupVersion, "/api", &c.core},
+		{batchv1.SchemeGroupVersion, "/apis", &c.batch},
+	} {
+		if *group.client, err = restClient(config, httpClient, group.version, group.apiPath, codecs); err != nil {
+			return nil, &ConnectionError{Err: fmt.Errorf("set up the Kubernetes client: %w", err)}
+		}
+	}
+	return c, nil
+}
+
+func restClient(base *rest.Config, httpClient *http.Client, version schema.GroupVersion, apiPath string, codecs runtime.NegotiatedSerializer) (rest.Interface, error) {
+	config := rest.CopyConfig(base)
+	config.GroupVersion = &version
+	config.APIPath = apiPath
+	config.NegotiatedSerializer = codecs
+	return rest.RESTClientForConfigAndClient(config, httpClient)
+}
+
+// Namespace tells whether a namespace exists; [ErrNotFound] when it does not.
+func (c *Client) Namespace(ctx context.Context, name string) error {
+	err := c.core.Get().Resource("namespaces").Name(name).Do(ctx).Error()
+	return explain(err, "Namespace", Key{Name: name})
+}
+
+func (c *Client) get(ctx context.Context, client rest.Interface, resource string, key Key, into runtime.Object) error {
+	return client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).Do(ctx).Into(into)
+}
+
+func (c *Client) delete(ctx context.Context, client rest.Interface, resource string, key Key, options *metav1.DeleteOptions) error {
+	return client.Delete().Namespace(key.Namespace).Resource(resource).Name(key.Name).Body(options).Do(ctx).Error()
+}

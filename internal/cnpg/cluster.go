@@ -1,0 +1,205 @@
+package cnpg
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+)
+
+const clusters = "clusters"
+
+// Annotations and labels that the provider writes.
+const (
+	// AnnotationTier keeps the tier that sizes were derived from.
+	AnnotationTier = "pgplatform.io/tier"
+	// AnnotationNonce is new with each call of CreateCluster; it tells our own object from one that was there before.
+	AnnotationNonce = "pgplatform.io/create-nonce"
+	// AnnotationCredentials is a salted, truncated fingerprint of the S3 keys in the credentials Secret.
+	AnnotationCredentials = "pgplatform.io/credentials-fingerprint" //nolint:gosec // a fingerprint, not a credential
+	// AnnotationSource is the namespace/name of the database that a restored Cluster was made from.
+	AnnotationSource = "pgplatform.io/restored-from"
+	// AnnotationTargetTime is a restore's target_time as it was configured.
+	AnnotationTargetTime = "pgplatform.io/restore-target-time"
+	// LabelOrgID carries org_id on every object.
+	LabelOrgID = "pgplatform.io/org-id"
+)
+
+// LabelCluster is CNPG's label on everything that belongs to a Cluster.
+const LabelCluster = "cnpg.io/cluster"
+
+// ClusterTypeMeta is the kind of CNPG's Cluster.
+var ClusterTypeMeta = metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Cluster"}
+
+// GetCluster reads a Cluster; [ErrNotFound] where there is none.
+func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+	cluster := &cnpgv1.Cluster{}
+	if err := c.get(ctx, c.cnpg, clusters, key, cluster); err != nil {
+		return nil, explain(err, "Cluster", key)
+	}
+	return cluster, nil
+}
+
+// CreateCluster makes a new Cluster and never touches one that exists: that is [ErrAlreadyExists].
+//
+// The object is created by one server-side apply of [FieldManager]; a second one hands spec.bootstrap and
+// spec.externalClusters to [BootstrapManager] too. When the second fails, the created Cluster is returned beside the
+// error. An answer that got lost on the way is recognised by the nonce that each call writes.
+func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
+	key := KeyOf(cluster)
+	cluster = cluster.DeepCopy()
+	cluster.TypeMeta = ClusterTypeMeta
+	nonce := rand.Text()
+	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
+
+	fields, err := fieldsOf(cluster)
+	if err != nil {
+		return nil, err
+	}
+	fields["metadata"].(map[string]any)["resourceVersion"] = createOnly
+
+	created := &cnpgv1.Cluster{}
+	err = apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, created)
+	if err != nil && mayHaveArrived(err) {
+		// A request may have arrived whose answer did not: ask for what is there before calling it a failure.
+		existing, getErr := c.GetCluster(context.WithoutCancel(ctx), key)
+		switch {
+		case getErr == nil && existing.Annotations[AnnotationNonce] == nonce:
+			created, err = existing, nil
+		case getErr == nil:
+			return nil, fmt.Errorf("Cluster %s: %w", key, ErrAlreadyExists)
+		}
+	}
+	if err != nil {
+		return nil, explain(err, "Cluster", key)
+	}
+
+	owned, err := c.applyBootstrap(ctx, cluster)
+	if err != nil {
+		return created, err
+	}
+	return owned, nil
+}
+
+// mayHaveArrived is false only for answers in which the API server refused the request for what it says.
+func mayHaveArrived(err error) bool {
+	return !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) && !apierrors.IsForbidden(err) &&
+		!apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err)
+}
+
+func (c *Client) applyBootstrap(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
+	key := KeyOf(cluster)
+	fields, err := fieldsOf(&cnpgv1.Cluster{
+		TypeMeta:   ClusterTypeMeta,
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
+		Spec:       cnpgv1.ClusterSpec{Bootstrap: cluster.Spec.Bootstrap, ExternalClusters: cluster.Spec.ExternalClusters},
+	})
+	if err != nil {
+		return nil, err
+	}
+	// Go writes the number of instances always; it is not of the bootstrap.
+	if spec, ok := fields["spec"].(map[string]any); ok {
+		delete(spec, "instances")
+	}
+	owned := &cnpgv1.Cluster{}
+	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: BootstrapManager}, owned); err != nil {
+		return nil, explain(err, "Cluster", key)
+	}
+	return owned, nil
+}
+
+// ApplyCluster brings the fields of an existing Cluster that [FieldManager] owns to what cluster says: fields that are
+// no longer in it are removed. live is the Cluster as it was read; one that was deleted or made anew since is a
+// conflict, never created. spec.bootstrap and spec.externalClusters are left as they are.
+func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
+	key := KeyOf(cluster)
+	if !managed(live, BootstrapManager) {
+		// The hand-over of the bootstrap fields was cut off at creation: without it, this apply would remove them.
+		if _, err := c.applyBootstrap(ctx, live); err != nil {
+			return nil, err
+		}
+	}
+	cluster = cluster.DeepCopy()
+	cluster.TypeMeta = ClusterTypeMeta
+	cluster.UID = live.UID
+	cluster.Spec.Bootstrap, cluster.Spec.ExternalClusters = nil, nil
+	if nonce, ok := live.Annotations[AnnotationNonce]; ok {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
+	}
+	fields, err := fieldsOf(cluster)
+	if err != nil {
+		return nil, err
+	}
+	applied := &cnpgv1.Cluster{}
+	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, applied); err != nil {
+		return nil, explain(err, "Cluster", key)
+	}
+	return applied, nil
+}
+
+// DeleteCluster deletes a Cluster, and with it its pods, volumes and data, and returns when the volumes are gone too.
+// It is no error when the Cluster is gone already.
+func (c *Client) DeleteCluster(ctx context.Context, key Key) error {
+	err := c.delete(ctx, c.cnpg, clusters, key, &metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationForeground)})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return explain(err, "Cluster", key)
+	}
+	return c.Observe(ctx, key, []Kind{KindCluster, KindVolume}, func(s *Snapshot) (bool, error) {
+		return s.Cluster == nil && len(s.Volumes) == 0, nil
+	})
+}
+
+// OwnedParameters is spec.postgresql.parameters without what CNPG added to it: the entries that a field manager of the
+// provider's owns or, for a Cluster that was made by other means, that anybody stated by server-side apply.
+func OwnedParameters(cluster *cnpgv1.Cluster) map[string]string {
+	return pick(cluster.Spec.PostgresConfiguration.Parameters, ownedKeys(cluster, "f:spec", "f:postgresql", "f:parameters"))
+}
+
+// KeyOf is the namespace and name of an object.
+func KeyOf(object metav1.Object) Key {
+	return Key{Namespace: object.GetNamespace(), Name: object.GetName()}
+}
+
+// PrimaryPod is the name of the pod that runs the primary; "" while there is none.
+func PrimaryPod(cluster *cnpgv1.Cluster) string { return cluster.Status.CurrentPrimary }
+
+// Archiver is where a Cluster archives its WAL and base backups with CNPG's in-tree barman support; nil where it has none.
+func Archiver(cluster *cnpgv1.Cluster) *cnpgv1.BarmanObjectStoreConfiguration {
+	if cluster.Spec.Backup == nil {
+		return nil
+	}
+	return cluster.Spec.Backup.BarmanObjectStore
+}
+
+// ServerName is the folder of a Cluster's archive under its destination path; CNPG uses the Cluster's name where none is set.
+func ServerName(cluster *cnpgv1.Cluster) string {
+	if store := Archiver(cluster); store != nil && store.ServerName != "" {
+		return store.ServerName
+	}
+	return cluster.Name
+}
+
+var errNoPrimary = errors.New("the cluster has no primary at the moment")
+
+func (c *Client) primary(ctx context.Context, key Key) (*corev1.Pod, error) {
+	cluster, err := c.GetCluster(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	name := PrimaryPod(cluster)
+	if name == "" {
+		return nil, fmt.Errorf("Cluster %s: %w", key, errNoPrimary)
+	}
+	pod := &corev1.Pod{}
+	podKey := Key{Namespace: key.Namespace, Name: name}
+	if err := c.get(ctx, c.core, "pods", podKey, pod); err != nil {
+		return nil, explain(err, "Pod", podKey)
+	}
+	return pod, nil
+}

@@ -1,0 +1,95 @@
+package cnpg
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+var (
+	// ErrNotFound: the object does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrAlreadyExists: an object of that name existed before; nothing was changed.
+	ErrAlreadyExists = errors.New("already exists")
+	// ErrForbidden: the credentials lack the right; the message of the API server names verb and resource.
+	ErrForbidden = errors.New("forbidden")
+)
+
+// FieldConflict is a field that another manager owns and that an apply would have changed.
+type FieldConflict struct {
+	Manager string
+	Field   string // as the API server writes it, for example .spec.instances
+}
+
+// ConflictError is a server-side apply that was refused because other managers own fields of it. Nothing was changed.
+type ConflictError struct {
+	Kind      string
+	Key       Key
+	Conflicts []FieldConflict
+}
+
+func (e *ConflictError) Error() string {
+	parts := make([]string, 0, len(e.Conflicts))
+	for _, c := range e.Conflicts {
+		parts = append(parts, fmt.Sprintf("%s (owned by %q)", c.Field, c.Manager))
+	}
+	return fmt.Sprintf("%s %s: other field managers own %s", e.Kind, e.Key, strings.Join(parts, ", "))
+}
+
+// explain turns an API error into one of the package's, with the object's kind and name in front.
+func explain(err error, kind string, key Key) error {
+	if err == nil {
+		return nil
+	}
+	object := kind + " " + key.String()
+	switch {
+	case apierrors.IsNotFound(err) && missesResource(err):
+		return fmt.Errorf("%s: the API server knows no such resource; is CloudNativePG installed in this cluster? (%w)", object, err)
+	case apierrors.IsNotFound(err):
+		return fmt.Errorf("%s: %w", object, ErrNotFound)
+	case apierrors.IsAlreadyExists(err):
+		return fmt.Errorf("%s: %w", object, ErrAlreadyExists)
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("%s: %w: %w", object, ErrForbidden, err)
+	case apierrors.IsConflict(err):
+		if conflicts := fieldConflicts(err); len(conflicts) > 0 {
+			return &ConflictError{Kind: kind, Key: key, Conflicts: conflicts}
+		}
+	}
+	return fmt.Errorf("%s: %w", object, err)
+}
+
+// missesResource tells a missing CRD or API group from a missing object: only the latter is named in the details.
+func missesResource(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	details := status.Status().Details
+	return details == nil || details.Name == ""
+}
+
+var conflictManager = regexp.MustCompile(`conflict with "([^"]*)"`)
+
+func fieldConflicts(err error) []FieldConflict {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	var conflicts []FieldConflict
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type != metav1.CauseTypeFieldManagerConflict {
+			continue
+		}
+		manager := cause.Message
+		if m := conflictManager.FindStringSubmatch(cause.Message); m != nil {
+			manager = m[1]
+		}
+		conflicts = append(conflicts, FieldConflict{Manager: manager, Field: cause.Field})
+	}
+	return conflicts
+}

@@ -1,0 +1,201 @@
+package cnpg
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// Kind is something around a Cluster that [Client.Observe] can watch.
+type Kind int
+
+// What can be watched: the object itself, and what carries the label cnpg.io/cluster.
+const (
+	KindCluster Kind = iota
+	KindBackup
+	KindJob
+	KindPod
+	KindVolume
+	KindEvent
+)
+
+// Snapshot is what the watches know at one moment. Kinds that are not watched, or may not be, are empty.
+type Snapshot struct {
+	Cluster *cnpgv1.Cluster
+	Backup  *cnpgv1.Backup
+	Jobs    []batchv1.Job
+	Pods    []corev1.Pod
+	Volumes []corev1.PersistentVolumeClaim
+	Events  []corev1.Event
+}
+
+// lookAgain bounds how long a condition that depends on time, such as a grace period, goes without being asked.
+const lookAgain = 5 * time.Second
+
+// Observe watches the object of that name (Cluster or Backup) and what belongs to it, and asks done about every change
+// until it says true or returns an error. It begins with what is there. The watches come from client-go's informers,
+// which list first, follow from there, and recover from closed channels, expired versions and server errors.
+//
+// Only the object itself must be readable: of the kinds around it, those that the credentials may not watch stay empty.
+// When ctx ends, its cause is returned.
+func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*Snapshot) (bool, error)) error {
+	watching, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+
+	changed := make(chan struct{}, 1)
+	notify := func() {
+		select {
+		case changed <- struct{}{}:
+		default:
+		}
+	}
+	stores := make(map[Kind]cache.Store, len(kinds))
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer stop(nil)
+	for _, kind := range kinds {
+		informer := cache.NewSharedInformer(c.listWatch(kind, key), prototype(kind), 0)
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { notify() },
+			UpdateFunc: func(any, any) { notify() },
+			DeleteFunc: func(any) { notify() },
+		}); err != nil {
+			return fmt.Errorf("watch around %s: %w", key, err)
+		}
+		optional := kind != KindCluster && kind != KindBackup
+		kindWatching, stopKind := context.WithCancel(watching)
+		defer stopKind()
+		if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+			switch {
+			case !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
+			case optional:
+				stopKind()
+				notify()
+			default:
+				stop(explain(err, "watch", key))
+			}
+		}); err != nil {
+			return fmt.Errorf("watch around %s: %w", key, err)
+		}
+		stores[kind] = informer.GetStore()
+		running.Go(func() { informer.RunWithContext(kindWatching) })
+		// Without its first list a store would say that nothing exists.
+		cache.WaitForCacheSync(kindWatching.Done(), informer.HasSynced)
+	}
+
+	tick := time.NewTicker(lookAgain)
+	defer tick.Stop()
+	for {
+		if watching.Err() != nil {
+			return context.Cause(watching)
+		}
+		if ok, err := done(snapshot(stores, key)); ok || err != nil {
+			return err
+		}
+		select {
+		case <-watching.Done():
+		case <-changed:
+		case <-tick.C:
+		}
+	}
+}
+
+func (c *Client) listWatch(kind Kind, key Key) cache.ListerWatcher {
+	byName := func(o *metav1.ListOptions) {
+		o.FieldSelector = fields.OneTermEqualSelector("metadata.name", key.Name).String()
+	}
+	byLabel := func(o *metav1.ListOptions) { o.LabelSelector = LabelCluster + "=" + key.Name }
+	of := func(client rest.Interface, resource string, narrow func(*metav1.ListOptions)) cache.ListerWatcher {
+		return cache.NewFilteredListWatchFromClient(client, resource, key.Namespace, narrow)
+	}
+	switch kind {
+	case KindBackup:
+		return of(c.cnpg, backups, byName)
+	case KindJob:
+		return of(c.batch, "jobs", byLabel)
+	case KindPod:
+		return of(c.core, "pods", byLabel)
+	case KindVolume:
+		return of(c.core, "persistentvolumeclaims", byLabel)
+	case KindEvent:
+		// Events carry no labels; those of a Cluster's objects are found by name among the namespace's warnings.
+		return of(c.core, "events", func(o *metav1.ListOptions) {
+			o.FieldSelector = fields.OneTermEqualSelector("type", corev1.EventTypeWarning).String()
+		})
+	default:
+		return of(c.cnpg, clusters, byName)
+	}
+}
+
+func prototype(kind Kind) runtime.Object {
+	switch kind {
+	case KindBackup:
+		return &cnpgv1.Backup{}
+	case KindJob:
+		return &batchv1.Job{}
+	case KindPod:
+		return &corev1.Pod{}
+	case KindVolume:
+		return &corev1.PersistentVolumeClaim{}
+	case KindEvent:
+		return &corev1.Event{}
+	default:
+		return &cnpgv1.Cluster{}
+	}
+}
+
+func snapshot(stores map[Kind]cache.Store, key Key) *Snapshot {
+	s := &Snapshot{
+		Jobs:    listed[batchv1.Job](stores[KindJob]),
+		Pods:    listed[corev1.Pod](stores[KindPod]),
+		Volumes: listed[corev1.PersistentVolumeClaim](stores[KindVolume]),
+	}
+	if all := listed[cnpgv1.Cluster](stores[KindCluster]); len(all) > 0 {
+		s.Cluster = &all[0]
+	}
+	if all := listed[cnpgv1.Backup](stores[KindBackup]); len(all) > 0 {
+		s.Backup = &all[0]
+	}
+	for _, event := range listed[corev1.Event](stores[KindEvent]) {
+		if name := event.InvolvedObject.Name; name == key.Name || strings.HasPrefix(name, key.Name+"-") {
+			s.Events = append(s.Events, event)
+		}
+	}
+	slices.SortFunc(s.Jobs, func(a, b batchv1.Job) int { return oldestFirst(&a, &b) })
+	slices.SortFunc(s.Pods, func(a, b corev1.Pod) int { return oldestFirst(&a, &b) })
+	slices.SortFunc(s.Events, func(a, b corev1.Event) int { return a.LastTimestamp.Compare(b.LastTimestamp.Time) })
+	return s
+}
+
+func oldestFirst(a, b metav1.Object) int {
+	if order := a.GetCreationTimestamp().Compare(b.GetCreationTimestamp().Time); order != 0 {
+		return order
+	}
+	return strings.Compare(a.GetName(), b.GetName())
+}
+
+func listed[T any](store cache.Store) []T {
+	if store == nil {
+		return nil
+	}
+	var all []T
+	for _, item := range store.List() {
+		if object, ok := item.(*T); ok {
+			all = append(all, *object)
+		}
+	}
+	return all
+}

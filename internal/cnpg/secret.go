@@ -1,0 +1,35 @@
+package cnpg
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// LabelReload makes the instance managers read a changed Secret again without a restart.
+const LabelReload = "cnpg.io/reload"
+
+// ApplySecret writes a Secret by server-side apply. It is never read back: the answer is dropped.
+func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret) error {
+	key := KeyOf(secret)
+	secret = secret.DeepCopy()
+	secret.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}
+	fields, err := fieldsOf(secret)
+	if err != nil {
+		return err
+	}
+	// What is in a Secret of this name is the provider's by its very name, so it takes its fields over.
+	err = apply(ctx, c.core, "secrets", key, fields, applyOptions{manager: FieldManager, force: true}, &corev1.Secret{})
+	return explain(err, "Secret", key)
+}
+
+// DeleteSecret deletes a Secret; it is no error when it is gone already.
+func (c *Client) DeleteSecret(ctx context.Context, key Key) error {
+	err := c.delete(ctx, c.core, "secrets", key, &metav1.DeleteOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return explain(err, "Secret", key)
+}

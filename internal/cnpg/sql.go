@@ -1,0 +1,57 @@
+package cnpg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/tools/remotecommand"
+)
+
+// postgresContainer is the container of CNPG's instance pods that runs PostgreSQL.
+const postgresContainer = "postgres"
+
+// QueryPrimary runs SQL with psql in the pod of a Cluster's primary, as the superuser over the local socket, and returns
+// what it prints in psql's unaligned form without headers. An error carries what psql wrote to stderr.
+// It needs the right to create pods/exec.
+func (c *Client) QueryPrimary(ctx context.Context, key Key, database, sql string) (string, error) {
+	pod, err := c.primary(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	var stdout, stderr bytes.Buffer
+	command := []string{"psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql}
+	if err := c.exec(ctx, KeyOf(pod), postgresContainer, command, &stdout, &stderr); err != nil {
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			return "", fmt.Errorf("run SQL in pod %s: %s: %w", KeyOf(pod), text, err)
+		}
+		return "", fmt.Errorf("run SQL in pod %s: %w", KeyOf(pod), err)
+	}
+	return strings.TrimRight(stdout.String(), "\n"), nil
+}
+
+func (c *Client) exec(ctx context.Context, pod Key, container string, command []string, stdout, stderr *bytes.Buffer) error {
+	request := c.core.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
+		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, c.params)
+	url := request.URL().String()
+
+	spdy, err := remotecommand.NewSPDYExecutor(c.config, "POST", request.URL())
+	if err != nil {
+		return err
+	}
+	webSocket, err := remotecommand.NewWebSocketExecutor(c.config, "GET", url)
+	if err != nil {
+		return err
+	}
+	// As kubectl does: WebSocket, and SPDY where the server or a proxy on the way cannot do it.
+	executor, err := remotecommand.NewFallbackExecutor(webSocket, spdy, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	})
+	if err != nil {
+		return err
+	}
+	return executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+}
