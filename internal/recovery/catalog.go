@@ -1,0 +1,242 @@
+package recovery
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Catalog is what one server's archive folder holds.
+type Catalog struct {
+	Server    string
+	Backups   []Backup // newest first, see [SortBackups]
+	WAL       *WAL     // at least from the begin of the first usable backup on
+	Histories []History
+}
+
+// SortBackups orders backups newest first: by ID, which begins with the time at which the backup was taken.
+func SortBackups(backups []Backup) {
+	slices.SortFunc(backups, func(a, b Backup) int { return cmp.Compare(b.ID, a.ID) })
+}
+
+// Empty tells that nothing was ever archived under this server's name.
+func (c *Catalog) Empty() bool {
+	return len(c.Backups) == 0 && len(c.Histories) == 0 && len(c.WAL.Ranges()) == 0
+}
+
+// Backup is the backup with this ID, or nil.
+func (c *Catalog) Backup(id string) *Backup {
+	for i := range c.Backups {
+		if c.Backups[i].ID == id {
+			return &c.Backups[i]
+		}
+	}
+	return nil
+}
+
+// SystemID is the identifier of the database that wrote last into the archive: that of the newest backup that is
+// done, or "" where none says. A folder can hold backups of several databases when a safety check was overridden;
+// their WAL cannot be told apart by name, so only the last one's can be trusted.
+func (c *Catalog) SystemID() string {
+	for _, b := range c.Backups {
+		if b.Status == StatusDone && b.SystemID != "" {
+			return b.SystemID
+		}
+	}
+	return ""
+}
+
+// SystemIDs lists the identifiers of all databases whose backups are in the archive, that of the newest backup first.
+func (c *Catalog) SystemIDs() []string {
+	var ids []string
+	for _, b := range c.Backups {
+		if b.SystemID != "" && !slices.Contains(ids, b.SystemID) {
+			ids = append(ids, b.SystemID)
+		}
+	}
+	return ids
+}
+
+// Window is a span of time whose every instant can be restored from one unbroken run of WAL.
+type Window struct {
+	// Earliest is the end of the first usable base backup.
+	Earliest time.Time
+	// Latest is when the newest WAL segment that can be reached without a gap was uploaded. It is an upper bound:
+	// the last commit in that segment is older, and PostgreSQL can only stop at an instant that a later commit proves
+	// to have passed.
+	Latest time.Time
+	// FirstBackupID and LastBackupID are the usable base backups at its ends.
+	FirstBackupID string
+	LastBackupID  string
+	// LatestWAL is the name of the newest reachable segment, LatestLSN the location right behind it.
+	LatestWAL string
+	LatestLSN LSN
+	// Timeline is the one that a recovery ends on.
+	Timeline uint32
+	// Gap is what ends the window although there is later WAL; nil at the end of the archive.
+	Gap *Gap
+}
+
+// Contains tells whether an instant lies in the window, ends included.
+func (w Window) Contains(t time.Time) bool { return !t.Before(w.Earliest) && !t.After(w.Latest) }
+
+// String prints the window in UTC.
+func (w Window) String() string { return w.In(time.UTC) }
+
+// In prints the window in a time zone.
+func (w Window) In(zone *time.Location) string {
+	return fmt.Sprintf("%s to about %s", formatTime(w.Earliest, zone), formatTime(w.Latest, zone))
+}
+
+// Window is the newest window of the database that wrote last into the archive; false where nothing can be restored.
+// Without gaps it reaches from the first usable backup to the end of the archive; behind a gap it begins anew with
+// the first backup that ended after it.
+func (c *Catalog) Window() (Window, bool) {
+	windows := c.Windows()
+	if len(windows) == 0 {
+		return Window{}, false
+	}
+	return windows[len(windows)-1], true
+}
+
+// Windows lists the windows of the database that wrote last into the archive, in the order in which they end. There
+// is more than one where WAL is missing between backups.
+func (c *Catalog) Windows() []Window {
+	system := c.SystemID()
+	windows := map[Segment]*Window{}
+	for i := range c.Backups {
+		b := &c.Backups[i]
+		if !b.of(system) {
+			continue
+		}
+		u, err := c.use(b, 0)
+		if err != nil {
+			continue
+		}
+		w := windows[u.reach.last]
+		if w == nil {
+			first := u.window(c.WAL.SegmentSize())
+			windows[u.reach.last] = &first
+			continue
+		}
+		w.extend(b)
+	}
+	list := make([]Window, 0, len(windows))
+	for _, w := range windows {
+		list = append(list, *w)
+	}
+	slices.SortFunc(list, func(a, b Window) int {
+		return cmp.Or(a.Latest.Compare(b.Latest), cmp.Compare(a.LatestLSN, b.LatestLSN), cmp.Compare(a.Timeline, b.Timeline))
+	})
+	return list
+}
+
+// extend takes another backup whose WAL leads to the same end into the window.
+func (w *Window) extend(b *Backup) {
+	if b.EndTime.Before(w.Earliest) {
+		w.Earliest, w.FirstBackupID = b.EndTime, b.ID
+	}
+	if b.ID > w.LastBackupID {
+		w.LastBackupID = b.ID
+	}
+	if w.Latest.Before(b.EndTime) {
+		w.Latest = b.EndTime
+	}
+}
+
+// Gaps lists what is missing between the first usable backup and the end of the archive, oldest first.
+func (c *Catalog) Gaps() []Gap {
+	var gaps []Gap
+	for _, w := range c.Windows() {
+		if w.Gap != nil {
+			gaps = append(gaps, *w.Gap)
+		}
+	}
+	return gaps
+}
+
+// Usable tells whether a restore can start from the backup: it is done, its WAL is there from begin to end, and it
+// lies on the way to the newest timeline that can be reached from it. The error says why not.
+func (c *Catalog) Usable(b *Backup) error {
+	_, err := c.use(b, 0)
+	return err
+}
+
+// usable is a backup that a restore can start from, and how far it leads.
+type usable struct {
+	backup   *Backup
+	timeline uint32
+	reach    reach
+}
+
+// until is the upper bound of the instants that can be restored from the backup. Clocks of store and database may
+// differ, but the backup's own end was reached in any case.
+func (u usable) until() time.Time {
+	if u.reach.modified.Before(u.backup.EndTime) {
+		return u.backup.EndTime
+	}
+	return u.reach.modified
+}
+
+func (u usable) window(size SegmentSize) Window {
+	return Window{
+		Earliest: u.backup.EndTime, Latest: u.until(), FirstBackupID: u.backup.ID, LastBackupID: u.backup.ID,
+		LatestWAL: u.reach.last.Name(size), LatestLSN: u.reach.last.Next().Start(size),
+		Timeline: u.timeline, Gap: u.reach.gap,
+	}
+}
+
+// use checks that a restore to a timeline can start from the backup; timeline 0 is the newest one.
+func (c *Catalog) use(b *Backup, timeline uint32) (usable, error) {
+	refuse := func(format string, args ...any) (usable, error) {
+		return usable{}, &BackupUnusableError{ID: b.ID, Status: b.Status, Reason: fmt.Sprintf(format, args...)}
+	}
+	if b.Status != StatusDone {
+		if detail := cmp.Or(b.Error, b.Message); detail != "" {
+			return refuse("its status is %s: %s", b.Status, detail)
+		}
+		return refuse("its status is %s", b.Status)
+	}
+	if b.EndTime.IsZero() {
+		return refuse("backup.info does not say when it ended")
+	}
+	size := c.WAL.SegmentSize()
+	begin, end, err := b.segments(size)
+	if err != nil {
+		return refuse("%s", err)
+	}
+	if timeline == 0 {
+		timeline = c.newestTimeline(begin.Timeline)
+	}
+	p := c.pathTo(timeline)
+	i := p.legOf(begin.Timeline)
+	if i < 0 {
+		return refuse("timeline %d does not descend from its timeline %d", timeline, begin.Timeline)
+	}
+	if b.EndLSN > p[i].end {
+		return refuse("it ended at %s on timeline %d, which timeline %d left before, at %s", b.EndLSN, begin.Timeline, timeline, p[i].end)
+	}
+	if !c.WAL.Has(begin) {
+		if _, ok := c.WAL.partial(begin); !ok {
+			return refuse("its first WAL segment %s is not in the archive", b.BeginWAL)
+		}
+	}
+	reached, ok := c.followBackup(p, i, begin)
+	if !ok || reached.last.Number < end.Number {
+		if reached.gap != nil {
+			return refuse("it needs %s, not in the archive", reached.gap)
+		}
+		return refuse("it needs WAL up to %s; the archive ends before", b.EndWAL)
+	}
+	return usable{backup: b, timeline: timeline, reach: reached}, nil
+}
+
+// followBackup replays from a backup's first segment. Where that is the one in which the timeline was left, the
+// path reads it from the child.
+func (c *Catalog) followBackup(p path, i int, begin Segment) (reach, bool) {
+	for i < len(p)-1 && begin.Number >= p[i].to {
+		i++
+	}
+	return c.WAL.follow(p, i, begin.Number)
+}
