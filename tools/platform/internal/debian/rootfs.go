@@ -34,8 +34,21 @@ var unwanted = []string{
 // Key changes with the recipe. A new version of a package in Debian does not change it.
 func (r RootFS) Key() string { return cache.Key(r.arguments()...) }
 
-// Build returns the path of the root file system as a tar compressed with zstd, made where the cache has none.
-// It needs root or unprivileged user namespaces, and the Debian archive.
+// Get returns the path of the root file system, a tar compressed with zstd. Where the cache has none it is
+// made, which is a step of its own and needs root or unprivileged user namespaces, and the Debian archive.
+func (r RootFS) Get(ctx context.Context, c *cache.Cache, rep *progress.Reporter) (string, error) {
+	if c.Has(r.Name, r.Key()) {
+		return r.Build(ctx, c, nil)
+	}
+	var path string
+	err := rep.Run(ctx, "Make the root file system "+r.Name, func(ctx context.Context, s *progress.Step) (err error) {
+		path, err = r.Build(ctx, c, s)
+		return err
+	})
+	return path, err
+}
+
+// Build is Get inside of a step.
 func (r RootFS) Build(ctx context.Context, c *cache.Cache, s *progress.Step) (string, error) {
 	path, err := c.Get(ctx, r.Name, r.Key(), func(ctx context.Context, path string) error {
 		if err := Ensure(ctx, s, "mmdebstrap"); err != nil {

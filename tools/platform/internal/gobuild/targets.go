@@ -23,6 +23,10 @@ var (
 		Module: "local-path-provisioner", Package: "github.com/rancher/local-path-provisioner",
 		Name: "local-path-provisioner",
 	}
+
+	// Pause and PodNetwork are our own programs.
+	Pause      = Target{Module: "node", Package: "./pause", Name: "pause"}
+	PodNetwork = Target{Module: "node", Package: "./podnetwork", Name: "podnetwork"}
 )
 
 // What runs in the cluster and beside it.
