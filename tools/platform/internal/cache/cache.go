@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -53,8 +54,10 @@ func Key(parts ...string) string {
 	for _, p := range parts {
 		fmt.Fprintf(h, "%d:%s,", len(p), p)
 	}
-	return hex.EncodeToString(h.Sum(nil))[:16]
+	return hex.EncodeToString(h.Sum(nil))[:keyLength]
 }
+
+const keyLength = 16
 
 // Path is where the entry of that name and key lies once it is built.
 func (c *Cache) Path(name, key string) string {
@@ -115,6 +118,30 @@ func (c *Cache) prune(name, keep string) {
 		if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > unusedFor {
 			_ = removeAll(filepath.Join(c.dir, e.Name()))
 		}
+	}
+}
+
+// KeepNewest removes all but the n entries of the name that were used last: for what is too big to be kept
+// for a month.
+func (c *Cache) KeepNewest(name string, n int) {
+	type used struct {
+		path string
+		at   time.Time
+	}
+	entries, err := os.ReadDir(c.dir)
+	if err != nil {
+		return
+	}
+	var all []used
+	for _, e := range entries {
+		key, ours := strings.CutPrefix(e.Name(), name+"-")
+		if info, err := e.Info(); err == nil && ours && len(key) == keyLength {
+			all = append(all, used{path: filepath.Join(c.dir, e.Name()), at: info.ModTime()})
+		}
+	}
+	slices.SortFunc(all, func(a, b used) int { return b.at.Compare(a.at) })
+	for _, old := range all[min(n, len(all)):] {
+		_ = removeAll(old.path)
 	}
 }
 

@@ -68,7 +68,9 @@ func (t Target) get(ctx context.Context, c *cache.Cache, s *progress.Step, modul
 
 func (t Target) dir(moduleRoot string) string { return filepath.Join(moduleRoot, "build", t.Module) }
 
-func (t Target) ldflags() string { return strings.Join(append([]string{"-s", "-w"}, t.LDFlags...), " ") }
+func (t Target) ldflags() string {
+	return strings.Join(append([]string{"-s", "-w"}, t.LDFlags...), " ")
+}
 
 // key is made of the Go version, the pinned modules, the flags and, for our own programs, their source.
 func (t Target) key(ctx context.Context, moduleRoot string) (string, error) {

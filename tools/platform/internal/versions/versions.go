@@ -8,6 +8,8 @@ const (
 	Kind = "v0.33.0"
 	// Etcd is the image tag that kubeadm of Kubernetes asks for.
 	Etcd = "3.6.8-0"
+	// LocalPathProvisioner is the version of the storage provisioner.
+	LocalPathProvisioner = "v0.0.30"
 	// CloudNativePG is the version of the operator.
 	CloudNativePG = "1.30.0"
 	// LocalStack is the version of localstack-core; its whole set of packages is pinned beside the image's recipe.
