@@ -1,0 +1,174 @@
+package archive
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+	"golang.org/x/sync/errgroup"
+)
+
+// maxBackupInfo bounds what is read as a backup.info; copy statistics can make it some hundred kilobytes long.
+const maxBackupInfo = 4 << 20
+
+// Catalog reads what a server's archive folder holds now: all base backups, timelines, and the WAL from the first
+// backup on that could be restored. A server that has archived nothing has an empty catalogue. Broken and foreign
+// files are entries with a status and a message, never an error.
+//
+// It costs one listing per 1,000 backups and per 1,000 WAL folders, one read per backup, and about one listing per
+// 1,000 WAL files; backups and WAL folders are read 16 at once.
+func (c *Client) Catalog(ctx context.Context, loc Location, server string) (*recovery.Catalog, error) {
+	r := &reader{client: c, loc: loc, server: server}
+	catalog, err := r.read(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading the archive of %s in %s: %w", server, loc, err)
+	}
+	return catalog, nil
+}
+
+// reader reads one archive once.
+type reader struct {
+	client *Client
+	loc    Location
+	server string
+}
+
+func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
+	var backups []recovery.Backup
+	var top page
+	var histories []recovery.History
+	group, inner := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		backups, err = r.backups(inner)
+		return err
+	})
+	group.Go(func() (err error) {
+		top, err = r.client.listAll(inner, listing{bucket: r.loc.Bucket, prefix: r.loc.wals(r.server), delimiter: "/"})
+		if err != nil {
+			return err
+		}
+		histories, err = r.histories(inner, top.objects)
+		return err
+	})
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	size := segmentSize(backups)
+	objects, err := r.wal(ctx, r.folders(top.folders), backups, size)
+	if err != nil {
+		return nil, err
+	}
+	return &recovery.Catalog{
+		Server: r.server, Backups: backups, WAL: recovery.NewWAL(size, objects), Histories: histories,
+	}, nil
+}
+
+// backups reads every backup.info, newest first.
+func (r *reader) backups(ctx context.Context) ([]recovery.Backup, error) {
+	base := r.loc.base(r.server)
+	listed, err := r.client.listAll(ctx, listing{bucket: r.loc.Bucket, prefix: base, delimiter: "/"})
+	if err != nil {
+		return nil, err
+	}
+	backups := make([]recovery.Backup, len(listed.folders))
+	denied := make([]error, len(listed.folders))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for i, folder := range listed.folders {
+		group.Go(func() (err error) {
+			backups[i], denied[i], err = r.backup(ctx, path.Base(folder))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	// One refused file is that file's matter; all of them are a missing right.
+	if len(denied) > 0 && !slices.Contains(denied, nil) {
+		return nil, denied[0]
+	}
+	for _, o := range listed.objects {
+		if o.key != base { // the folder's own marker, which some tools make
+			backups = append(backups, recovery.Backup{
+				ID: strings.TrimPrefix(o.key, base), Status: recovery.StatusUnreadable, Message: "is a file, not a backup's folder",
+			})
+		}
+	}
+	recovery.SortBackups(backups)
+	return backups, nil
+}
+
+// backup reads one backup.info. The first error is a refusal that only concerns this file.
+func (r *reader) backup(ctx context.Context, id string) (b recovery.Backup, denied, err error) {
+	text, err := r.client.get(ctx, r.loc.Bucket, r.loc.backupInfo(r.server, id), maxBackupInfo)
+	var refused *AccessDeniedError
+	var large *tooLargeError
+	switch {
+	case err == nil:
+		return ParseBackupInfo(id, text), nil, nil
+	case errors.Is(err, errNotThere):
+		return recovery.Backup{
+			ID: id, Status: recovery.StatusIncomplete,
+			Message: "the folder has no backup.info: the backup is still running, was killed, or is none",
+		}, nil, nil
+	case errors.As(err, &refused):
+		return unreadable(id, err), err, nil
+	case errors.As(err, &large):
+		return unreadable(id, err), nil, nil
+	}
+	if code, _ := codeOf(err); code == "InvalidObjectState" {
+		return unreadable(id, fmt.Errorf("backup.info has been moved to cold storage: %w", err)), nil, nil
+	}
+	return b, nil, err
+}
+
+func unreadable(id string, err error) recovery.Backup {
+	return recovery.Backup{ID: id, Status: recovery.StatusUnreadable, Message: err.Error()}
+}
+
+// histories reads the histories among the files right under wals.
+func (r *reader) histories(ctx context.Context, objects []object) ([]recovery.History, error) {
+	var found []recovery.History
+	var keys []string
+	var suffixes []string
+	for _, o := range objects {
+		if f, ok := recovery.ParseWALFile(path.Base(o.key)); ok && f.Kind == recovery.WALHistory && o.bytes > 0 {
+			found = append(found, recovery.History{Timeline: f.Timeline})
+			keys = append(keys, o.key)
+			suffixes = append(suffixes, f.Suffix)
+		}
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(concurrency)
+	for i := range found {
+		group.Go(func() error {
+			content, err := r.client.get(ctx, r.loc.Bucket, keys[i], maxHistory)
+			if err != nil && !errors.Is(err, errNotThere) {
+				return err
+			}
+			if err == nil {
+				content, err = decompress(suffixes[i], content)
+			}
+			if err == nil {
+				var h recovery.History
+				if h, err = recovery.ParseHistory(found[i].Timeline, content); err == nil {
+					found[i] = h
+				}
+			}
+			if err != nil {
+				found[i].Message = err.Error()
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(found, func(a, b recovery.History) int { return cmp.Compare(a.Timeline, b.Timeline) })
+	return found, nil
+}

@@ -1,0 +1,199 @@
+package archive
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+	"golang.org/x/sync/singleflight"
+)
+
+// concurrency is how many requests of one read run at the same time, and pageSize the most keys that S3 puts into
+// one answer.
+const (
+	concurrency = 16
+	pageSize    = 1000
+)
+
+// Client reads archives in one S3 store with one identity. It is safe for concurrent use.
+type Client struct {
+	s3       *s3.Client
+	endpoint string
+	region   string
+	roleARN  string
+
+	reads  singleflight.Group
+	shared sync.Map // archive key to *recovery.Catalog, see SharedCatalog
+}
+
+var _ fmt.GoStringer = (*Client)(nil)
+
+// String tells where the client points, without its secrets.
+func (c *Client) String() string { return fmt.Sprintf("S3 client for %s in %s", c.endpoint, c.region) }
+
+// GoString is String: %#v would print the secrets.
+func (c *Client) GoString() string { return c.String() }
+
+// Endpoint is the address that the client calls, or "Amazon S3".
+func (c *Client) Endpoint() string { return c.endpoint }
+
+// Region is the region that requests are signed for.
+func (c *Client) Region() string { return c.region }
+
+// object is one key of a listing.
+type object struct {
+	key      string
+	bytes    int64
+	modified time.Time
+}
+
+// page is one answer to a listing.
+type page struct {
+	objects []object
+	folders []string // with the slash behind them
+	next    string   // continuation token, "" at the end
+}
+
+// listing says what to list.
+type listing struct {
+	bucket     string
+	prefix     string
+	delimiter  string
+	startAfter string
+	max        int32 // 0: as many as S3 gives at once
+	token      string
+}
+
+// list gets one page.
+func (c *Client) list(ctx context.Context, l listing) (page, error) {
+	in := &s3.ListObjectsV2Input{
+		Bucket: aws.String(l.bucket),
+		// Keys may hold characters that XML cannot.
+		EncodingType: types.EncodingTypeUrl,
+	}
+	if l.prefix != "" {
+		in.Prefix = aws.String(l.prefix)
+	}
+	if l.delimiter != "" {
+		in.Delimiter = aws.String(l.delimiter)
+	}
+	if l.max > 0 {
+		in.MaxKeys = aws.Int32(l.max)
+	}
+	if l.token != "" {
+		in.ContinuationToken = aws.String(l.token)
+	} else if l.startAfter != "" {
+		in.StartAfter = aws.String(l.startAfter)
+	}
+	out, err := c.s3.ListObjectsV2(ctx, in)
+	if err != nil {
+		return page{}, c.explain(ctx, err, "s3:ListBucket", l.bucket, "s3://"+l.bucket+"/"+l.prefix)
+	}
+	decode := func(s *string) string { return aws.ToString(s) }
+	if out.EncodingType == types.EncodingTypeUrl {
+		decode = func(s *string) string {
+			if plain, err := url.QueryUnescape(aws.ToString(s)); err == nil {
+				return plain
+			}
+			return aws.ToString(s)
+		}
+	}
+	p := page{objects: make([]object, len(out.Contents)), folders: make([]string, len(out.CommonPrefixes))}
+	for i, o := range out.Contents {
+		p.objects[i] = object{key: decode(o.Key), bytes: aws.ToInt64(o.Size), modified: aws.ToTime(o.LastModified)}
+	}
+	for i, f := range out.CommonPrefixes {
+		p.folders[i] = decode(f.Prefix)
+	}
+	if aws.ToBool(out.IsTruncated) {
+		p.next = aws.ToString(out.NextContinuationToken)
+	}
+	return p, nil
+}
+
+// listAll gets all pages.
+func (c *Client) listAll(ctx context.Context, l listing) (page, error) {
+	var all page
+	for {
+		p, err := c.list(ctx, l)
+		if err != nil {
+			return page{}, err
+		}
+		all.objects = append(all.objects, p.objects...)
+		all.folders = append(all.folders, p.folders...)
+		if p.next == "" {
+			return all, nil
+		}
+		l.token = p.next
+	}
+}
+
+// errNotThere is returned by get for a key that does not exist.
+var errNotThere = errors.New("no such object")
+
+// get reads an object of at most limit bytes.
+func (c *Client) get(ctx context.Context, bucket, key string, limit int64) ([]byte, error) {
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
+	if err != nil {
+		if code, status := codeOf(err); code == "NoSuchKey" || status == http.StatusNotFound && code != "NoSuchBucket" {
+			return nil, errNotThere
+		}
+		return nil, c.explain(ctx, err, "s3:GetObject", bucket, "s3://"+bucket+"/"+key)
+	}
+	defer out.Body.Close() //nolint:errcheck // nothing was written
+	content, err := io.ReadAll(io.LimitReader(out.Body, limit+1))
+	if err != nil {
+		return nil, c.explain(ctx, err, "s3:GetObject", bucket, "s3://"+bucket+"/"+key)
+	}
+	if int64(len(content)) > limit {
+		return nil, &tooLargeError{key: key, limit: limit}
+	}
+	return content, nil
+}
+
+// tooLargeError says that an object is larger than what it is taken for can be.
+type tooLargeError struct {
+	key   string
+	limit int64
+}
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("%s is larger than %d bytes", e.key, e.limit)
+}
+
+// SharedCatalog is Catalog read once per client: concurrent callers share one read, later ones its result. Plans use
+// it, where many resources look at one archive; what must be fresh calls Catalog. Errors are not kept.
+// The result is shared too and must not be changed.
+func (c *Client) SharedCatalog(ctx context.Context, loc Location, server string) (*recovery.Catalog, error) {
+	key := loc.server(server) + "\x00" + loc.Bucket
+	if known, ok := c.shared.Load(key); ok {
+		return known.(*recovery.Catalog), nil //nolint:forcetypeassert // only stored below
+	}
+	// The read belongs to all who wait for it, so the first one's cancellation must not end it.
+	detached := context.WithoutCancel(ctx)
+	result := c.reads.DoChan(key, func() (any, error) {
+		catalog, err := c.Catalog(detached, loc, server)
+		if err == nil {
+			c.shared.Store(key, catalog)
+		}
+		return catalog, err
+	})
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("reading the archive of %s in %s: %w", server, loc, ctx.Err())
+	case r := <-result:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*recovery.Catalog), nil //nolint:forcetypeassert // only produced above
+	}
+}
