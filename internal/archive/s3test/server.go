@@ -1,0 +1,340 @@
+// Package s3test is an S3 store in memory for tests: a loopback HTTP server that speaks as much of the protocol as the
+// provider uses (ListObjectsV2, GetObject, PutObject, DeleteObject, HeadBucket, ListBuckets), records every request
+// and fails on demand.
+package s3test
+
+import (
+	"cmp"
+	"io"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// The keys that the server takes: any others are refused as AWS does, unless [Server.AnyKey] is set.
+const (
+	AccessKeyID     = "S3TESTACCESSKEY00001"
+	SecretAccessKey = "s3test-secret-access-key-0000000000000001"
+	Region          = "us-east-1"
+)
+
+// Server is the store. Its methods may be called while requests are served.
+type Server struct {
+	// URL is the endpoint, such as http://127.0.0.1:40123. Only path style addresses work.
+	URL string
+
+	mu       sync.Mutex
+	buckets  map[string]*bucket
+	requests []Request
+	fault    func(Request) *Fault
+	latency  time.Duration
+	anyKey   bool
+	plain    bool
+}
+
+type bucket struct {
+	objects map[string]object
+	keys    []string // sorted; nil after a change
+}
+
+func (b *bucket) put(key string, o object) { b.objects[key], b.keys = o, nil }
+
+func (b *bucket) remove(key string) {
+	delete(b.objects, key)
+	b.keys = nil
+}
+
+func (b *bucket) sorted() []string {
+	if b.keys == nil {
+		b.keys = slices.Sorted(maps.Keys(b.objects))
+	}
+	return b.keys
+}
+
+type object struct {
+	body     []byte
+	size     int64
+	modified time.Time
+}
+
+// Request is one request as the server saw it.
+type Request struct {
+	Op     string // ListBuckets, HeadBucket, ListObjects, GetObject, HeadObject, PutObject, DeleteObject
+	Bucket string
+	Key    string // of an object
+	// Prefix, Delimiter and StartAfter are those of a listing.
+	Prefix     string
+	Delimiter  string
+	StartAfter string
+	Token      string
+}
+
+// Fault is what a request gets in place of its answer.
+type Fault struct {
+	Status  int    // HTTP status of the error
+	Code    string // S3's error code
+	Message string
+	Region  string // value of the x-amz-bucket-region header
+	Latency time.Duration
+	// Reset breaks the connection without an answer; Hang never answers (until the client gives up).
+	Reset bool
+	Hang  bool
+}
+
+// New starts a server that stops with the test.
+func New(t testing.TB) *Server {
+	t.Helper()
+	s := &Server{buckets: map[string]*bucket{}}
+	srv := httptest.NewServer(s)
+	t.Cleanup(func() {
+		srv.CloseClientConnections() // hanging requests would hold up Close
+		srv.Close()
+	})
+	s.URL = srv.URL
+	return s
+}
+
+// CreateBucket makes an empty bucket.
+func (s *Server) CreateBucket(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bucket(name)
+}
+
+// bucket makes a bucket if need be. The server is locked.
+func (s *Server) bucket(name string) *bucket {
+	if s.buckets[name] == nil {
+		s.buckets[name] = &bucket{objects: map[string]object{}}
+	}
+	return s.buckets[name]
+}
+
+// Put stores an object, making its bucket if need be.
+func (s *Server) Put(bucket, key string, body []byte, modified time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bucket(bucket).put(key, object{body: slices.Clone(body), size: int64(len(body)), modified: modified})
+}
+
+// PutSized stores an object that claims a size in listings and has no content.
+func (s *Server) PutSized(bucket, key string, size int64, modified time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bucket(bucket).put(key, object{size: size, modified: modified})
+}
+
+// Delete removes an object.
+func (s *Server) Delete(bucket, key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.buckets[bucket]; b != nil {
+		b.remove(key)
+	}
+}
+
+// DeleteBucket removes a bucket with everything in it.
+func (s *Server) DeleteBucket(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.buckets, name)
+}
+
+// Keys lists the objects of a bucket whose keys begin with prefix.
+func (s *Server) Keys(bucket, prefix string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buckets[bucket]
+	if b == nil {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(b.sorted()), func(k string) bool { return !strings.HasPrefix(k, prefix) })
+}
+
+// Fail lets f decide for every request whether it fails; nil from f, or f nil, lets it through.
+func (s *Server) Fail(f func(Request) *Fault) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fault = f
+}
+
+// SetLatency delays every answer.
+func (s *Server) SetLatency(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latency = d
+}
+
+// AnyKey makes the server take every access key.
+func (s *Server) AnyKey() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.anyKey = true
+}
+
+// PlainListings makes the server ignore encoding-type=url, as some stores do.
+func (s *Server) PlainListings() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.plain = true
+}
+
+// Requests are all requests so far, those that failed too, in the order in which they came.
+func (s *Server) Requests() []Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
+// Count is the number of requests so far, of one operation or ("") of all.
+func (s *Server) Count(op string) int {
+	n := 0
+	for _, r := range s.Requests() {
+		if op == "" || r.Op == op {
+			n++
+		}
+	}
+	return n
+}
+
+// Reset forgets the requests so far.
+func (s *Server) Reset() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	request := describe(r)
+	s.mu.Lock()
+	s.requests = append(s.requests, request)
+	fault, latency, anyKey := s.fault, s.latency, s.anyKey
+	s.mu.Unlock()
+	var f *Fault
+	if fault != nil {
+		f = fault(request)
+	}
+	if f != nil {
+		latency = cmp.Or(f.Latency, latency)
+	}
+	if !wait(r, latency) {
+		return
+	}
+	switch {
+	case f == nil, f.Status == 0 && !f.Reset && !f.Hang:
+	case f.Hang:
+		<-r.Context().Done()
+		return
+	case f.Reset:
+		panic(http.ErrAbortHandler)
+	default:
+		if f.Region != "" {
+			w.Header().Set("X-Amz-Bucket-Region", f.Region)
+		}
+		refuse(w, r, f.Status, f.Code, f.Message)
+		return
+	}
+	if !anyKey {
+		if key := accessKey(r); key != AccessKeyID {
+			refuse(w, r, http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+			return
+		}
+	}
+	s.answer(w, r, request)
+}
+
+// wait sleeps; false when the client went away meanwhile.
+func wait(r *http.Request, d time.Duration) bool {
+	if d == 0 {
+		return true
+	}
+	select {
+	case <-r.Context().Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// accessKey is the access key ID in the request's signature.
+func accessKey(r *http.Request) string {
+	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+	key, _, _ := strings.Cut(rest, "/")
+	return key
+}
+
+func describe(r *http.Request) Request {
+	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	q := r.URL.Query()
+	d := Request{Bucket: bucket, Key: key}
+	switch {
+	case bucket == "":
+		d.Op = "ListBuckets"
+	case key != "":
+		d.Op = map[string]string{
+			http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject", http.MethodDelete: "DeleteObject",
+		}[r.Method]
+	case r.Method == http.MethodHead:
+		d.Op = "HeadBucket"
+	case r.Method == http.MethodPut:
+		d.Op = "CreateBucket"
+	default:
+		d.Op = "ListObjects"
+		d.Prefix, d.Delimiter, d.StartAfter, d.Token = q.Get("prefix"), q.Get("delimiter"), q.Get("start-after"), q.Get("continuation-token")
+	}
+	return d
+}
+
+// answer serves a request that no fault was injected into.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, d Request) {
+	var body []byte
+	if d.Op == "PutObject" {
+		var err error
+		if body, err = io.ReadAll(r.Body); err != nil {
+			refuse(w, r, http.StatusBadRequest, "IncompleteBody", err.Error())
+			return
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.Op == "ListBuckets" {
+		writeXML(w, bucketsResult(slices.Sorted(maps.Keys(s.buckets))))
+		return
+	}
+	if d.Op == "CreateBucket" {
+		s.bucket(d.Bucket)
+		return
+	}
+	b, ok := s.buckets[d.Bucket]
+	if !ok {
+		refuse(w, r, http.StatusNotFound, "NoSuchBucket", "The specified bucket does not exist")
+		return
+	}
+	o, found := b.objects[d.Key]
+	switch d.Op {
+	case "HeadBucket":
+	case "ListObjects":
+		writeXML(w, listResult(b, r.URL.Query(), s.plain))
+	case "PutObject":
+		b.put(d.Key, object{body: body, size: int64(len(body)), modified: time.Now()})
+	case "DeleteObject":
+		b.remove(d.Key)
+		w.WriteHeader(http.StatusNoContent)
+	case "GetObject", "HeadObject":
+		if !found {
+			refuse(w, r, http.StatusNotFound, "NoSuchKey", "The specified key does not exist.")
+			return
+		}
+		w.Header().Set("Last-Modified", o.modified.UTC().Format(http.TimeFormat))
+		if d.Op == "GetObject" {
+			_, _ = w.Write(o.body) // the client may have gone
+		}
+	default:
+		refuse(w, r, http.StatusNotImplemented, "NotImplemented", "not implemented by this test server")
+	}
+}

@@ -1,0 +1,132 @@
+package s3test
+
+import (
+	"encoding/xml"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+const modifiedFormat = "2006-01-02T15:04:05.000Z"
+
+type xmlError struct {
+	XMLName xml.Name `xml:"Error"`
+	Code    string
+	Message string
+}
+
+type xmlBuckets struct {
+	XMLName xml.Name    `xml:"ListAllMyBucketsResult"`
+	Buckets []xmlBucket `xml:"Buckets>Bucket"`
+}
+
+type xmlBucket struct {
+	Name string
+}
+
+type xmlList struct {
+	XMLName               xml.Name `xml:"ListBucketResult"`
+	Prefix                string
+	Delimiter             string `xml:",omitempty"`
+	EncodingType          string `xml:",omitempty"`
+	StartAfter            string `xml:",omitempty"`
+	MaxKeys               int
+	KeyCount              int
+	IsTruncated           bool
+	NextContinuationToken string `xml:",omitempty"`
+	Contents              []xmlObject
+	CommonPrefixes        []xmlPrefix
+}
+
+type xmlObject struct {
+	Key          string
+	LastModified string
+	Size         int64
+}
+
+type xmlPrefix struct {
+	Prefix string
+}
+
+// refuse writes an error as S3 does: without a body for HEAD.
+func refuse(w http.ResponseWriter, r *http.Request, status int, code, message string) {
+	w.Header().Set("Content-Type", "application/xml")
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead && code != "" {
+		_ = xml.NewEncoder(w).Encode(xmlError{Code: code, Message: message}) // the client may have gone
+	}
+}
+
+func writeXML(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/xml")
+	_ = xml.NewEncoder(w).Encode(v) // the client may have gone
+}
+
+func bucketsResult(names []string) xmlBuckets {
+	var out xmlBuckets
+	for _, n := range names {
+		out.Buckets = append(out.Buckets, xmlBucket{Name: n})
+	}
+	return out
+}
+
+// listResult is one page of ListObjectsV2. The continuation token is the last key or common prefix of the page before.
+func listResult(b *bucket, q url.Values, plain bool) xmlList {
+	prefix, delimiter := q.Get("prefix"), q.Get("delimiter")
+	limit := 1000
+	if n, err := strconv.Atoi(q.Get("max-keys")); err == nil && n < limit {
+		limit = n
+	}
+	encode := func(s string) string { return s }
+	out := xmlList{MaxKeys: limit}
+	if q.Get("encoding-type") == "url" && !plain {
+		out.EncodingType = "url"
+		encode = func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "%2F", "/") }
+	}
+	out.Prefix, out.Delimiter, out.StartAfter = encode(prefix), encode(delimiter), encode(q.Get("start-after"))
+	keys := b.sorted()
+	at := firstBehind(keys, q.Get("start-after"), false)
+	if token := q.Get("continuation-token"); token != "" {
+		at = firstBehind(keys, token, delimiter != "" && strings.HasSuffix(token, delimiter))
+	}
+	if from, _ := slices.BinarySearch(keys, prefix); from > at {
+		at = from
+	}
+	last := ""
+	for at < len(keys) && strings.HasPrefix(keys[at], prefix) {
+		if out.KeyCount == limit {
+			out.IsTruncated, out.NextContinuationToken = true, last
+			break
+		}
+		out.KeyCount++
+		key := keys[at]
+		if head, _, ok := strings.Cut(key[len(prefix):], delimiter); ok && delimiter != "" {
+			last = prefix + head + delimiter
+			out.CommonPrefixes = append(out.CommonPrefixes, xmlPrefix{encode(last)})
+			at = firstBehind(keys, last, true)
+			continue
+		}
+		last = key
+		o := b.objects[key]
+		out.Contents = append(out.Contents, xmlObject{Key: encode(key), LastModified: o.modified.UTC().Format(modifiedFormat), Size: o.size})
+		at++
+	}
+	return out
+}
+
+// firstBehind is the index of the first key that sorts behind after; with whole, of the first that does not begin
+// with it either.
+func firstBehind(keys []string, after string, whole bool) int {
+	n, _ := slices.BinarySearchFunc(keys, after, func(key, after string) int {
+		if key <= after || whole && strings.HasPrefix(key, after) {
+			return -1
+		}
+		return 1
+	})
+	if after == "" {
+		return 0
+	}
+	return n
+}
