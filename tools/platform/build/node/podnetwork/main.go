@@ -6,7 +6,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"os/signal"
 	"syscall"
@@ -47,6 +50,9 @@ func run(ctx context.Context) error {
 		return err
 	}
 
+	if err := waitForAPI(ctx, config.Host); err != nil {
+		return err
+	}
 	changed := make(chan struct{}, 1)
 	tell := func() {
 		select {
@@ -81,6 +87,27 @@ func run(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case <-time.After(wait):
+		}
+	}
+}
+
+// waitForAPI waits until the API server can be reached: on a new node not before kube-proxy has made its
+// rules. The informers would find out much later, because they wait longer after each failure.
+func waitForAPI(ctx context.Context, host string) error {
+	address, err := url.Parse(host)
+	if err != nil {
+		return fmt.Errorf("address of the API server: %w", err)
+	}
+	dialer := net.Dialer{Timeout: time.Second}
+	for {
+		conn, err := dialer.DialContext(ctx, "tcp", address.Host)
+		if err == nil {
+			return conn.Close()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
