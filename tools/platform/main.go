@@ -43,12 +43,16 @@ func run() error {
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	// A second signal ends at once.
+	context.AfterFunc(ctx, stop)
 	root := &cobra.Command{
-		Use:           "platform",
-		Short:         "Run the platform that tests and the demo need: kind, CloudNativePG and S3",
-		SilenceUsage:  true,
-		SilenceErrors: true,
+		Use:               "platform",
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+		Short:             "Run the platform that tests and the demo need: kind, CloudNativePG and S3",
+		SilenceUsage:      true,
+		SilenceErrors:     true,
 	}
+	root.PersistentFlags().String("clone", "", "root of the clone that is to use the platform (default: the one around the working folder)")
 	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand())
 	return root.ExecuteContext(ctx)
 }

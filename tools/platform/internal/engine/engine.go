@@ -36,12 +36,13 @@ type Engine struct {
 // Host is the value for DOCKER_HOST.
 func (e Engine) Host() string { return "unix://" + e.socket() }
 
-func (e Engine) socket() string    { return filepath.Join(e.Dir, "docker.sock") }
-func (e Engine) execRoot() string  { return filepath.Join(e.Dir, "exec") }
-func (e Engine) program() string   { return filepath.Join(e.Dir, "bin", "pgplatform") }
-func (e Engine) runtime() string   { return filepath.Join(e.Dir, "bin", ociruntime.Name) }
-func (e Engine) config() string    { return filepath.Join(e.Dir, "daemon.json") }
-func (e Engine) daemonLog() string { return filepath.Join(e.Dir, "dockerd.log") }
+func (e Engine) socket() string        { return filepath.Join(e.Dir, "docker.sock") }
+func (e Engine) execRoot() string      { return filepath.Join(e.Dir, "exec") }
+func (e Engine) program() string       { return filepath.Join(e.Dir, "bin", "pgplatform") }
+func (e Engine) runtime() string       { return filepath.Join(e.Dir, "bin", ociruntime.Name) }
+func (e Engine) config() string        { return filepath.Join(e.Dir, "daemon.json") }
+func (e Engine) daemonLog() string     { return filepath.Join(e.Dir, "dockerd.log") }
+func (e Engine) supervisorLog() string { return filepath.Join(e.Dir, "supervisor.log") }
 
 // Check says in one error why the engine cannot run on this machine.
 func Check() error {
@@ -82,15 +83,30 @@ func (e Engine) Start(ctx context.Context, s *progress.Step) error {
 	if err := e.Stop(ctx); err != nil {
 		return err
 	}
-	if err := e.prepare(); err != nil {
-		return fmt.Errorf("prepare the Docker engine: %w", err)
+	if _, err := os.Stat(e.loading()); err == nil {
+		fmt.Fprintln(s.Log, "an image was half loaded: beginning with no data")
+		if err := e.RemoveData(); err != nil {
+			return err
+		}
+	}
+	err := e.launch(ctx)
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	// The data may be what it stumbles over, and nothing in them cannot be had again.
+	fmt.Fprintf(s.Log, "%v: once more with no data\n", err)
+	if err := e.RemoveData(); err != nil {
+		return err
 	}
 	return e.launch(ctx)
 }
 
 // launch starts the supervising process, gives its network namespace a link to the host and lets it go on.
 func (e Engine) launch(ctx context.Context) error {
-	log, err := os.Create(filepath.Join(e.Dir, "supervisor.log"))
+	if err := e.prepare(); err != nil {
+		return fmt.Errorf("prepare the Docker engine: %w", err)
+	}
+	log, err := os.Create(e.supervisorLog())
 	if err != nil {
 		return err
 	}
@@ -143,7 +159,7 @@ func (e Engine) await(ctx context.Context, ended <-chan struct{}, atMost time.Du
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ended:
-			return fmt.Errorf("the Docker engine ended as it started; its logs: %s, %s", e.daemonLog(), filepath.Join(e.Dir, "supervisor.log"))
+			return fmt.Errorf("the Docker engine ended as it started; its logs: %s, %s", e.daemonLog(), e.supervisorLog())
 		case <-deadline:
 			return fmt.Errorf("the Docker engine does not answer after %s: %w; its log: %s", atMost, err, e.daemonLog())
 		case <-time.After(100 * time.Millisecond):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
@@ -31,13 +32,27 @@ func (e Engine) Load(ctx context.Context, s *progress.Step, ref, tar string) err
 	if known {
 		return nil
 	}
-	return s.Exec(ctx, "docker", "load", "--quiet", "--input", tar)
+	// Docker does not clean up after a load that was cut short.
+	if err := os.WriteFile(e.loading(), nil, 0o600); err != nil {
+		return err
+	}
+	if err := s.Exec(ctx, "docker", "load", "--quiet", "--input", tar); err != nil {
+		return err
+	}
+	return os.Remove(e.loading())
 }
 
-// Empty tells whether the engine has no container left, so that its data may stay for the next start.
-func (e Engine) Empty(ctx context.Context) bool {
-	ids, err := e.docker(ctx, "ps", "--all", "--quiet")
-	return err == nil && strings.TrimSpace(ids) == ""
+// loading is a file that is there while an image is being loaded.
+func (e Engine) loading() string { return filepath.Join(e.Data, ".loading") }
+
+// Tidy tells whether the data hold nothing but whole images, so that they may stay for the next start.
+// The engine must not run.
+func (e Engine) Tidy() bool {
+	if _, err := os.Stat(e.loading()); err == nil {
+		return false
+	}
+	containers, err := os.ReadDir(filepath.Join(e.Data, "containers"))
+	return err == nil && len(containers) == 0
 }
 
 // RemoveData deletes Docker's data-root. The engine must not run.

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/debian"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/engine"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/image"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/kindcluster"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/nodeimage"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/state"
+)
+
+func upCommand() *cobra.Command {
+	var images string
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Bring the platform up, or leave it as it is where everything runs",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			p, err := open(cmd)
+			if err != nil {
+				return err
+			}
+			return p.up(cmd.Context(), images)
+		},
+	}
+	cmd.Flags().StringVar(&images, "images", defaultImages(),
+		"where images come from: pulled (an ordinary Docker engine and a registry), built (from packages), auto; also $"+envImages)
+	return cmd
+}
+
+// up makes everything run, whatever there was before, and writes the calling clone's env file.
+func (p *platform) up(ctx context.Context, images string) error {
+	start := time.Now()
+	unlock, err := p.lock(ctx, "up")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := p.load(); err != nil {
+		return err
+	}
+	if images, err = p.chooseImages(ctx, images); err != nil {
+		return err
+	}
+	if p.record == nil {
+		p.record = p.newRecord(images)
+	}
+	if err := p.useEngine(); err != nil {
+		return err
+	}
+
+	if p.record.Complete && p.running(ctx) {
+		if err := p.writeEnv(ctx); err != nil {
+			return err
+		}
+		p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
+		return nil
+	}
+	if err := p.bringUp(ctx); err != nil {
+		return p.abandon(ctx, err)
+	}
+	p.Say("the platform is up after %s; source %s to use it", time.Since(start).Round(time.Second), p.envFile())
+	return nil
+}
+
+func (p *platform) newRecord(images string) *state.Record {
+	if images == imagesBuilt {
+		return &state.Record{Images: images, DockerHost: p.engine().Host(), Address: engine.Address}
+	}
+	return &state.Record{Images: images, DockerHost: os.Getenv("DOCKER_HOST"), Address: loopback}
+}
+
+// running tells whether all of a complete platform still runs.
+func (p *platform) running(ctx context.Context) bool {
+	if p.builtEngine() && !p.engine().Running(ctx) {
+		return false
+	}
+	if err := p.cluster().WaitForAPI(ctx, 0); err != nil {
+		return false
+	}
+	notReady, err := p.cluster().NotReady(ctx, platformNamespaces...)
+	return err == nil && len(notReady) == 0
+}
+
+// bringUp does every step of which the result is not there yet.
+func (p *platform) bringUp(ctx context.Context) error {
+	p.record.Complete = false
+	if err := p.state.Save(p.record); err != nil {
+		return err
+	}
+	node, err := p.engineAndImages(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.ensureCluster(ctx, node); err != nil {
+		return err
+	}
+
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return p.Run(gctx, "Wait for the cluster's own pods", func(ctx context.Context, s *progress.Step) error {
+			return p.cluster().WaitForSystem(ctx, 5*time.Minute, s.Log)
+		})
+	})
+	g.Go(func() error { return p.deploy(gctx) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+
+	if err := p.writeEnv(ctx); err != nil {
+		return err
+	}
+	p.record.Complete = true
+	if p.record.Since.IsZero() {
+		p.record.Since = time.Now().UTC().Round(time.Second)
+	}
+	return p.state.Save(p.record)
+}
+
+// engineAndImages makes a Docker engine run that has the node image, and returns the image's name.
+func (p *platform) engineAndImages(ctx context.Context) (string, error) {
+	if !p.builtEngine() {
+		return pulledNode, nil
+	}
+	if err := p.Run(ctx, "Install Debian packages", func(ctx context.Context, s *progress.Step) error {
+		return debian.Ensure(ctx, s, engine.Packages...)
+	}); err != nil {
+		return "", err
+	}
+
+	var node image.Archive
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.Run(gctx, "Start the Docker engine", p.engine().Start) })
+	g.Go(func() error {
+		archives, err := p.archives(gctx)
+		if err != nil {
+			return err
+		}
+		node, err = nodeimage.Build(gctx, p.cache, p.Reporter, p.moduleRoot(), archives)
+		return err
+	})
+	if err := g.Wait(); err != nil {
+		return "", err
+	}
+	return node.Ref, p.Run(ctx, "Load the node image", func(ctx context.Context, s *progress.Step) error {
+		return p.engine().Load(ctx, s, node.Ref, node.Path)
+	})
+}
+
+// ensureCluster keeps a cluster that was made to its end from this image and comes back, and else makes one.
+func (p *platform) ensureCluster(ctx context.Context, node string) error {
+	if p.record.ClusterMade && p.record.NodeImage == node {
+		err := p.Run(ctx, "Start the cluster again", func(ctx context.Context, _ *progress.Step) error {
+			if err := kindcluster.Start(ctx); err != nil {
+				return err
+			}
+			return p.cluster().WaitForAPI(ctx, 3*time.Minute)
+		})
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		p.Say("the cluster does not come back: it is made anew")
+	}
+	p.record.ClusterMade, p.record.NodeImage, p.record.Since = false, node, time.Time{}
+	if err := p.state.Save(p.record); err != nil {
+		return err
+	}
+	if err := p.Run(ctx, "Make the kind cluster", func(ctx context.Context, s *progress.Step) error {
+		return p.cluster().Create(ctx, node, s.Log)
+	}); err != nil {
+		return err
+	}
+	p.record.ClusterMade = true
+	return p.state.Save(p.record)
+}
+
+// abandon handles the error that up ends with. A signal ends the engine too: nothing half done goes on running
+// unseen. After any other error all stays as it is, to be looked at.
+func (p *platform) abandon(ctx context.Context, cause error) error {
+	if ctx.Err() == nil {
+		return fmt.Errorf("%w\nwhat runs so far stays, to be looked at (platform logs); platform up goes on from there, platform down removes it", cause)
+	}
+	p.Say("interrupted: stopping")
+	if p.builtEngine() {
+		if err := p.engine().Stop(context.WithoutCancel(ctx)); err != nil {
+			return errors.Join(errors.New("interrupted"), err)
+		}
+	}
+	p.Say("interrupted; platform up goes on from here, platform down removes what there is")
+	return errSilent
+}
+
+func (p *platform) envFile() string { return filepath.Join(p.clone, ".platform", "env") }
