@@ -79,6 +79,11 @@ func (r *Reporter) Run(ctx context.Context, name string, body func(ctx context.C
 	wg.Wait()
 
 	took := time.Since(start)
+	if err != nil && ctx.Err() != nil {
+		// Stopped from outside, by a signal or because a step beside it failed: its log explains nothing.
+		r.printf("✗ %s stopped after %s", name, round(took))
+		return fmt.Errorf("%s: %w", name, err)
+	}
 	if err != nil {
 		r.printf("✗ %s failed after %s: %v", name, round(took), err)
 		if tail := lastLines(logPath, 15); tail != "" {
