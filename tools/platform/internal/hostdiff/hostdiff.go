@@ -107,7 +107,9 @@ func processes(context.Context) ([]string, error) {
 		if err != nil {
 			return ""
 		}
-		return strings.TrimSpace(strings.ReplaceAll(string(b), "\x00", " "))
+		// One line, and not a whole script.
+		line := strings.Join(strings.Fields(strings.ReplaceAll(string(b), "\x00", " ")), " ")
+		return line[:min(len(line), 160)]
 	})
 }
 
