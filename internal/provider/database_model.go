@@ -1,0 +1,195 @@
+package provider
+
+import (
+	"context"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+type databaseModel struct {
+	Name               types.String   `tfsdk:"name"`
+	Namespace          types.String   `tfsdk:"namespace"`
+	OrgID              types.String   `tfsdk:"org_id"`
+	DatabaseType       types.String   `tfsdk:"database_type"`
+	Tier               types.String   `tfsdk:"tier"`
+	Instances          types.Int64    `tfsdk:"instances"`
+	Storage            types.Object   `tfsdk:"storage"`
+	Resources          types.Object   `tfsdk:"resources"`
+	Parameters         types.Map      `tfsdk:"parameters"`
+	Backup             types.Object   `tfsdk:"backup"`
+	DeletionProtection types.Bool     `tfsdk:"deletion_protection"`
+	Timeouts           timeouts.Value `tfsdk:"timeouts"`
+
+	ID         types.String `tfsdk:"id"`
+	Status     types.String `tfsdk:"status"`
+	Phase      types.String `tfsdk:"phase"`
+	Connection types.Object `tfsdk:"connection"`
+	Archive    types.Object `tfsdk:"archive"`
+}
+
+type storageModel struct {
+	Size         semanticString `tfsdk:"size"`
+	StorageClass types.String   `tfsdk:"storage_class"`
+}
+
+var storageTypes = map[string]attr.Type{"size": quantityType, "storage_class": types.StringType}
+
+type resourcesModel struct {
+	CPU    semanticString `tfsdk:"cpu"`
+	Memory semanticString `tfsdk:"memory"`
+}
+
+var resourcesTypes = map[string]attr.Type{"cpu": quantityType, "memory": quantityType}
+
+func (m *databaseModel) key() cnpg.Key {
+	return cnpg.Key{Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()}
+}
+
+func (m *databaseModel) backup(ctx context.Context, diags *diag.Diagnostics) *backupSettings {
+	return backupFrom(ctx, m.Backup, diags)
+}
+
+// toCluster is the Cluster that the model asks for, without the bootstrap fields. location is where it archives;
+// unused without backups.
+func (m *databaseModel) toCluster(ctx context.Context, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
+	var storage storageModel
+	var resources resourcesModel
+	var parameters map[string]string
+	diags.Append(m.Storage.As(ctx, &storage, basetypes.ObjectAsOptions{})...)
+	diags.Append(m.Resources.As(ctx, &resources, basetypes.ObjectAsOptions{})...)
+	diags.Append(m.Parameters.ElementsAs(ctx, &parameters, false)...)
+	backup := m.backup(ctx, diags)
+	if diags.HasError() {
+		return nil
+	}
+
+	cluster := &cnpgv1.Cluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()},
+		Spec: cnpgv1.ClusterSpec{
+			Instances:             int(m.Instances.ValueInt64()),
+			StorageConfiguration:  cnpgv1.StorageConfiguration{Size: storage.Size.ValueString(), StorageClass: storage.StorageClass.ValueStringPointer()},
+			Resources:             resources.requirements(diags),
+			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: parameters},
+			Backup:                backup.toBackupConfiguration(m.Name.ValueString(), location),
+		},
+	}
+	if org := m.OrgID.ValueString(); org != "" {
+		metav1.SetMetaDataLabel(&cluster.ObjectMeta, cnpg.LabelOrgID, org)
+	}
+	if tier := m.Tier.ValueString(); tier != "" {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationTier, tier)
+	}
+	if backup.enabled() {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationCredentials, location.fingerprint)
+	}
+	return cluster
+}
+
+// requirements asks for CPU and memory, and limits memory to what is asked for: PostgreSQL that is killed for another
+// pod's memory is worse than PostgreSQL that was given less.
+func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceRequirements {
+	requirements := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
+	if v := r.CPU.ValueString(); v != "" {
+		cpu, err := parseCPU(v)
+		if err != nil {
+			diags.AddError("Invalid CPU", sentence(err))
+		}
+		requirements.Requests[corev1.ResourceCPU] = cpu
+	}
+	if v := r.Memory.ValueString(); v != "" {
+		memory, err := parseSize(v)
+		if err != nil {
+			diags.AddError("Invalid Memory", sentence(err))
+		}
+		requirements.Requests[corev1.ResourceMemory] = memory
+		requirements.Limits[corev1.ResourceMemory] = memory
+	}
+	return requirements
+}
+
+// fromCluster takes over what stands in Kubernetes. What Kubernetes has no place for stays as it is in the model.
+func (m *databaseModel) fromCluster(ctx context.Context, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, diags *diag.Diagnostics) {
+	m.Namespace = types.StringValue(cluster.Namespace)
+	m.Name = types.StringValue(cluster.Name)
+	m.OrgID = nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])
+	m.Tier = nullIfEmpty(cluster.Annotations[cnpg.AnnotationTier])
+	m.Instances = types.Int64Value(int64(cluster.Spec.Instances))
+	m.Storage = types.ObjectValueMust(storageTypes, map[string]attr.Value{
+		"size":          quantityType.value(cluster.Spec.StorageConfiguration.Size),
+		"storage_class": types.StringPointerValue(cluster.Spec.StorageConfiguration.StorageClass),
+	})
+	m.Resources = resourcesOf(cluster)
+	m.Parameters = parametersOf(ctx, cluster, m.Parameters, diags)
+	m.Backup = backupOf(cluster, scheduled, m.backup(ctx, diags))
+	m.observe(cluster)
+}
+
+// observe takes over what only Kubernetes knows.
+func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
+	m.ID = types.StringValue(cnpg.KeyOf(cluster).String())
+	m.Status = types.StringValue(string(statusOf(cluster)))
+	m.Phase = nullIfEmpty(cluster.Status.Phase)
+	m.Connection = connectionOf(cluster)
+	m.Archive = archiveOf(cluster)
+}
+
+func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
+	requested := func(name corev1.ResourceName) attr.Value {
+		q, ok := cluster.Spec.Resources.Requests[name]
+		if !ok {
+			return quantityType.null()
+		}
+		return quantityType.value(q.String())
+	}
+	return types.ObjectValueMust(resourcesTypes, map[string]attr.Value{
+		"cpu":    requested(corev1.ResourceCPU),
+		"memory": requested(corev1.ResourceMemory),
+	})
+}
+
+// parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.
+func parametersOf(ctx context.Context, cluster *cnpgv1.Cluster, before types.Map, diags *diag.Diagnostics) types.Map {
+	stated := cnpg.OwnedParameters(cluster)
+	for name := range before.Elements() {
+		if value, ok := cluster.Spec.PostgresConfiguration.Parameters[name]; ok {
+			stated[name] = value
+		}
+	}
+	if len(stated) == 0 {
+		if before.IsNull() {
+			return types.MapNull(types.StringType)
+		}
+		return types.MapValueMust(types.StringType, map[string]attr.Value{})
+	}
+	value, d := types.MapValueFrom(ctx, types.StringType, stated)
+	diags.Append(d...)
+	return value
+}
+
+// nullUnknowns makes a state of a plan: what is not known yet is null until it is.
+func (m *databaseModel) nullUnknowns() {
+	nullUnknown(&m.ID)
+	nullUnknown(&m.Status)
+	nullUnknown(&m.Phase)
+	if m.Connection.IsUnknown() {
+		m.Connection = types.ObjectNull(connectionTypes)
+	}
+	if m.Archive.IsUnknown() {
+		m.Archive = types.ObjectNull(archiveTypes)
+	}
+}
+
+func nullUnknown(s *types.String) {
+	if s.IsUnknown() {
+		*s = types.StringNull()
+	}
+}

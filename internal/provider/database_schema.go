@@ -1,0 +1,154 @@
+package provider
+
+import (
+	"context"
+	"regexp"
+
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// maxNameLength is CNPG's limit for a Cluster's name: the names of its pods and services are made of it.
+const maxNameLength = 50
+
+var (
+	dns1035 = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
+	dns1123 = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
+	label   = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
+)
+
+// Bounds of Kubernetes for names of namespaces and values of labels.
+const (
+	maxNamespaceLength = 63
+	maxLabelLength     = 63
+)
+
+func databaseSchema(ctx context.Context) schema.Schema {
+	return schema.Schema{
+		MarkdownDescription: "A PostgreSQL database run by CloudNativePG: a Cluster, its scheduled backups, and the Secret with its keys for S3. " +
+			"Destroying it removes these, and keeps what is archived in S3.",
+		Attributes: map[string]schema.Attribute{
+			// Required attributes
+			"name": nameAttribute(),
+
+			// Optional attributes
+			"namespace": namespaceAttribute(),
+			"org_id": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Organisation that the database belongs to: the label `pgplatform.io/org-id` on every object.",
+				Validators:          []validator.String{stringvalidator.LengthAtMost(maxLabelLength), stringvalidator.RegexMatches(label, "must be a valid Kubernetes label value")},
+			},
+			"database_type": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "Kind of database. Only `POSTGRESQL`.",
+				Validators:          []validator.String{stringvalidator.OneOf("POSTGRESQL")},
+			},
+			"tier": schema.StringAttribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "Size of what is not set otherwise: `DEV` (1 instance, 1Gi of disk, 100m CPU, 512Mi of memory), `STANDARD` (1, 10Gi, 250m, 1Gi) or `HA` (3, 20Gi, 250m, 2Gi). Default `STANDARD`.",
+				Validators:          []validator.String{stringvalidator.OneOf(tierNames...)},
+			},
+			"instances": schema.Int64Attribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "Number of PostgreSQL instances: one primary, the others replicas. Default: the tier's.",
+				Validators:          []validator.Int64{int64validator.AtLeast(1)},
+			},
+			"storage": schema.SingleNestedAttribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "Volume of each instance.",
+				Attributes: map[string]schema.Attribute{
+					"size": schema.StringAttribute{
+						Optional: true, Computed: true, CustomType: quantityType,
+						MarkdownDescription: "Size, such as `10Gi`. It may grow, never shrink. Default: the tier's.",
+						Validators:          []validator.String{isSize()},
+						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
+					},
+					"storage_class": schema.StringAttribute{
+						Optional:            true,
+						MarkdownDescription: "Storage class of the volumes. Default: the Kubernetes cluster's. It cannot be changed.",
+					},
+				},
+			},
+			"resources": schema.SingleNestedAttribute{
+				Optional: true, Computed: true,
+				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none.",
+				Attributes: map[string]schema.Attribute{
+					"cpu": schema.StringAttribute{
+						Optional: true, Computed: true, CustomType: quantityType,
+						MarkdownDescription: "CPU, such as `500m` or `2`. Default: the tier's.",
+						Validators:          []validator.String{isCPU()},
+						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
+					},
+					"memory": schema.StringAttribute{
+						Optional: true, Computed: true, CustomType: quantityType,
+						MarkdownDescription: "Memory, such as `1Gi`. Default: the tier's.",
+						Validators:          []validator.String{isSize()},
+						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
+					},
+				},
+			},
+			"parameters": schema.MapAttribute{
+				Optional: true, ElementType: types.StringType,
+				MarkdownDescription: "PostgreSQL parameters, as in `postgresql.conf`. Those that CloudNativePG sets itself, such as `archive_command`, are refused.",
+				Validators:          []validator.Map{mapvalidator.KeysAre(isParameter())},
+			},
+			"backup":              backupAttribute(),
+			"deletion_protection": deletionProtectionAttribute(),
+			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+				Create: true, CreateDescription: "Default `30m`.",
+				Read: true, ReadDescription: "Default `2m`.",
+				Update: true, UpdateDescription: "Default `30m`.",
+				Delete: true, DeleteDescription: "Default `1h`.",
+			}),
+
+			// Computed attributes
+			"id":         idAttribute(),
+			"status":     statusAttribute(),
+			"phase":      phaseAttribute(),
+			"connection": connectionAttribute(),
+			"archive":    archiveAttribute(),
+		},
+	}
+}
+
+func nameAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Required:            true,
+		MarkdownDescription: "Name of the Cluster: lower case letters, digits and hyphens, beginning with a letter, at most 50 characters. Changing it makes a new database.",
+		Validators: []validator.String{
+			stringvalidator.LengthBetween(1, maxNameLength),
+			stringvalidator.RegexMatches(dns1035, "must consist of lower case letters, digits and hyphens, begin with a letter and end with a letter or digit"),
+		},
+		PlanModifiers: []planmodifier.String{stringplanmodifier.RequiresReplace()},
+	}
+}
+
+func namespaceAttribute() schema.StringAttribute {
+	return schema.StringAttribute{
+		Optional: true, Computed: true,
+		MarkdownDescription: "Namespace, which must exist. Default: the provider's. Changing it makes a new database.",
+		Validators: []validator.String{
+			stringvalidator.LengthBetween(1, maxNamespaceLength),
+			stringvalidator.RegexMatches(dns1123, "must consist of lower case letters, digits and hyphens"),
+		},
+		PlanModifiers: []planmodifier.String{
+			stringplanmodifier.UseStateForUnknown(),
+			stringplanmodifier.RequiresReplace(),
+		},
+	}
+}
+
+func deletionProtectionAttribute() schema.BoolAttribute {
+	return schema.BoolAttribute{
+		Optional: true, Computed: true, Default: booldefault.StaticBool(true),
+		MarkdownDescription: "Refuse to destroy or to replace the database. Default `true`: to delete it, first apply `false`.",
+	}
+}

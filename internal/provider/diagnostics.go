@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// sentence ends an error's text with a full stop.
+func sentence(err error) string {
+	text := strings.TrimSpace(err.Error())
+	if strings.HasSuffix(text, ".") {
+		return text
+	}
+	return text + "."
+}
+
+// paragraphs joins the parts of a diagnostic's detail: cause, what the state holds, what to do next.
+func paragraphs(parts ...string) string {
+	var kept []string
+	for _, p := range parts {
+		if p != "" {
+			kept = append(kept, p)
+		}
+	}
+	return strings.Join(kept, "\n\n")
+}
+
+// stateAfterCreate says what Terraform's state holds when a create fails after its object was made, and how to go on.
+func stateAfterCreate(resourceType string, key cnpg.Key) string {
+	return fmt.Sprintf("The Cluster %s exists and is recorded in Terraform's state, marked as tainted. Nothing is deleted without your word: "+
+		"when the cause is mended, `terraform untaint %s.NAME` keeps the object, and the next apply goes on from there.", key, resourceType)
+}
+
+// alreadyExists is the detail of an error about an object that a create would meet.
+func alreadyExists(resourceType string, key cnpg.Key) string {
+	return paragraphs(
+		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists.", key),
+		fmt.Sprintf("If an earlier apply of this resource made it and failed afterwards, keep it with:\n\n  terraform untaint %s.NAME", resourceType),
+		fmt.Sprintf("If it is not in the state at all, import it:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", resourceType, key),
+		"Otherwise choose another name.",
+	)
+}
+
+// collectWarnings makes the API server's warnings under the context come out of finish as Terraform's, each text once
+// per run of the provider.
+func (b *backend) collectWarnings(ctx context.Context) (collecting context.Context, finish func(*diag.Diagnostics)) {
+	var warnings cnpg.Warnings
+	return cnpg.WithWarnings(ctx, &warnings), func(diags *diag.Diagnostics) {
+		for _, text := range warnings.Texts() {
+			if _, told := b.warned.LoadOrStore(text, true); !told {
+				diags.AddWarning("Warning of the Kubernetes API Server", text)
+			}
+		}
+	}
+}
+
+// cause names the remedy that belongs to an error, where one is known.
+func remedy(err error) string {
+	var conflict *cnpg.ConflictError
+	var recovery *cnpg.RecoveryError
+	switch {
+	case errors.As(err, &conflict):
+		return "Somebody else manages these fields. Remove them from the configuration, or make the other manager give them up."
+	case errors.As(err, &recovery):
+		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The time in `timeouts` is over; a longer one may be all that is needed."
+	}
+	return ""
+}

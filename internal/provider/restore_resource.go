@@ -1,0 +1,270 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+var (
+	_ resource.ResourceWithConfigure   = (*restoreResource)(nil)
+	_ resource.ResourceWithIdentity    = (*restoreResource)(nil)
+	_ resource.ResourceWithImportState = (*restoreResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*restoreResource)(nil)
+)
+
+const (
+	defaultRestoreTimeout = 6 * time.Hour
+	// flushTimeout bounds the wait for the source's last WAL segment to reach S3.
+	flushTimeout  = 5 * time.Minute
+	flushInterval = time.Second
+)
+
+const unableToRestore = "Unable to Restore Database"
+
+type restoreResource struct{ backend *backend }
+
+func newRestoreResource() resource.Resource { return &restoreResource{} }
+
+func (r *restoreResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
+	resp.TypeName = "pgplatform_restore"
+}
+
+func (r *restoreResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
+	resp.Schema = restoreSchema(ctx)
+}
+
+func (r *restoreResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
+	resp.IdentitySchema = identitySchema()
+}
+
+func (r *restoreResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
+	r.backend = backendFrom(req.ProviderData, &resp.Diagnostics)
+}
+
+func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
+	var plan restoreModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	timeout, d := plan.Timeouts.Create(ctx, defaultRestoreTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	ctx, finish := r.backend.collectWarnings(ctx)
+	defer finish(&resp.Diagnostics)
+
+	key := plan.key()
+	client, err := r.backend.kubernetesClient()
+	if err != nil {
+		addConnectionError(&resp.Diagnostics, unableToRestore, err)
+		return
+	}
+	from, location, ok := r.prepare(ctx, client, &plan, &resp.Diagnostics)
+	if !ok {
+		return
+	}
+	created, err := client.CreateCluster(ctx, plan.toCluster(from, location))
+	if created == nil {
+		addCreateError(&resp.Diagnostics, unableToRestore, "pgplatform_restore", key, err)
+		return
+	}
+
+	// The object exists: from here on it is in the state, whatever happens.
+	plan.ID = types.StringValue(key.String())
+	early := plan
+	early.nullUnknowns()
+	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
+	resp.Diagnostics.Append(resp.Private.SetKey(ctx, replacing, nil)...)
+	if err == nil {
+		err = applyBackups(ctx, client, created, from.backupSettings(), location)
+	}
+	if err == nil {
+		created, err = client.WaitRestored(ctx, key, func(text string) {
+			tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
+		})
+	}
+	if err != nil {
+		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), remedy(err), stateAfterCreate("pgplatform_restore", key)))
+		return
+	}
+	plan.observe(created)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+// prepare does everything that comes before the new Cluster: it reads the source, flushes it, chooses the base backup
+// and the folder of the new archive. What the plan could not check is checked here, before anything is created.
+func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan *restoreModel, diags *diag.Diagnostics) (from restoredFrom, location archiveLocation, ok bool) {
+	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) {
+		return from, location, false
+	}
+	if r.backend.requireArchive(path.Root("source"), diags); diags.HasError() {
+		return from, location, false
+	}
+	source, ok := readSource(ctx, client, plan.database(ctx, diags).ValueString(), plan.key(), diags)
+	if !ok || !refuseFuture(plan, diags) {
+		return from, location, false
+	}
+	// A name that is taken is said before the source is touched; the create itself makes sure of it.
+	if _, err := client.GetCluster(ctx, plan.key()); err == nil {
+		addCreateError(diags, unableToRestore, "pgplatform_restore", plan.key(), cnpg.ErrAlreadyExists)
+		return from, location, false
+	}
+	_, scheduled, err := readDatabase(ctx, client, cnpg.KeyOf(source))
+	if err != nil {
+		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
+		return from, location, false
+	}
+	flushed := false
+	if plan.FlushSource.ValueBool() {
+		if flushed, ok = r.flush(ctx, client, source, diags); !ok {
+			return from, location, false
+		}
+	}
+	catalog, err := r.backend.catalogOf(ctx, source)
+	if err != nil {
+		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
+		return from, location, false
+	}
+	choice, err := catalog.Choose(recovery.Request{Target: plan.target(), Live: !flushed})
+	if err != nil {
+		addRefusal(diags, plan, err)
+		return from, location, false
+	}
+	if location, ok = r.backend.newArchive(ctx, plan.Name.ValueString(), unableToRestore, diags); !ok {
+		return from, location, false
+	}
+	store := *r.backend.store
+	store.destinationPath = cnpg.Archiver(source).DestinationPath
+	return restoredFrom{
+		cluster:   source,
+		scheduled: scheduled,
+		backup:    choice.Backup,
+		archive:   archiveLocation{store: &store, serverName: cnpg.ServerName(source)},
+	}, location, true
+}
+
+// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only
+// a warning; ok is false where its WAL does not arrive in S3.
+func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
+	key := cnpg.KeyOf(source)
+	segment, err := client.Flush(ctx, key)
+	if err != nil {
+		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
+			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit will not be reached."))
+		return false, true
+	}
+	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
+	arrived, err := r.waitForSegment(ctx, source, segment)
+	switch {
+	case err == nil && arrived:
+		return true, true
+	case archive.Unreachable(err):
+		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
+		return false, true
+	case err == nil:
+		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, flushTimeout)
+	}
+	reason := ""
+	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
+		if works, message := cnpg.ContinuousArchiving(now); works != nil && !*works {
+			reason = "The source's archiving fails: " + message
+		}
+	}
+	diags.AddError(unableToRestore, paragraphs(sentence(err), reason,
+		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
+	return false, false
+}
+
+func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) (bool, error) {
+	s3, err := r.backend.s3Client(ctx)
+	if err != nil {
+		return false, err
+	}
+	loc, err := locationOf(source)
+	if err != nil {
+		return false, err
+	}
+	arrived := false
+	err = wait.PollUntilContextTimeout(ctx, flushInterval, flushTimeout, true, func(ctx context.Context) (bool, error) {
+		arrived, err = s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+		return arrived, err
+	})
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return false, nil
+	}
+	return arrived, err
+}
+
+func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
+	const summary = "Unable to Read Restore"
+	var state restoreModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, d := state.Timeouts.Read(ctx, defaultReadTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	client, err := r.backend.kubernetesClient()
+	if err != nil {
+		addConnectionError(&resp.Diagnostics, summary, err)
+		return
+	}
+	cluster, err := client.GetCluster(ctx, state.key())
+	switch {
+	case errors.Is(err, cnpg.ErrNotFound):
+		resp.State.RemoveResource(ctx)
+		return
+	case err != nil:
+		resp.Diagnostics.AddError(summary, sentence(err))
+		return
+	}
+	state.fromCluster(cluster)
+	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
+}
+
+// Update has nothing to change in Kubernetes: what can change in place is Terraform's own.
+func (r *restoreResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
+	var plan restoreModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+}
+
+func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
+	var state restoreModel
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	timeout, d := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	if state.DeletionProtection.ValueBool() {
+		refuseDestroy(state.key(), &resp.Diagnostics)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", state.key(), &resp.Diagnostics)
+}
+
+func (r *restoreResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	importCluster(ctx, req, resp)
+}
