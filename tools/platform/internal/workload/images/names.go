@@ -1,0 +1,48 @@
+package images
+
+import "github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
+
+// Names are the images of what runs in the cluster, as the nodes know them.
+type Names struct {
+	Operator string `json:"operator"`
+	// Postgres15Old and Postgres15 are two minor versions of 15. They are the same image while Debian offers one
+	// version only.
+	Postgres15Old string `json:"postgres15Old"`
+	Postgres15    string `json:"postgres15"`
+	// Postgres17 is what the operator runs where a Cluster names no image.
+	Postgres17 string `json:"postgres17"`
+	LocalStack string `json:"localStack"`
+	VersityGW  string `json:"versityGW"`
+}
+
+// operator is the name in the operator's own manifest.
+const operator = "ghcr.io/cloudnative-pg/cloudnative-pg:" + versions.CloudNativePG
+
+const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
+
+// Public are the images that registries offer, for a machine that can pull them. PostgreSQL's are CloudNativePG's
+// "system" images, the ones that have barman-cloud inside.
+func Public() Names {
+	return Names{
+		Operator:      operator,
+		Postgres15Old: postgresRepository + ":15.17-system-bookworm",
+		Postgres15:    postgresRepository + ":15.18-system-bookworm",
+		Postgres17:    postgresRepository + ":17.10-system-trixie",
+		// Images from 2026.03 on want an account.
+		LocalStack: "localstack/localstack:" + versions.LocalStack,
+		VersityGW:  "versity/versitygw:" + versions.VersityGW,
+	}
+}
+
+// Postgres lists the PostgreSQL images, each once.
+func (n Names) Postgres() []string {
+	if n.Postgres15Old == n.Postgres15 {
+		return []string{n.Postgres15, n.Postgres17}
+	}
+	return []string{n.Postgres15Old, n.Postgres15, n.Postgres17}
+}
+
+// All lists all images, each once.
+func (n Names) All() []string {
+	return append(n.Postgres(), n.Operator, n.LocalStack, n.VersityGW)
+}
