@@ -65,6 +65,9 @@ func (p *platform) up(ctx context.Context, images string) error {
 			return err
 		}
 		p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
+		if recipe, err := p.recipe(); err == nil && recipe != p.record.Recipe {
+			p.Say("it was made from other sources than this clone's: platform down and up again give you these")
+		}
 		return nil
 	}
 	if err := p.bringUp(ctx); err != nil {
@@ -118,7 +121,15 @@ func (p *platform) bringUp(ctx context.Context) error {
 		return err
 	}
 
+	if p.builtEngine() {
+		if err := p.Run(ctx, "Drop images of before", p.engine().Prune); err != nil {
+			return err
+		}
+	}
 	if err := p.writeEnv(ctx); err != nil {
+		return err
+	}
+	if p.record.Recipe, err = p.recipe(); err != nil {
 		return err
 	}
 	p.record.Complete = true
