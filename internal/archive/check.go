@@ -31,7 +31,7 @@ func (c *Client) CheckLocation(ctx context.Context, loc Location) error {
 	bounded, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	// A listing needs the same right as HeadBucket and, unlike it, is answered with an error that says what is wrong.
-	_, err := c.list(bounded, listing{bucket: loc.Bucket, prefix: loc.folder(), max: 1})
+	_, err := c.list(bounded, listing{bucket: loc.Bucket, prefix: loc.folder(), max: 1, attempts: checkAttempts})
 	var missing *BucketNotFoundError
 	if errors.As(err, &missing) {
 		missing.Visible, missing.ListDenied = c.buckets(bounded)

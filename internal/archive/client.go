@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,6 +72,7 @@ type listing struct {
 	startAfter string
 	max        int32 // 0: as many as S3 gives at once
 	token      string
+	attempts   int // 0: as many as the client makes
 }
 
 // list gets one page.
@@ -94,7 +96,7 @@ func (c *Client) list(ctx context.Context, l listing) (page, error) {
 	} else if l.startAfter != "" {
 		in.StartAfter = aws.String(l.startAfter)
 	}
-	out, err := c.s3.ListObjectsV2(ctx, in)
+	out, err := c.s3.ListObjectsV2(ctx, in, func(o *s3.Options) { o.RetryMaxAttempts = cmp.Or(l.attempts, o.RetryMaxAttempts) })
 	if err != nil {
 		return page{}, c.explain(ctx, err, "s3:ListBucket", l.bucket, "s3://"+l.bucket+"/"+l.prefix)
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -29,6 +30,7 @@ const (
 	tlsTimeout      = 4 * time.Second
 	responseTimeout = 10 * time.Second
 	maxAttempts     = 4 // of requests that were answered with an error worth repeating
+	checkAttempts   = 2 // the same for checks
 )
 
 // defaultRegion is used where neither configuration nor environment names one, as most S3-compatible stores want it.
@@ -71,6 +73,9 @@ func (c Config) GoString() string { return c.String() }
 func New(ctx context.Context, c Config) (*Client, error) {
 	if (c.AccessKeyID == "") != (c.SecretAccessKey == "") {
 		return nil, errors.New("preparing the S3 client: an access key ID and a secret access key are only of use together")
+	}
+	if err := checkURL(c.EndpointURL); err != nil {
+		return nil, fmt.Errorf("preparing the S3 client: %w", err)
 	}
 	transport, err := c.transport()
 	if err != nil {
@@ -118,6 +123,21 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		region:   client.Options().Region,
 		roleARN:  c.AssumeRole.RoleARN,
 	}, nil
+}
+
+// checkURL refuses an endpoint that no request could be sent to; "" stands for Amazon S3.
+func checkURL(endpoint string) error {
+	if endpoint == "" {
+		return nil
+	}
+	u, err := url.Parse(endpoint)
+	switch {
+	case err != nil:
+		return errors.New("the endpoint URL is not a valid URL") // the parser's error would print a password in it
+	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
+		return fmt.Errorf("the endpoint URL %q must be of the form http://host:port or https://host", u.Redacted())
+	}
+	return nil
 }
 
 func (r AssumeRole) provider(settings aws.Config) aws.CredentialsProvider {
@@ -175,7 +195,7 @@ func dial(ctx context.Context, network, address string) (net.Conn, error) {
 func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
-		o.MaxBackoff = 3 * time.Second
+		o.MaxBackoff = 2 * time.Second
 		o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
 			if neverReached(err) {
 				return aws.FalseTernary
@@ -185,9 +205,13 @@ func newRetryer() aws.Retryer {
 	})
 }
 
-// neverReached tells that waiting longer for the same endpoint makes little sense: it could not be dialled, or took
-// the request and did not answer in time.
+// neverReached tells that waiting longer for the same endpoint makes little sense: it could not be dialled, is not
+// trusted, or took the request and did not answer in time.
 func neverReached(err error) bool {
+	var untrusted *tls.CertificateVerificationError
+	if errors.As(err, &untrusted) {
+		return true
+	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Op == "dial" {
 		return true

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +15,7 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // BucketNotFoundError says that the bucket does not exist.
@@ -205,24 +205,19 @@ func unreachableReason(err error, code string, status int) string {
 		return ""
 	}
 	var dns *net.DNSError
-	var authority x509.UnknownAuthorityError
-	var invalid x509.CertificateInvalidError
-	var hostname x509.HostnameError
-	var record tls.RecordHeaderError
-	var op *net.OpError
+	var untrusted *tls.CertificateVerificationError
 	var timeout net.Error
+	var send *smithyhttp.RequestSendError
 	switch {
 	case errors.As(err, &dns):
 		return "its host name " + dns.Name + " cannot be resolved"
-	case errors.As(err, &authority), errors.As(err, &invalid), errors.As(err, &hostname):
+	case errors.As(err, &untrusted):
 		return "its certificate is not trusted: " + cause(err)
-	case errors.As(err, &record):
-		return "it does not speak TLS: " + cause(err)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "connection refused"
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer in time"
-	case errors.As(err, &op), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &send), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return cause(err)
 	}
 	return ""

@@ -1,0 +1,186 @@
+package archive_test
+
+import (
+	"context"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+)
+
+func TestConfigHidesSecrets(t *testing.T) {
+	t.Parallel()
+	c := archive.Config{AccessKeyID: "AKIA0000000000000000", SecretAccessKey: "s3cr3t-s3cr3t", SessionToken: "t0k3n-t0k3n"}
+	made := client(t, c)
+	for _, text := range []string{
+		fmt.Sprint(c), fmt.Sprintf("%v %+v %#v %s", c, c, c, c), fmt.Sprintf("%v %#v", &c, &c), fmt.Sprintf("%v %+v %#v", made, made, made),
+	} {
+		if strings.Contains(text, "s3cr3t") || strings.Contains(text, "t0k3n") {
+			t.Errorf("%q holds a secret", text)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for text, c := range map[string]archive.Config{
+		"only of use together":  {AccessKeyID: "AKIA0000000000000000"},
+		"no certificate":        {CACertificate: "not PEM"},
+		`"localhost:4566" must`: {EndpointURL: "localhost:4566"},
+		"not a valid URL":       {EndpointURL: "http://u:pass word@[::1"},
+		`"http:" must`:          {EndpointURL: "http://"},
+		"no-such-profile":       {Profile: "no-such-profile"},
+	} {
+		if _, err := archive.New(context.Background(), c); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("got %v, want it to contain %q", err, text)
+		}
+	}
+}
+
+// The environment's own variables are process-wide, so these tests do not run beside others.
+func TestEnvironmentFillsIn(t *testing.T) {
+	srv := s3test.New(t)
+	srv.CreateBucket("backups")
+	t.Setenv("AWS_ACCESS_KEY_ID", s3test.AccessKeyID)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s3test.SecretAccessKey)
+	t.Setenv("AWS_REGION", "eu-west-3")
+	t.Setenv("AWS_ENDPOINT_URL_S3", srv.URL)
+	c := client(t, archive.Config{})
+	// Path style: the test server would not understand a bucket in the host name.
+	if err := c.CheckBucket(context.Background(), "backups"); err != nil {
+		t.Error(err)
+	}
+	if c.Region() != "eu-west-3" || c.Endpoint() != srv.URL {
+		t.Errorf("client is %s", c)
+	}
+	other := s3test.New(t)
+	explicit := client(t, archive.Config{EndpointURL: other.URL, Region: "us-west-2"})
+	var missing *archive.BucketNotFoundError
+	if err := explicit.CheckBucket(context.Background(), "backups"); !errors.As(err, &missing) || explicit.Region() != "us-west-2" {
+		t.Errorf("configuration did not beat the environment: %v, %s", err, explicit)
+	}
+}
+
+func TestProfile(t *testing.T) {
+	srv := s3test.New(t)
+	srv.CreateBucket("backups")
+	file := filepath.Join(t.TempDir(), "credentials")
+	text := fmt.Sprintf("[good]\naws_access_key_id=%s\naws_secret_access_key=%s\n[bad]\naws_access_key_id=AKIABAD\naws_secret_access_key=x\n",
+		s3test.AccessKeyID, s3test.SecretAccessKey)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	if err := client(t, archive.Config{EndpointURL: srv.URL, Profile: "good"}).CheckBucket(context.Background(), "backups"); err != nil {
+		t.Error(err)
+	}
+	var refused *archive.CredentialsError
+	if err := client(t, archive.Config{EndpointURL: srv.URL, Profile: "bad"}).CheckBucket(context.Background(), "backups"); !errors.As(err, &refused) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoCredentialsAtAll(t *testing.T) {
+	t.Parallel()
+	srv := s3test.New(t)
+	err := client(t, archive.Config{EndpointURL: srv.URL}).CheckBucket(context.Background(), "backups")
+	var refused *archive.CredentialsError
+	if !errors.As(err, &refused) || !strings.Contains(err.Error(), "no credentials") {
+		t.Errorf("got %v", err)
+	}
+	if srv.Count("") != 0 {
+		t.Error("the store was called")
+	}
+}
+
+func TestAssumeRole(t *testing.T) {
+	srv := s3test.New(t)
+	srv.CreateBucket("backups")
+	var form string
+	denied := false
+	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Error(err)
+		}
+		form = r.Form.Encode()
+		if denied {
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`)
+			return
+		}
+		fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
+			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2126-01-01T00:00:00Z</Expiration>
+			</Credentials></AssumeRoleResult></AssumeRoleResponse>`, s3test.AccessKeyID, s3test.SecretAccessKey)
+	}))
+	defer sts.Close()
+	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
+	c := archive.Config{
+		EndpointURL: srv.URL, AccessKeyID: "AKIABASE000000000000", SecretAccessKey: "base-secret-base-secret",
+		AssumeRole: archive.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/reader", SessionName: "here", ExternalID: "ext"},
+	}
+	if err := client(t, c).CheckBucket(context.Background(), "backups"); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"ExternalId=ext", "RoleSessionName=here", "role%2Freader"} {
+		if !strings.Contains(form, want) {
+			t.Errorf("STS was asked with %q, without %q", form, want)
+		}
+	}
+	denied = true
+	err := client(t, c).CheckBucket(context.Background(), "backups")
+	var refused *archive.AccessDeniedError
+	if !errors.As(err, &refused) || refused.Action != "sts:AssumeRole" || refused.Resource != c.AssumeRole.RoleARN {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestCACertificate(t *testing.T) {
+	t.Parallel()
+	inner := s3test.New(t)
+	inner.CreateBucket("backups")
+	srv := httptest.NewTLSServer(inner)
+	defer srv.Close()
+	c := config(inner)
+	c.EndpointURL = srv.URL
+	if err := client(t, c).CheckBucket(context.Background(), "backups"); !archive.Unreachable(err) || !strings.Contains(err.Error(), "certificate is not trusted") {
+		t.Errorf("got %v", err)
+	}
+	c.CACertificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	if err := client(t, c).CheckBucket(context.Background(), "backups"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseDestinationPath(t *testing.T) {
+	t.Parallel()
+	good := map[string]archive.Location{
+		"s3://b-1":                         {Bucket: "b-1"},
+		"s3://b-1/":                        {Bucket: "b-1"},
+		"s3://b-1//a":                      {Bucket: "b-1", Prefix: "a"},
+		"s3://b-1/a/b/":                    {Bucket: "b-1", Prefix: "a/b"},
+		"s3://my.bucket_x/päth with space": {Bucket: "my.bucket_x", Prefix: "päth with space"},
+	}
+	for path, want := range good {
+		if got, err := archive.ParseDestinationPath(path); err != nil || got != want {
+			t.Errorf("%s: got %+v, %v", path, got, err)
+		}
+	}
+	bad := map[string]string{
+		"": "must begin with s3://", "b/a": "must begin with s3://", "S3://b-1": "must begin with s3://", "https://b/a": "must begin with s3://",
+		"s3://": "names no bucket", "s3:///a": "names no bucket", "s3://a b/x": "cannot be the name", "s3://u@h:1/x": "cannot be the name",
+		"s3://bbb/a?b": "? and #", "s3://bbb/a#b": "? and #", "s3://bbb/a\nb": "control character",
+	}
+	for path, text := range bad {
+		if got, err := archive.ParseDestinationPath(path); err == nil || !strings.Contains(err.Error(), text) {
+			t.Errorf("%s: got %+v, %v, want %q", path, got, err, text)
+		}
+	}
+}
