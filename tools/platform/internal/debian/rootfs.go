@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -35,7 +35,7 @@ var unwanted = []string{
 func (r RootFS) Key() string { return cache.Key(r.arguments()...) }
 
 // Get returns the path of the root file system, a tar compressed with zstd. Where the cache has none it is
-// made, which is a step of its own and needs root or unprivileged user namespaces, and the Debian archive.
+// made, which is a step of its own and needs root and the Debian archive.
 func (r RootFS) Get(ctx context.Context, c *cache.Cache, rep *progress.Reporter) (string, error) {
 	if c.Has(r.Name, r.Key()) {
 		return r.Build(ctx, c, nil)
@@ -54,7 +54,7 @@ func (r RootFS) Build(ctx context.Context, c *cache.Cache, s *progress.Step) (st
 		if err := Ensure(ctx, s, "mmdebstrap"); err != nil {
 			return err
 		}
-		return r.write(ctx, c, s, path)
+		return r.write(ctx, s, path)
 	})
 	if err != nil {
 		return "", fmt.Errorf("make the root file system %s: %w", r.Name, err)
@@ -62,10 +62,11 @@ func (r RootFS) Build(ctx context.Context, c *cache.Cache, s *progress.Step) (st
 	return path, nil
 }
 
-func (r RootFS) write(ctx context.Context, c *cache.Cache, s *progress.Step, path string) error {
-	// mmdebstrap builds in a folder that must allow devices and execution, which /tmp may not.
-	tmp, err := os.MkdirTemp(c.Dir(), ".mmdebstrap-")
-	if err != nil {
+func (r RootFS) write(ctx context.Context, s *progress.Step, path string) error {
+	// mmdebstrap works in a folder that must allow devices and execution, which /tmp may not. It always is
+	// the same one, so that what a killed run left there goes with the next.
+	tmp := path + "-work"
+	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o700)); err != nil {
 		return err
 	}
 	defer os.RemoveAll(tmp)
@@ -83,10 +84,12 @@ func (r RootFS) write(ctx context.Context, c *cache.Cache, s *progress.Step, pat
 	cmd.Stdout = z
 	// No file is newer than this: equal content makes equal bytes.
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", image.Epoch.Unix()))
-	// Asked politely, the whole group of it takes down its mounts and its folder.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
-	cmd.WaitDelay = 30 * time.Second
+	// mmdebstrap and all that it starts live in a process namespace, where all of them die with the first: at
+	// the end of ctx and also when we are killed, for which the thread that starts it must live as long.
+	// Their mounts are in a mount namespace of their own, which goes with them.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := progress.Explain(cmd.Run(), "mmdebstrap"); err != nil {
 		return errors.Join(err, z.Close())
 	}
