@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,9 +33,11 @@ func logsCommand() *cobra.Command {
 			if output == "" {
 				output = filepath.Join(p.clone, ".platform", "logs-"+time.Now().UTC().Format("20060102-150405"))
 			}
-			err = p.collect(cmd.Context(), output)
+			if err := p.collect(cmd.Context(), output); err != nil {
+				return err
+			}
 			p.Say("collected in %s", output)
-			return err
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&output, "output", "", "the folder to make (default: .platform/logs-<time> in the clone)")
@@ -49,8 +50,8 @@ var described = []string{
 	"clusters.postgresql.cnpg.io", "backups.postgresql.cnpg.io", "scheduledbackups.postgresql.cnpg.io",
 }
 
-// collect writes everything that can be had to dir, whatever state the platform is in: what fails is listed at
-// the end, and does not keep the rest from being collected.
+// collect writes everything that can be had to dir, whatever state the platform is in. What is not to be had is
+// named and does not keep the rest from being collected.
 func (p *platform) collect(ctx context.Context, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
@@ -58,11 +59,9 @@ func (p *platform) collect(ctx context.Context, dir string) error {
 	if err := p.useEngine(); err != nil {
 		return err
 	}
-	var failed error
 	part := func(what string, err error) {
 		if err != nil {
-			p.Say("without %s: %v", what, err)
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", what, err))
+			p.Say("not whole: %s: %v", what, err)
 		}
 	}
 
@@ -73,7 +72,7 @@ func (p *platform) collect(ctx context.Context, dir string) error {
 		part("the Docker engine's logs", p.engine().CopyLogs(filepath.Join(dir, "engine")))
 		if !p.engine().Running(ctx) {
 			part("the cluster", errors.New("the Docker engine does not run"))
-			return failed
+			return nil
 		}
 	}
 
@@ -94,7 +93,7 @@ func (p *platform) collect(ctx context.Context, dir string) error {
 	// The nodes' journals, and the logs of containers that are gone by now.
 	part("the nodes' logs", kindcluster.ExportLogs(ctx, filepath.Join(dir, "nodes"), os.Stderr))
 
-	return failed
+	return ctx.Err()
 }
 
 // kubectlTo runs kubectl with its output in a file.
