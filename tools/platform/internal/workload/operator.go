@@ -1,0 +1,159 @@
+package workload
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/images"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/kube"
+)
+
+const (
+	operatorVersion    = versions.CloudNativePG
+	operatorModule     = "github.com/cloudnative-pg/cloudnative-pg"
+	operatorNamespace  = "cnpg-system"
+	operatorDeployment = "cnpg-controller-manager"
+	// operatorConfig is the ConfigMap that the operator's manifest makes it read.
+	operatorConfig = "cnpg-controller-manager-config"
+)
+
+func (w *Workload) deployOperator(ctx context.Context, s *progress.Step, client *kube.Client, names images.Names) error {
+	manifest, err := w.operatorManifest(ctx, s)
+	if err != nil {
+		return err
+	}
+	objects, err := operatorObjects(manifest, names)
+	if err != nil {
+		return err
+	}
+	operator := part{
+		name: "operator", namespace: operatorNamespace, deployment: operatorDeployment, objects: objects,
+	}
+	if err := operator.deploy(ctx, client, s.Log); err != nil {
+		return err
+	}
+	return kube.Until(ctx, answerAtMost, func(ctx context.Context) error {
+		if err := client.DryRun(ctx, anyCluster()); err != nil {
+			return fmt.Errorf("the operator's webhooks do not answer: %w", err)
+		}
+		return nil
+	})
+}
+
+// operatorManifest is the release manifest, which the operator's Go module carries.
+func (w *Workload) operatorManifest(ctx context.Context, s *progress.Step) ([]byte, error) {
+	path, err := w.Cache.Get(ctx, "cnpg-manifest", cache.Key(operatorVersion), func(ctx context.Context, path string) error {
+		// Within the module that pins it, so that its checksum is known.
+		cmd := s.Command(ctx, "go", "mod", "download", "-json", operatorModule)
+		cmd.Dir = filepath.Join(w.ModuleRoot, "build", "kubernetes")
+		cmd.Env = append(os.Environ(), "GOWORK=off")
+		cmd.Stdout = nil
+		out, err := cmd.Output()
+		if err != nil {
+			return progress.Explain(err, "go mod download "+operatorModule)
+		}
+		var module struct{ Dir, Version string }
+		if err := json.Unmarshal(out, &module); err != nil {
+			return err
+		}
+		if module.Version != "v"+operatorVersion {
+			return fmt.Errorf("build/kubernetes pins %s of the operator, not v%s", module.Version, operatorVersion)
+		}
+		b, err := os.ReadFile(filepath.Join(module.Dir, "releases", "cnpg-"+operatorVersion+".yaml"))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(path, b, 0o644)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("get the manifest of CloudNativePG: %w", err)
+	}
+	return os.ReadFile(path)
+}
+
+// operatorObjects are those of the release manifest, with its configuration, made fit for one node:
+//   - the image may be there already;
+//   - no limit on processor time: with the manifest's tenth of a processor every reconciliation is slow;
+//   - no election of a leader: there is one operator, and after a crash it would wait for its own lease to end.
+func operatorObjects(manifest []byte, names images.Names) ([]*unstructured.Unstructured, error) {
+	objects, err := kube.Parse(manifest)
+	if err != nil {
+		return nil, err
+	}
+	adapted := false
+	for _, o := range objects {
+		if o.GetKind() == "Deployment" && o.GetName() == operatorDeployment {
+			if err := adaptOperator(o, names.Operator); err != nil {
+				return nil, fmt.Errorf("adapt the operator's Deployment: %w", err)
+			}
+			adapted = true
+		}
+	}
+	if !adapted {
+		return nil, errors.New("the operator's manifest has no Deployment " + operatorDeployment)
+	}
+	return append(objects, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "v1", "kind": "ConfigMap",
+		"metadata": map[string]any{"name": operatorConfig, "namespace": operatorNamespace},
+		// What a Cluster runs that names no image.
+		"data": map[string]any{"POSTGRES_IMAGE_NAME": names.Postgres17},
+	}}), nil
+}
+
+func adaptOperator(deployment *unstructured.Unstructured, image string) error {
+	if err := unstructured.SetNestedField(deployment.Object, "Recreate", "spec", "strategy", "type"); err != nil {
+		return err
+	}
+	at := []string{"spec", "template", "spec", "containers"}
+	containers, found, err := unstructured.NestedSlice(deployment.Object, at...)
+	if err != nil || !found || len(containers) != 1 {
+		return fmt.Errorf("it does not have one container: %w", err)
+	}
+	container, ok := containers[0].(map[string]any)
+	if !ok {
+		return errors.New("its container is no object")
+	}
+	container["image"], container["imagePullPolicy"] = image, "IfNotPresent"
+	unstructured.RemoveNestedField(container, "resources", "limits", "cpu")
+	args, _, err := unstructured.NestedStringSlice(container, "args")
+	if err != nil {
+		return err
+	}
+	var kept []any
+	for _, a := range args {
+		if a != "--leader-elect" {
+			kept = append(kept, a)
+		}
+	}
+	container["args"] = kept
+	env, _, err := unstructured.NestedSlice(container, "env")
+	if err != nil {
+		return err
+	}
+	for _, e := range env {
+		if variable, ok := e.(map[string]any); ok && variable["name"] == "OPERATOR_IMAGE_NAME" {
+			// Instances take their manager from it.
+			variable["value"] = image
+		}
+	}
+	container["env"] = env
+	return unstructured.SetNestedSlice(deployment.Object, containers, at...)
+}
+
+// anyCluster is a Cluster that passes every check. It is never made.
+func anyCluster() *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "postgresql.cnpg.io/v1", "kind": "Cluster",
+		"metadata": map[string]any{"generateName": "webhooks-answer-", "namespace": "default"},
+		"spec":     map[string]any{"instances": int64(1), "storage": map[string]any{"size": "1Gi"}},
+	}}
+}
