@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -85,7 +86,7 @@ func (t Target) key(ctx context.Context, moduleRoot string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		files = append(files, source...)
+		files = append(files, slices.DeleteFunc(source, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
 	}
 	parts := []string{version, runtime.GOARCH, t.Package, t.ldflags()}
 	for _, f := range files {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
@@ -37,7 +38,7 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 	if err != nil {
 		return image.Archive{}, err
 	}
-	key := p.key(preload)
+	key := p.key(c, preload)
 	archive := image.Archive{Ref: fmt.Sprintf("%s:%s-%s", repository, versions.Kubernetes, key)}
 	folder, err := c.Get(ctx, entry, key, func(ctx context.Context, path string) error {
 		return r.Run(ctx, "Put the node image together", func(ctx context.Context, s *progress.Step) error {
@@ -93,13 +94,16 @@ func gather(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoo
 	return p, g.Wait()
 }
 
-func (p parts) key(preload []image.Archive) string {
-	k := []string{recipeVersion, p.rootFS, p.netTools, p.kindBase, cniManifest, storageManifest}
+// key is made of the parts' own: that is what their paths in the cache end in. It does not depend on where
+// the cache lies.
+func (p parts) key(c *cache.Cache, preload []image.Archive) string {
+	own := func(path string) string { return strings.TrimPrefix(path, c.Dir()) }
+	k := []string{recipeVersion, versions.Kind, own(p.rootFS), own(p.netTools), cniManifest, storageManifest}
 	for _, t := range binaries {
-		k = append(k, p.binaries[t.Name])
+		k = append(k, own(p.binaries[t.Name]))
 	}
 	for _, a := range preload {
-		k = append(k, a.Ref, a.Path)
+		k = append(k, a.Ref, own(a.Path))
 	}
 	return cache.Key(k...)
 }

@@ -54,25 +54,9 @@ func internalIP(n *corev1.Node) net.IP {
 	return nil
 }
 
-// writeCNI gives each pod a routed link of its own (no bridge: traffic between pods of one node must pass the
-// node's iptables rules too, or answers of Services bypass them).
+// writeCNI tells containerd how to connect this node's pods.
 func writeCNI(podCIDR string) error {
-	type object = map[string]any
-	config, err := json.MarshalIndent(object{
-		"cniVersion": "0.4.0",
-		"name":       "podnetwork",
-		"plugins": []object{
-			{
-				"type": "ptp", "ipMasq": false,
-				"ipam": object{
-					"type": "host-local", "dataDir": "/run/cni-ipam-state",
-					"ranges": [][]object{{{"subnet": podCIDR}}},
-					"routes": []object{{"dst": "0.0.0.0/0"}},
-				},
-			},
-			{"type": "portmap", "capabilities": object{"portMappings": true}},
-		},
-	}, "", "  ")
+	config, err := cniConfig(podCIDR)
 	if err != nil {
 		return err
 	}
@@ -89,6 +73,27 @@ func writeCNI(podCIDR string) error {
 	}
 	slog.Info("wrote the CNI configuration", "pods", podCIDR)
 	return nil
+}
+
+// cniConfig gives each pod a routed link of its own. A bridge would let traffic between pods of one node pass
+// by the node's iptables rules, and with it the answers of Services.
+func cniConfig(podCIDR string) ([]byte, error) {
+	type object = map[string]any
+	return json.MarshalIndent(object{
+		"cniVersion": "0.4.0",
+		"name":       "podnetwork",
+		"plugins": []object{
+			{
+				"type": "ptp", "ipMasq": false,
+				"ipam": object{
+					"type": "host-local", "dataDir": "/run/cni-ipam-state",
+					"ranges": [][]object{{{"subnet": podCIDR}}},
+					"routes": []object{{"dst": "0.0.0.0/0"}},
+				},
+			},
+			{"type": "portmap", "capabilities": object{"portMappings": true}},
+		},
+	}, "", "  ")
 }
 
 func route(wanted map[string]net.IP) error {
