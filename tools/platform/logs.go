@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/gobuild"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/kindcluster"
 )
 
@@ -76,7 +77,7 @@ func (p *platform) collect(ctx context.Context, dir string) error {
 		}
 	}
 
-	kubectl, err := p.kubectl(ctx)
+	kubectl, err := gobuild.Get(ctx, p.cache, p.Reporter, p.moduleRoot(), gobuild.Kubectl)
 	if err != nil {
 		part("kubectl", err)
 	} else {

@@ -14,6 +14,7 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/kindcluster"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/state"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload"
 )
 
 // platform is what every command works on.
@@ -36,6 +37,19 @@ func (p *platform) engine() engine.Engine {
 // cluster is the platform's, reached where the record says.
 func (p *platform) cluster() kindcluster.Cluster {
 	return kindcluster.Cluster{Dir: string(p.state), Kubeconfig: p.state.Kubeconfig(), Address: p.record.Address}
+}
+
+// workload is what runs in the cluster.
+func (p *platform) workload() *workload.Workload {
+	return &workload.Workload{
+		Reporter:   p.Reporter,
+		Cache:      p.cache,
+		ModuleRoot: p.moduleRoot(),
+		StateDir:   string(p.state),
+		Kubeconfig: p.state.Kubeconfig(),
+		Context:    "kind-" + kindcluster.Name,
+		Address:    p.record.Address,
+	}
 }
 
 // builtEngine tells whether the platform runs on an engine of its own.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/kindcluster"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload"
 )
 
 func statusCommand() *cobra.Command {
@@ -49,6 +50,7 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	line := func(name, format string, a ...any) {
 		fmt.Fprintf(w, "%s\t%s\n", name, fmt.Sprintf(format, a...))
 	}
+	own := append([]string{"node"}, append(kindcluster.Namespaces, workload.Namespaces...)...)
 	finish := func(whole bool) (bool, string) {
 		_ = w.Flush() // a strings.Builder takes everything
 		return whole, b.String()
@@ -74,8 +76,8 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	}
 	line("node image", "%s", p.record.NodeImage)
 	line("API server", "https://%s:%d", p.record.Address, kindcluster.APIServerPort)
-	line("LocalStack", "http://%s:4566", p.record.Address)
-	line("versitygw", "http://%s:7070", p.record.Address)
+	line("LocalStack", "http://%s:%d", p.record.Address, workload.LocalStackPort)
+	line("versitygw", "http://%s:%d", p.record.Address, workload.VersityGWPort)
 	line("kubeconfig", "%s", p.state.Kubeconfig())
 	line("versions", "Kubernetes %s, CloudNativePG %s, LocalStack %s, versitygw %s",
 		versions.Kubernetes, versions.CloudNativePG, versions.LocalStack, versions.VersityGW)
@@ -88,9 +90,8 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	line("cluster", "%s", map[bool]string{true: "every node and pod is ready", false: "not ready:"}[len(notReady) == 0])
 	for _, what := range notReady {
 		line("", "%s", what)
-		// Databases of tests may come and go; the platform is its own namespaces.
-		namespace, _, _ := strings.Cut(what, "/")
-		if namespace == "node" || slices.Contains(platformNamespaces, namespace) {
+		// Databases of tests come and go; the platform is what is its own.
+		if namespace, _, _ := strings.Cut(what, "/"); slices.Contains(own, namespace) {
 			whole = false
 		}
 	}

@@ -60,9 +60,9 @@ func (p *platform) up(ctx context.Context, images string) error {
 		return err
 	}
 
-	if p.record.Complete && p.running(ctx) {
-		if err := p.writeEnv(ctx); err != nil {
-			return err
+	if p.record.Complete && p.clusterAnswers(ctx) {
+		if err := p.deploy(ctx); err != nil {
+			return p.abandon(ctx, err)
 		}
 		p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
 		if recipe, err := p.recipe(); err == nil && recipe != p.record.Recipe {
@@ -84,16 +84,12 @@ func (p *platform) newRecord(images string) *state.Record {
 	return &state.Record{Images: images, DockerHost: os.Getenv("DOCKER_HOST"), Address: loopback}
 }
 
-// running tells whether all of a complete platform still runs.
-func (p *platform) running(ctx context.Context) bool {
+// clusterAnswers tells whether the cluster of a complete platform still runs.
+func (p *platform) clusterAnswers(ctx context.Context) bool {
 	if p.builtEngine() && !p.engine().Running(ctx) {
 		return false
 	}
-	if err := p.cluster().WaitForAPI(ctx, 0); err != nil {
-		return false
-	}
-	notReady, err := p.cluster().NotReady(ctx, platformNamespaces...)
-	return err == nil && len(notReady) == 0
+	return p.cluster().WaitForAPI(ctx, 0) == nil
 }
 
 // bringUp does every step of which the result is not there yet.
@@ -110,24 +106,13 @@ func (p *platform) bringUp(ctx context.Context) error {
 		return err
 	}
 
-	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error {
-		return p.Run(gctx, "Wait for the cluster's own pods", func(ctx context.Context, s *progress.Step) error {
-			return p.cluster().WaitForSystem(ctx, 5*time.Minute, s.Log)
-		})
-	})
-	g.Go(func() error { return p.deploy(gctx) })
-	if err := g.Wait(); err != nil {
+	if err := p.deploy(ctx); err != nil {
 		return err
 	}
-
 	if p.builtEngine() {
 		if err := p.Run(ctx, "Drop images of before", p.engine().Prune); err != nil {
 			return err
 		}
-	}
-	if err := p.writeEnv(ctx); err != nil {
-		return err
 	}
 	if p.record.Recipe, err = p.recipe(); err != nil {
 		return err
@@ -137,6 +122,23 @@ func (p *platform) bringUp(ctx context.Context) error {
 		p.record.Since = time.Now().UTC().Round(time.Second)
 	}
 	return p.state.Save(p.record)
+}
+
+// deploy makes everything run in the cluster that is to, and writes the calling clone's env file. Where all runs
+// it takes seconds.
+func (p *platform) deploy(ctx context.Context) error {
+	w := p.workload()
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		return p.Run(gctx, "Wait for the cluster's own pods", func(ctx context.Context, s *progress.Step) error {
+			return p.cluster().WaitForSystem(ctx, 5*time.Minute, s.Log)
+		})
+	})
+	g.Go(func() error { return w.Deploy(gctx) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return w.WriteEnv(ctx, p.clone)
 }
 
 // engineAndImages makes a Docker engine run that has the node image, and returns the image's name.
@@ -154,7 +156,7 @@ func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return p.Run(gctx, "Start the Docker engine", p.engine().Start) })
 	g.Go(func() error {
-		archives, err := p.archives(gctx)
+		archives, err := p.workload().Archives(gctx)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// Namespaces are those that a new cluster has pods in.
+var Namespaces = []string{"kube-system", "local-path-storage"}
+
 // RESTConfig is how to reach the cluster's API server.
 func (c Cluster) RESTConfig() (*rest.Config, error) {
 	config, err := clientcmd.BuildConfigFromFlags("", c.Kubeconfig)
@@ -50,7 +53,7 @@ func (c Cluster) WaitForAPI(ctx context.Context, atMost time.Duration) error {
 // are ready. What it waits for goes to log.
 func (c Cluster) WaitForSystem(ctx context.Context, atMost time.Duration, log io.Writer) error {
 	return wait(ctx, atMost, log, func(ctx context.Context) (string, error) {
-		notReady, err := c.NotReady(ctx, "kube-system", "local-path-storage")
+		notReady, err := c.NotReady(ctx, Namespaces...)
 		if err != nil {
 			// The API server may be away for a moment.
 			return err.Error(), nil
