@@ -211,6 +211,9 @@ func (c *Catalog) use(b *Backup, timeline uint32) (usable, error) {
 	}
 	p := c.pathTo(timeline)
 	i := p.legOf(begin.Timeline)
+	if h, ok := c.history(timeline); ok && h.Message != "" && i < 0 {
+		return refuse("the history of timeline %d cannot be read: %s", timeline, h.Message)
+	}
 	if i < 0 {
 		return refuse("timeline %d does not descend from its timeline %d", timeline, begin.Timeline)
 	}

@@ -194,6 +194,7 @@ type end struct {
 	file
 	modified time.Time
 	gap      bool
+	missing  string // numbers of the first and last missing segment of the gap
 	timeline uint32 // the one that was aimed at
 }
 
@@ -255,10 +256,15 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 			break
 		}
 	}
+	next := ^uint64(0)
 	for f := range w.whole {
 		if f.number > n && f.timeline == list[owner(f.number)].timeline {
 			e.gap = true
+			next = min(next, f.number)
 		}
+	}
+	if e.gap {
+		e.missing = fmt.Sprintf(" without %d-%d", n, next-1)
 	}
 	return e, e.timeline != 0 && e.file != file{} && e.number >= last.Number
 }
@@ -273,7 +279,10 @@ func (w world) system() string {
 }
 
 func (w world) windows() []string {
-	type span struct{ earliest, latest time.Time }
+	type span struct {
+		earliest, latest time.Time
+		missing          string
+	}
 	spans := map[file]span{}
 	for _, b := range w.backups {
 		e, ok := w.replay(b, 0)
@@ -284,6 +293,7 @@ func (w world) windows() []string {
 		if !ok || b.EndTime.Before(s.earliest) {
 			s.earliest = b.EndTime
 		}
+		s.missing = e.missing
 		for _, t := range []time.Time{e.modified, b.EndTime} {
 			if t.After(s.latest) {
 				s.latest = t
@@ -293,7 +303,7 @@ func (w world) windows() []string {
 	}
 	var list []string
 	for f, s := range spans {
-		list = append(list, fmt.Sprintf("%s %s %s", name(f.timeline, f.number), s.earliest.UTC(), s.latest.UTC()))
+		list = append(list, fmt.Sprintf("%s %s %s%s", name(f.timeline, f.number), s.earliest.UTC(), s.latest.UTC(), s.missing))
 	}
 	slices.Sort(list)
 	return list
@@ -305,7 +315,11 @@ func summary(windows []recovery.Window) []string {
 		if i > 0 && w.Latest.Before(windows[i-1].Latest) {
 			panic("windows out of order")
 		}
-		list = append(list, fmt.Sprintf("%s %s %s", w.LatestWAL, w.Earliest.UTC(), w.Latest.UTC()))
+		missing := ""
+		if w.Gap != nil {
+			missing = fmt.Sprintf(" without %d-%d", w.Gap.First, w.Gap.Last)
+		}
+		list = append(list, fmt.Sprintf("%s %s %s%s", w.LatestWAL, w.Earliest.UTC(), w.Latest.UTC(), missing))
 	}
 	slices.Sort(list)
 	return list

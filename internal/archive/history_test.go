@@ -1,0 +1,63 @@
+package archive_test
+
+import (
+	"context"
+	"encoding/base64"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+)
+
+// Histories are compressed like segments. The texts here were compressed by barman itself.
+func TestCatalogReadsCompressedHistories(t *testing.T) {
+	t.Parallel()
+	for suffix, text := range map[string]string{
+		"":        base64.StdEncoding.EncodeToString([]byte("1\t0/A000FF0\tno recovery target specified\n")),
+		".gz":     "H4sIAF7jAmsA/zPkNNB3NDAwcHMz4MzLVyhKTc4vSy2qVChJLEpPLVEoLkhNzkzLTE3hAgBQwjUYKQAAAA==",
+		".bz2":    "QlpoNTFBWSZTWRzWnQEAAAZdgAAwQADgACEAL6HdICAAMUAGI000aGPE0DUxGeiirf0RJqMnVmVKZ74OQDQDLnDx4ZELfi7kinChIDmtOgI=",
+		".snappy": "/wYAAHNOYVBwWQEtAACdvFSXMQkwL0EwMDBGRjAJbm8gcmVjb3ZlcnkgdGFyZ2V0IHNwZWNpZmllZAo=",
+		".xz":     "/Td6WFoAAATm1rRGAgAhARQAAAD/5+wJAQAoMQkwL0EwMDBGRjAJbm8gcmVjb3ZlcnkgdGFyZ2V0IHNwZWNpZmllZAoAAAAA/hHRLqlhNXwAAUEpA1NWix+2830BAAAAAARZWg==",
+		".zst":    "KLUv/QBYSQEAMQkwL0EwMDBGRjAJbm8gcmVjb3ZlcnkgdGFyZ2V0IHNwZWNpZmllZAo=",
+		".lz4":    "BCJNGGhAKQAAAAAAAAADKQAAgDEJMC9BMDAwRkYwCW5vIHJlY292ZXJ5IHRhcmdldCBzcGVjaWZpZWQKAAAAAA==",
+	} {
+		t.Run("suffix "+suffix, func(t *testing.T) {
+			t.Parallel()
+			content, err := base64.StdEncoding.DecodeString(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			srv, c, loc := store(t)
+			a := srv.Archive("backups", "pg", "my-db")
+			a.Put("wals/00000002.history"+suffix, string(content), at("10:00:00"))
+			got, err := c.Catalog(context.Background(), loc, "my-db")
+			if err != nil || len(got.Histories) != 1 {
+				t.Fatalf("got %+v, %v", got, err)
+			}
+			h := got.Histories[0]
+			if h.Message != "" || h.Timeline != 2 || len(h.Switches) != 1 || h.Switches[0].At != 0xA000FF0 || h.Switches[0].Reason != "no recovery target specified" {
+				t.Errorf("got %+v", h)
+			}
+		})
+	}
+}
+
+func TestBrokenHistoryIsExplained(t *testing.T) {
+	t.Parallel()
+	for _, suffix := range []string{"", ".gz", ".bz2", ".snappy", ".zst", ".lz4", ".xz"} {
+		srv, c, loc := store(t)
+		a := srv.Archive("backups", "pg", "my-db")
+		a.Segments(1, 1, 9, at("10:00:00"), time.Minute)
+		a.Backup("20260326T100300", at("10:04:00"), s3test.Segment(1, 4), s3test.Segment(1, 5), nil)
+		a.Put("wals/00000002.history"+suffix, "rubbish", at("10:00:00"))
+		got, err := c.Catalog(context.Background(), loc, "my-db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = got.Usable(&got.Backups[0])
+		if err == nil || !strings.Contains(err.Error(), "the history of timeline 2 cannot be read") {
+			t.Errorf("%q: got %v", suffix, err)
+		}
+	}
+}
