@@ -69,7 +69,7 @@ func (r RootFS) write(ctx context.Context, s *progress.Step, path string) error 
 	if err := errors.Join(os.RemoveAll(tmp), os.Mkdir(tmp, 0o700)); err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp)
+	defer func() { _ = os.RemoveAll(tmp) }()
 	f, err := os.Create(path)
 	if err != nil {
 		return err

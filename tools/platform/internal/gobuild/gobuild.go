@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
@@ -99,19 +98,13 @@ func (t Target) key(ctx context.Context, moduleRoot string) (string, error) {
 	return cache.Key(parts...), nil
 }
 
-var goVersions sync.Map // dir -> version; a go.mod's toolchain line may choose another Go
-
+// goVersion is that of the folder, whose go.mod may have chosen another Go than the one on the PATH.
 func goVersion(ctx context.Context, dir string) (string, error) {
-	if v, ok := goVersions.Load(dir); ok {
-		return v.(string), nil
-	}
 	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
 	cmd.Dir = dir
 	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("ask go for its version: %w", err)
 	}
-	v := strings.TrimSpace(string(out))
-	goVersions.Store(dir, v)
-	return v, nil
+	return strings.TrimSpace(string(out)), nil
 }

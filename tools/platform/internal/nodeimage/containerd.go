@@ -38,7 +38,7 @@ func importAll(ctx context.Context, s *progress.Step, dir string, archives []ima
 			return nil, err
 		}
 	}
-	content, err := local.NewStore(filepath.Join(dir, contentDir))
+	store, err := local.NewStore(filepath.Join(dir, contentDir))
 	if err != nil {
 		return nil, fmt.Errorf("open a content store: %w", err)
 	}
@@ -48,7 +48,7 @@ func importAll(ctx context.Context, s *progress.Step, dir string, archives []ima
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}
 	defer bdb.Close()
-	db := metadata.NewDB(bdb, content, nil)
+	db := metadata.NewDB(bdb, store, nil)
 	if err := db.Init(ctx); err != nil {
 		return nil, fmt.Errorf("open %s: %w", file, err)
 	}

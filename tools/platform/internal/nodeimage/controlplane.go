@@ -44,7 +44,7 @@ func (p parts) controlPlane(ctx context.Context, s *progress.Step, work string) 
 	var images []image.Image
 	for _, ref := range refs {
 		name := path.Base(ref[:strings.LastIndex(ref, ":")])
-		img := image.Image{Ref: ref}
+		var img image.Image
 		switch name {
 		case "kube-proxy":
 			img = p.program(ref, "kube-proxy", "/usr/local/bin/kube-proxy", iptables...)
