@@ -32,7 +32,7 @@ type databaseModel struct {
 	ID         types.String `tfsdk:"id"`
 	Status     types.String `tfsdk:"status"`
 	Phase      types.String `tfsdk:"phase"`
-	Connection types.Object `tfsdk:"connection"`
+	Connection types.Object `tfsdk:"connection_info"`
 	Archive    types.Object `tfsdk:"archive"`
 }
 

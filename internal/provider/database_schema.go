@@ -110,11 +110,11 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			}),
 
 			// Computed attributes
-			"id":         idAttribute(),
-			"status":     statusAttribute(),
-			"phase":      phaseAttribute(),
-			"connection": connectionAttribute(),
-			"archive":    archiveAttribute(),
+			"id":              idAttribute(),
+			"status":          statusAttribute(),
+			"phase":           phaseAttribute(),
+			"connection_info": connectionAttribute(),
+			"archive":         archiveAttribute(),
 		},
 	}
 }

@@ -26,7 +26,7 @@ type restoreModel struct {
 	ID               types.String `tfsdk:"id"`
 	Status           types.String `tfsdk:"status"`
 	Phase            types.String `tfsdk:"phase"`
-	Connection       types.Object `tfsdk:"connection"`
+	Connection       types.Object `tfsdk:"connection_info"`
 	Archive          types.Object `tfsdk:"archive"`
 	BaseBackupID     types.String `tfsdk:"base_backup_id"`
 	SourceServerName types.String `tfsdk:"source_server_name"`

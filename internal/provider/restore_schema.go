@@ -57,11 +57,11 @@ func restoreSchema(ctx context.Context) schema.Schema {
 			}),
 
 			// Computed attributes
-			"id":         idAttribute(),
-			"status":     statusAttribute(),
-			"phase":      phaseAttribute(),
-			"connection": connectionAttribute(),
-			"archive":    archiveAttribute(),
+			"id":              idAttribute(),
+			"status":          statusAttribute(),
+			"phase":           phaseAttribute(),
+			"connection_info": connectionAttribute(),
+			"archive":         archiveAttribute(),
 			"base_backup_id": schema.StringAttribute{
 				Computed:            true,
 				MarkdownDescription: "The base backup that the restore began from.",

@@ -1,0 +1,1 @@
+terraform import pgplatform_database.my_db myorg/my-db

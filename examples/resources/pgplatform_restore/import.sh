@@ -1,0 +1,1 @@
+terraform import pgplatform_restore.pitr myorg/my-db-pitr

@@ -1,0 +1,39 @@
+package provider_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
+)
+
+// factories run the provider in the tests' own process.
+var factories = map[string]func() (tfprotov6.ProviderServer, error){
+	"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")()),
+}
+
+func TestSchema(t *testing.T) {
+	t.Parallel()
+	server, err := factories["pgplatform"]()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.GetProviderSchema(context.Background(), &tfprotov6.GetProviderSchemaRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range resp.Diagnostics {
+		t.Errorf("%s: %s: %s", d.Severity, d.Summary, d.Detail)
+	}
+	for _, name := range []string{"pgplatform_database", "pgplatform_backup", "pgplatform_restore"} {
+		if resp.ResourceSchemas[name] == nil {
+			t.Errorf("no resource %s", name)
+		}
+	}
+	if resp.DataSourceSchemas["pgplatform_backups"] == nil {
+		t.Error("no data source pgplatform_backups")
+	}
+}
