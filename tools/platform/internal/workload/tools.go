@@ -18,11 +18,12 @@ type tools struct {
 	cli     string // Terraform, or OpenTofu
 }
 
-// findTools takes the commands from the PATH, without the folder ours, and builds what is not there.
+// findTools takes the commands from the PATH, without the folder ours, and builds what is not there. Where images
+// are built, so is a kubectl of the cluster's version.
 func (w *Workload) findTools(ctx context.Context, ours string) (tools, error) {
-	t := tools{
-		kubectl: onPath("kubectl", ours),
-		cli:     onPath("terraform", ours),
+	t := tools{cli: onPath("terraform", ours)}
+	if !w.builtImages() {
+		t.kubectl = onPath("kubectl", ours)
 	}
 	if t.cli == "" {
 		t.cli = onPath("tofu", ours)

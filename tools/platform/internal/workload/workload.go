@@ -65,6 +65,12 @@ func (w *Workload) names() (images.Names, error) {
 	return n, nil
 }
 
+// builtImages tells whether Archives was called for this platform.
+func (w *Workload) builtImages() bool {
+	_, err := os.Stat(w.namesFile())
+	return err == nil
+}
+
 func (w *Workload) namesFile() string       { return filepath.Join(w.StateDir, "images.json") }
 func (w *Workload) credentialsFile() string { return filepath.Join(w.StateDir, "keys.json") }
 

@@ -100,3 +100,17 @@ func (c *Client) applyAs(ctx context.Context, o *unstructured.Unstructured, mana
 	}
 	return err
 }
+
+// DryRun asks the API server, and the admission webhooks behind it, whether it would make the object.
+func (c *Client) DryRun(ctx context.Context, o *unstructured.Unstructured) error {
+	kind := o.GroupVersionKind()
+	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	if err != nil {
+		// The kind may have been made since the mapper looked.
+		c.mapper.Reset()
+		return err
+	}
+	_, err = c.dynamic.Resource(mapping.Resource).Namespace(o.GetNamespace()).
+		Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: fieldManager})
+	return err
+}

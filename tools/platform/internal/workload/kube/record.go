@@ -39,26 +39,3 @@ func (c *Client) Note(ctx context.Context, key, value string) error {
 	}
 	return nil
 }
-
-// HasDeployment tells whether the Deployment exists.
-func (c *Client) HasDeployment(ctx context.Context, namespace, name string) (bool, error) {
-	_, err := c.typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	return err == nil, err
-}
-
-// DryRun asks the API server, and the admission webhooks behind it, whether it would make the object.
-func (c *Client) DryRun(ctx context.Context, o *unstructured.Unstructured) error {
-	kind := o.GroupVersionKind()
-	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
-	if err != nil {
-		// The kind may have been made since the mapper looked.
-		c.mapper.Reset()
-		return err
-	}
-	_, err = c.dynamic.Resource(mapping.Resource).Namespace(o.GetNamespace()).
-		Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: fieldManager})
-	return err
-}

@@ -9,10 +9,14 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 const lookAgain = 250 * time.Millisecond
+
+// errHopeless ends waiting before its time.
+var errHopeless = errors.New("no use waiting")
 
 // Until calls try until it returns no error, atMost has passed or ctx ends; then the error is the last one of try.
 func Until(ctx context.Context, atMost time.Duration, try func(ctx context.Context) error) error {
@@ -21,8 +25,8 @@ func Until(ctx context.Context, atMost time.Duration, try func(ctx context.Conte
 	var last error
 	for {
 		err := try(ctx)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errHopeless) {
+			return err
 		}
 		// What the end of the time cut short tells less than the error before.
 		if ctx.Err() == nil || last == nil {
@@ -39,15 +43,30 @@ func Until(ctx context.Context, atMost time.Duration, try func(ctx context.Conte
 	}
 }
 
+// HasDeployment tells whether the Deployment exists.
+func (c *Client) HasDeployment(ctx context.Context, namespace, name string) (bool, error) {
+	_, err := c.typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // WaitForDeployment waits until all replicas of the Deployment are available in their current form. Where that
 // does not happen, what its pods and the namespace's events say is written to log.
 func (c *Client) WaitForDeployment(ctx context.Context, namespace, name string, atMost time.Duration, log io.Writer) error {
+	refusals := 0
 	err := Until(ctx, atMost, func(ctx context.Context) error {
 		d, err := c.typed.AppsV1().Deployments(namespace).Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
 		}
 		if !rolledOut(d) {
+			if err := c.imageRefused(ctx, namespace); err == nil {
+				refusals = 0
+			} else if refusals++; refusals > patience {
+				return fmt.Errorf("%w: %w", errHopeless, err)
+			}
 			return fmt.Errorf("%d of %d pods are available", d.Status.AvailableReplicas, *d.Spec.Replicas)
 		}
 		return nil
@@ -60,6 +79,27 @@ func (c *Client) WaitForDeployment(ctx context.Context, namespace, name string, 
 		err = fmt.Errorf("%w: %s", err, why)
 	}
 	return err
+}
+
+// patience is how many looks in a row must see an image refused: registries have weak moments, and the kubelet
+// tries again after ten seconds and then twenty.
+const patience = int(45 * time.Second / lookAgain)
+
+// imageRefused is the error of a pod of the namespace whose image cannot be had.
+func (c *Client) imageRefused(ctx context.Context, namespace string) error {
+	pods, err := c.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		// Nothing is known then: that is no refusal.
+		return nil //nolint:nilerr
+	}
+	for _, p := range pods.Items {
+		for _, s := range p.Status.ContainerStatuses {
+			if w := s.State.Waiting; w != nil && (w.Reason == "ImagePullBackOff" || w.Reason == "ErrImagePull") {
+				return fmt.Errorf("the image %s cannot be pulled: %s", s.Image, w.Message)
+			}
+		}
+	}
+	return nil
 }
 
 func rolledOut(d *appsv1.Deployment) bool {
