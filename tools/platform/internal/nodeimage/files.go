@@ -3,6 +3,7 @@ package nodeimage
 import (
 	"context"
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -25,17 +26,17 @@ var (
 
 // kindBase is the folder of the files that kind lays into its base image, in the zip of kind's module.
 func kindBase(ctx context.Context, moduleRoot string) (string, error) {
-	cmd := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}} {{.Version}}", "sigs.k8s.io/kind")
+	cmd := exec.CommandContext(ctx, "go", "mod", "download", "-json", "sigs.k8s.io/kind@"+versions.Kind)
 	cmd.Dir = moduleRoot
 	out, err := cmd.Output()
 	if err != nil {
-		return "", fmt.Errorf("find the module of kind: %w", err)
+		return "", fmt.Errorf("download the module of kind: %w: %s", err, out)
 	}
-	dir, version, _ := strings.Cut(strings.TrimSpace(string(out)), " ")
-	if version != versions.Kind {
-		return "", fmt.Errorf("find the module of kind: go.mod has %s, not %s", version, versions.Kind)
+	var module struct{ Dir string }
+	if err := json.Unmarshal(out, &module); err != nil {
+		return "", fmt.Errorf("download the module of kind: %w", err)
 	}
-	return filepath.Join(dir, "images", "base", "files"), nil
+	return filepath.Join(module.Dir, "images", "base", "files"), nil
 }
 
 // nodeFiles is the layer over the node's root file system: kind's files, the Kubernetes programs, manifests.
