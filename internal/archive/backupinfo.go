@@ -1,7 +1,6 @@
 package archive
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -179,15 +178,4 @@ func shorten(s string) string {
 		return s
 	}
 	return strings.ToValidUTF8(s[:most], "") + "…"
-}
-
-// segmentSize tells which segment size the archive's WAL has: that of the newest backup that says.
-func segmentSize(backups []recovery.Backup) recovery.SegmentSize {
-	var size recovery.SegmentSize
-	for _, b := range backups {
-		if b.SegmentSize.Valid() && b.Status == recovery.StatusDone {
-			size = cmp.Or(size, b.SegmentSize)
-		}
-	}
-	return cmp.Or(size, recovery.DefaultSegmentSize)
 }

@@ -40,36 +40,50 @@ type reader struct {
 
 func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
 	var backups []recovery.Backup
-	var top page
+	var folders []walFolder
 	var histories []recovery.History
+	var wal walRead
+	oldest := make(chan walStart, 1)
 	group, inner := errgroup.WithContext(ctx)
 	group.Go(func() (err error) {
-		backups, err = r.backups(inner)
+		backups, err = r.backups(inner, oldest)
 		return err
 	})
-	group.Go(func() (err error) {
-		top, err = r.client.listAll(inner, listing{bucket: r.loc.Bucket, prefix: r.loc.wals(r.server), delimiter: "/"})
+	group.Go(func() error {
+		top, err := r.client.listAll(inner, listing{bucket: r.loc.Bucket, prefix: r.loc.wals(r.server), delimiter: "/"})
 		if err != nil {
 			return err
 		}
-		histories, err = r.histories(inner, top.objects)
-		return err
+		if histories, err = r.histories(inner, top.objects); err != nil {
+			return err
+		}
+		folders = r.folders(top.folders)
+		select {
+		case <-inner.Done():
+			return inner.Err()
+		case start := <-oldest:
+			wal, err = r.wal(inner, folders, start)
+			return err
+		}
 	})
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	size := segmentSize(backups)
-	objects, err := r.wal(ctx, r.folders(top.folders), backups, size)
-	if err != nil {
-		return nil, err
+	// The oldest backup by name is the one with the oldest WAL, unless clocks or databases changed in between.
+	if start := startOf(backups); start.before(wal.start) {
+		var err error
+		if wal, err = r.wal(ctx, folders, start); err != nil {
+			return nil, err
+		}
 	}
 	return &recovery.Catalog{
-		Server: r.server, Backups: backups, WAL: recovery.NewWAL(size, objects), Histories: histories,
+		Server: r.server, Backups: backups, WAL: recovery.NewWAL(wal.start.size, wal.objects), Histories: histories,
 	}, nil
 }
 
-// backups reads every backup.info, newest first.
-func (r *reader) backups(ctx context.Context) ([]recovery.Backup, error) {
+// backups reads every backup.info, newest first. Where the WAL of the oldest one begins goes to oldest as soon as it
+// is known, so that the WAL can be listed meanwhile.
+func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recovery.Backup, error) {
 	base := r.loc.base(r.server)
 	listed, err := r.client.listAll(ctx, listing{bucket: r.loc.Bucket, prefix: base, delimiter: "/"})
 	if err != nil {
@@ -77,11 +91,15 @@ func (r *reader) backups(ctx context.Context) ([]recovery.Backup, error) {
 	}
 	backups := make([]recovery.Backup, len(listed.folders))
 	denied := make([]error, len(listed.folders))
+	progress := newProgress(backups, oldest)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
 	for i, folder := range listed.folders {
 		group.Go(func() (err error) {
 			backups[i], denied[i], err = r.backup(ctx, path.Base(folder))
+			if err == nil {
+				progress.read(i)
+			}
 			return err
 		})
 	}

@@ -320,3 +320,43 @@ func idsOf(c *recovery.Catalog) []string {
 	}
 	return ids
 }
+
+func TestCatalogWhenBackupsAreNotInTheOrderOfTheirNames(t *testing.T) {
+	t.Parallel()
+	srv, c, loc := store(t)
+	a := srv.Archive("backups", "pg", "my-db")
+	last := a.Segments(1, 1, 1500, at("10:00:00"), time.Second)
+	wal := func(n uint64) string { return s3test.Segment(1, n) }
+	a.Backup("20260326T100000", at("10:20:00"), wal(1200), wal(1200), nil) // the clock was set back before the next
+	a.Backup("20260326T110000", at("10:05:00"), wal(300), wal(300), nil)
+	got, err := c.Catalog(context.Background(), loc, "my-db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, ok := got.Window(); !ok || !w.Earliest.Equal(at("10:05:00")) || w.LatestWAL != last || w.FirstBackupID != "20260326T110000" {
+		t.Errorf("window is %+v, %t", w, ok)
+	}
+}
+
+func TestCatalogWithTwoSystems(t *testing.T) {
+	t.Parallel()
+	srv, c, loc := store(t)
+	a := srv.Archive("backups", "pg", "my-db")
+	a.Segments(1, 1, 9, at("10:00:00"), time.Minute)
+	a.Backup("20260326T100000", at("10:01:30"), "000000010000000000000010", "000000010000000000000010",
+		map[string]string{"systemid": "1", "xlog_segment_size": "67108864", "begin_xlog": "0/40000028", "end_xlog": "0/40000120"})
+	a.Backup("20260326T100500", at("10:05:30"), s3test.Segment(1, 6), s3test.Segment(1, 6), nil)
+	got, err := c.Catalog(context.Background(), loc, "my-db")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w, ok := got.Window(); !ok || w.FirstBackupID != "20260326T100500" || w.LatestWAL != s3test.Segment(1, 9) {
+		t.Errorf("window is %+v, %t", w, ok)
+	}
+	if err := got.Usable(&got.Backups[1]); err == nil || !strings.Contains(err.Error(), "67108864 bytes long, those of the archive 16777216") {
+		t.Errorf("got %v", err)
+	}
+	if ids := got.SystemIDs(); !slices.Equal(ids, []string{"7388012345678901234", "1"}) {
+		t.Errorf("systems are %v", ids)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 	"golang.org/x/sync/errgroup"
@@ -35,17 +36,106 @@ type shard struct {
 	last       string // key of the last folder; what sorts behind it is the next shard's
 }
 
-// wal lists the WAL from the first backup on that could be restored. Without one it lists the newest folder alone,
-// for the newest segment.
-func (r *reader) wal(ctx context.Context, folders []walFolder, backups []recovery.Backup, size recovery.SegmentSize) ([]recovery.WALObject, error) {
-	first, ok := firstSegment(backups, size)
-	if !ok {
-		return r.newestWAL(ctx, folders)
+// walStart is the segment from which on WAL is of use.
+type walStart struct {
+	segment recovery.Segment
+	known   bool // false where no backup can be restored
+	size    recovery.SegmentSize
+}
+
+// startOf is the earliest segment that any of the backups, newest first, begins with, if it could be restored. The
+// segment size is that of the newest.
+func startOf(backups []recovery.Backup) walStart {
+	start := walStart{size: recovery.DefaultSegmentSize}
+	for _, b := range backups {
+		if b.Status == recovery.StatusDone && b.SegmentSize.Valid() {
+			start.size = b.SegmentSize
+			break
+		}
+	}
+	for _, b := range backups {
+		if b.Status != recovery.StatusDone {
+			continue
+		}
+		s, err := recovery.ParseSegment(b.BeginWAL, start.size)
+		if err == nil && (!start.known || compareSegments(s, start.segment) < 0) {
+			start.segment, start.known = s, true
+		}
+	}
+	return start
+}
+
+// before tells whether a listing from s on holds anything that one from other on does not.
+func (s walStart) before(other walStart) bool {
+	if s.known != other.known || s.size != other.size {
+		return true
+	}
+	return compareSegments(s.segment, other.segment) < 0
+}
+
+// compareSegments orders by location: a lower one can lie on a higher timeline.
+func compareSegments(a, b recovery.Segment) int {
+	return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(a.Timeline, b.Timeline))
+}
+
+// progress watches backups come in, in any order, for the oldest one that could be restored.
+type progress struct {
+	mu      sync.Mutex
+	backups []recovery.Backup // oldest first
+	done    []bool
+	next    int // the oldest that has not come in
+	oldest  chan<- walStart
+	told    bool
+}
+
+func newProgress(backups []recovery.Backup, oldest chan<- walStart) *progress {
+	p := &progress{backups: backups, done: make([]bool, len(backups)), oldest: oldest}
+	p.tell()
+	return p
+}
+
+// read takes note that a backup has come in.
+func (p *progress) read(i int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done[i] = true
+	p.tell()
+}
+
+// tell sends the start of the oldest restorable backup once it is known, or that there is none.
+func (p *progress) tell() {
+	for ; !p.told; p.next++ {
+		start := walStart{size: recovery.DefaultSegmentSize}
+		if p.next < len(p.backups) {
+			if !p.done[p.next] {
+				return
+			}
+			if start = startOf(p.backups[p.next : p.next+1]); !start.known {
+				continue
+			}
+		}
+		p.oldest <- start
+		p.told = true
+	}
+}
+
+// walRead is WAL as it was listed.
+type walRead struct {
+	start   walStart
+	objects []recovery.WALObject
+}
+
+// wal lists the WAL from a start on. Without one it lists the newest folder alone, for the newest segment.
+func (r *reader) wal(ctx context.Context, folders []walFolder, start walStart) (walRead, error) {
+	read := walRead{start: start}
+	if !start.known {
+		var err error
+		read.objects, err = r.newestWAL(ctx, folders)
+		return read, err
 	}
 	// Locations only grow along every path of timelines, so nothing before the segment is of use on any timeline.
-	log := first.Number / size.PerLog()
-	folders = slices.DeleteFunc(folders, func(f walFolder) bool { return uint64(f.log) < log })
-	shards := r.shards(folders, first, size)
+	log := start.segment.Number / start.size.PerLog()
+	shards := r.shards(slices.DeleteFunc(slices.Clone(folders), func(f walFolder) bool { return uint64(f.log) < log }), start.segment, start.size)
 	found := make([][]recovery.WALObject, len(shards))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
@@ -56,25 +146,10 @@ func (r *reader) wal(ctx context.Context, folders []walFolder, backups []recover
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, err
+		return walRead{}, err
 	}
-	return slices.Concat(found...), nil
-}
-
-// firstSegment is the earliest segment that any restorable backup begins with.
-func firstSegment(backups []recovery.Backup, size recovery.SegmentSize) (recovery.Segment, bool) {
-	var first recovery.Segment
-	var ok bool
-	for _, b := range backups {
-		if b.Status != recovery.StatusDone {
-			continue
-		}
-		s, err := recovery.ParseSegment(b.BeginWAL, size)
-		if err == nil && (!ok || cmp.Or(cmp.Compare(s.Number, first.Number), cmp.Compare(s.Timeline, first.Timeline)) < 0) {
-			first, ok = s, true
-		}
-	}
-	return first, ok
+	read.objects = slices.Concat(found...)
+	return read, nil
 }
 
 // shards cuts neighbouring folders into runs that fill about one page each, so that they can be listed at the same
