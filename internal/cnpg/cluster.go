@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 )
 
@@ -62,8 +63,9 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	if err != nil {
 		return nil, err
 	}
-	fields["metadata"].(map[string]any)["resourceVersion"] = createOnly
-
+	if err := unstructured.SetNestedField(fields, createOnly, "metadata", "resourceVersion"); err != nil {
+		return nil, err
+	}
 	created := &cnpgv1.Cluster{}
 	err = apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, created)
 	if err != nil && mayHaveArrived(err) {

@@ -11,11 +11,11 @@ import (
 )
 
 var (
-	// ErrNotFound: the object does not exist.
+	// ErrNotFound says that the object does not exist.
 	ErrNotFound = errors.New("not found")
-	// ErrAlreadyExists: an object of that name existed before; nothing was changed.
+	// ErrAlreadyExists says that an object of that name existed before; nothing was changed.
 	ErrAlreadyExists = errors.New("already exists")
-	// ErrForbidden: the credentials lack the right; the message of the API server names verb and resource.
+	// ErrForbidden says that the credentials lack the right; the message of the API server names verb and resource.
 	ErrForbidden = errors.New("forbidden")
 )
 

@@ -27,7 +27,7 @@ func ownedKeys(object metav1.Object, path ...string) []string {
 			continue
 		}
 		var at map[string]json.RawMessage
-		if err := json.Unmarshal(entry.FieldsV1.Raw, &at); err != nil {
+		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &at); err != nil {
 			continue
 		}
 		for _, segment := range path {

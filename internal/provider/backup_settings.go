@@ -144,7 +144,7 @@ func credentialsSecretName(name string) string { return name + "-backup-s3-creds
 // Keys of the credentials Secret.
 const (
 	keyAccessKeyID     = "ACCESS_KEY_ID"
-	keySecretAccessKey = "ACCESS_SECRET_KEY" //nolint:gosec // the name of a key
+	keySecretAccessKey = "ACCESS_SECRET_KEY"
 	keyRegion          = "REGION"
 )
 

@@ -1,0 +1,55 @@
+// Command demo runs the story of package demo on the platform that `make platform` brings up. It reads the environment
+// that .platform/env sets.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/demo"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "\ndemo:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	config, err := cnpg.Connection{ConfigPaths: []string{os.Getenv("KUBE_CONFIG_PATH")}}.RESTConfig()
+	if err != nil {
+		return fmt.Errorf("%w (source .platform/env first)", err)
+	}
+	kubernetes, err := cnpg.New(config, "pgplatform-demo")
+	if err != nil {
+		return err
+	}
+	s3, err := archive.New(ctx, archive.Config{})
+	if err != nil {
+		return err
+	}
+	d := &demo.Demo{
+		Out:        os.Stdout,
+		CLI:        os.Getenv("TF_ACC_TERRAFORM_PATH"),
+		Examples:   filepath.Join("examples", "demo"),
+		Workdir:    filepath.Join(".platform", "demo"),
+		Namespace:  "default",
+		Kubernetes: kubernetes,
+		S3:         s3,
+		Bucket:     os.Getenv("PGPLATFORM_BUCKET"),
+	}
+	if err := d.Run(ctx); err != nil {
+		return err
+	}
+	d.Next()
+	return nil
+}
