@@ -6,8 +6,6 @@ const (
 	Kubernetes = "v1.36.3"
 	// Kind is the version of sigs.k8s.io/kind, whose base files make the node image.
 	Kind = "v0.33.0"
-	// Etcd is the image tag that kubeadm of Kubernetes asks for.
-	Etcd = "3.6.8-0"
 	// LocalPathProvisioner is the version of the storage provisioner.
 	LocalPathProvisioner = "v0.0.30"
 	// CloudNativePG is the version of the operator.
