@@ -2,7 +2,6 @@ package archive
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path"
 	"slices"
@@ -32,16 +31,12 @@ func (c *Client) CheckLocation(ctx context.Context, loc Location) error {
 	defer cancel()
 	// A listing needs the same right as HeadBucket and, unlike it, is answered with an error that says what is wrong.
 	_, err := c.list(bounded, listing{bucket: loc.Bucket, prefix: loc.folder(), max: 1, attempts: checkAttempts})
-	var missing *BucketNotFoundError
-	if errors.As(err, &missing) {
-		missing.Visible, missing.ListDenied = c.buckets(bounded)
-	}
 	return err
 }
 
 // buckets lists what the identity can see; true where it may not.
 func (c *Client) buckets(ctx context.Context) ([]string, bool) {
-	out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{})
+	out, err := c.s3.ListBuckets(ctx, &s3.ListBucketsInput{}, func(o *s3.Options) { o.RetryMaxAttempts = checkAttempts })
 	if err != nil {
 		return nil, true
 	}

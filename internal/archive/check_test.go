@@ -179,7 +179,7 @@ func TestServers(t *testing.T) {
 		t.Errorf("in the whole bucket: got %v, %v", got, err)
 	}
 	var missing *archive.BucketNotFoundError
-	if _, err := c.Servers(context.Background(), archive.Location{Bucket: "nope"}); !errors.As(err, &missing) {
+	if _, err := c.Servers(context.Background(), archive.Location{Bucket: "nope"}); !errors.As(err, &missing) || !slices.Equal(missing.Visible, []string{"backups"}) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -23,14 +23,14 @@ type BucketNotFoundError struct {
 	Bucket string
 	// Visible are the buckets that the identity can list.
 	Visible []string
-	// ListDenied tells that the identity may not list buckets.
+	// ListDenied tells that the identity may not list buckets, or that the store did not answer that.
 	ListDenied bool
 }
 
 func (e *BucketNotFoundError) Error() string {
 	switch {
 	case e.ListDenied:
-		return fmt.Sprintf("bucket %q does not exist; which buckets there are cannot be told, since these credentials may not list them (s3:ListAllMyBuckets)", e.Bucket)
+		return fmt.Sprintf("bucket %q does not exist; which ones do cannot be told, since these credentials may not list them (s3:ListAllMyBuckets)", e.Bucket)
 	case len(e.Visible) == 0:
 		return fmt.Sprintf("bucket %q does not exist; these credentials see no bucket at all", e.Bucket)
 	case len(e.Visible) > 20:
@@ -130,7 +130,9 @@ func (c *Client) explain(ctx context.Context, err error, action, bucket, resourc
 	case refusedKeys[code] != "":
 		return &CredentialsError{Reason: refusedKeys[code], Err: err}
 	case code == "NoSuchBucket":
-		return &BucketNotFoundError{Bucket: bucket}
+		missing := &BucketNotFoundError{Bucket: bucket}
+		missing.Visible, missing.ListDenied = c.buckets(ctx)
+		return missing
 	case code == "PermanentRedirect", code == "AuthorizationHeaderMalformed", code == "IllegalLocationConstraintException", status == http.StatusMovedPermanently:
 		actual := regionOf(err)
 		if actual == "" && code == "AuthorizationHeaderMalformed" {
