@@ -5,12 +5,14 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 )
 
@@ -51,7 +53,8 @@ func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, erro
 //
 // The object is created by one server-side apply of [FieldManager]; a second one hands spec.bootstrap and
 // spec.externalClusters to [BootstrapManager] too. When the second fails, the created Cluster is returned beside the
-// error. An answer that got lost on the way is recognised by the nonce that each call writes.
+// error. An answer that got lost on the way is recognised by the nonce that each call writes; where that cannot be asked
+// either, the error is [ErrOutcomeUnknown].
 func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
 	cluster = cluster.DeepCopy()
@@ -70,24 +73,45 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	err = apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, created)
 	if err != nil && mayHaveArrived(err) {
 		// A request may have arrived whose answer did not: ask for what is there before calling it a failure.
-		existing, getErr := c.GetCluster(context.WithoutCancel(ctx), key)
+		existing, getErr := c.askAgain(ctx, key)
 		switch {
 		case getErr == nil && existing.Annotations[AnnotationNonce] == nonce:
 			created, err = existing, nil
 		case getErr == nil:
 			return nil, fmt.Errorf("Cluster %s: %w", key, ErrAlreadyExists)
+		case !errors.Is(getErr, ErrNotFound):
+			return nil, fmt.Errorf("Cluster %s: %w: %w", key, ErrOutcomeUnknown, err)
 		}
 	}
 	if err != nil {
 		return nil, explain(err, "Cluster", key)
 	}
 
-	owned, err := c.applyBootstrap(ctx, cluster)
+	owned, err := c.applyBootstrap(ctx, created, cluster.Spec)
 	if err != nil {
 		return created, err
 	}
 	return owned, nil
 }
+
+// askAgain reads a Cluster whatever has become of ctx, and tries more than once, since what it asks about is the outcome
+// of a request that met trouble on the way.
+func (c *Client) askAgain(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgainTimeout)
+	defer cancel()
+	var cluster *cnpgv1.Cluster
+	var err error
+	_ = wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
+		cluster, err = c.GetCluster(ctx, key)
+		return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden), nil
+	})
+	return cluster, err
+}
+
+const askAgainTimeout = 30 * time.Second
+
+// askAgainBackoff asks four times within some seconds.
+var askAgainBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 4, Steps: 4}
 
 // mayHaveArrived is false only for answers in which the API server refused the request for what it says.
 func mayHaveArrived(err error) bool {
@@ -95,19 +119,21 @@ func mayHaveArrived(err error) bool {
 		!apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err)
 }
 
-func (c *Client) applyBootstrap(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
-	key := KeyOf(cluster)
+// applyBootstrap hands the bootstrap fields of spec to [BootstrapManager]. live is the Cluster as it stands: its UID
+// keeps the apply from making a new one where it is gone.
+func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec cnpgv1.ClusterSpec) (*cnpgv1.Cluster, error) {
+	key := KeyOf(live)
 	fields, err := fieldsOf(&cnpgv1.Cluster{
 		TypeMeta:   ClusterTypeMeta,
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name},
-		Spec:       cnpgv1.ClusterSpec{Bootstrap: cluster.Spec.Bootstrap, ExternalClusters: cluster.Spec.ExternalClusters},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: live.UID},
+		Spec:       cnpgv1.ClusterSpec{Bootstrap: spec.Bootstrap, ExternalClusters: spec.ExternalClusters},
 	})
 	if err != nil {
 		return nil, err
 	}
 	// Go writes the number of instances always; it is not of the bootstrap.
-	if spec, ok := fields["spec"].(map[string]any); ok {
-		delete(spec, "instances")
+	if f, ok := fields["spec"].(map[string]any); ok {
+		delete(f, "instances")
 	}
 	owned := &cnpgv1.Cluster{}
 	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: BootstrapManager}, owned); err != nil {
@@ -117,13 +143,13 @@ func (c *Client) applyBootstrap(ctx context.Context, cluster *cnpgv1.Cluster) (*
 }
 
 // ApplyCluster brings the fields of an existing Cluster that [FieldManager] owns to what cluster says: fields that are
-// no longer in it are removed. live is the Cluster as it was read; one that was deleted or made anew since is a
-// conflict, never created. spec.bootstrap and spec.externalClusters are left as they are.
+// no longer in it are removed. live is the Cluster as it was read; one that was deleted or made anew since is
+// [ErrReplaced], never created. spec.bootstrap and spec.externalClusters are left as they are.
 func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
 	if !managed(live, BootstrapManager) {
 		// The hand-over of the bootstrap fields was cut off at creation: without it, this apply would remove them.
-		if _, err := c.applyBootstrap(ctx, live); err != nil {
+		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
 			return nil, err
 		}
 	}

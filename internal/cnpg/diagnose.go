@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -91,7 +92,7 @@ const logLimit = 4 << 20
 // diagnose reads the logs of a failed pod and names the cause. It never fails: what cannot be read is said in the cause.
 func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod) Cause {
 	var lines []string
-	for _, container := range append(pod.Spec.InitContainers, pod.Spec.Containers...) {
+	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
 		log, err := c.podLog(ctx, KeyOf(pod), container.Name)
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("its log cannot be read: %v", err))

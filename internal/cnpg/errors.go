@@ -15,6 +15,11 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrAlreadyExists says that an object of that name existed before; nothing was changed.
 	ErrAlreadyExists = errors.New("already exists")
+	// ErrReplaced says that the object was deleted, or deleted and made anew, since it was read; nothing was changed.
+	ErrReplaced = errors.New("deleted, or made anew, since it was read")
+	// ErrOutcomeUnknown says that the connection was lost while the object was being made, and that whether it exists
+	// cannot be asked either.
+	ErrOutcomeUnknown = errors.New("whether it exists now is not known")
 	// ErrForbidden says that the credentials lack the right; the message of the API server names verb and resource.
 	ErrForbidden = errors.New("forbidden")
 )
@@ -49,8 +54,12 @@ func explain(err error, kind string, key Key) error {
 	switch {
 	case apierrors.IsNotFound(err) && missesResource(err):
 		return fmt.Errorf("%s: the API server knows no such resource; is CloudNativePG installed in this cluster? (%w)", object, err)
+	case apierrors.IsNotFound(err) && missesNamespace(err):
+		return fmt.Errorf("%s: %w", object, err)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s: %w", object, ErrNotFound)
+	case differsInUID(err):
+		return fmt.Errorf("%s: %w", object, ErrReplaced)
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%s: %w", object, ErrAlreadyExists)
 	case apierrors.IsForbidden(err):
@@ -63,14 +72,25 @@ func explain(err error, kind string, key Key) error {
 	return fmt.Errorf("%s: %w", object, err)
 }
 
-// missesResource tells a missing CRD or API group from a missing object: only the latter is named in the details.
+// missesResource tells a missing CRD or API group from a missing object: of the former the API server knows nothing, so
+// its answer is no Status object.
 func missesResource(err error) bool {
+	return apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
+
+// missesNamespace tells a write into a namespace that does not exist.
+func missesNamespace(err error) bool {
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return false
+	return errors.As(err, &status) && status.Status().Details != nil && status.Status().Details.Kind == "namespaces"
+}
+
+// differsInUID tells an apply that named the UID of another object, or of one that is gone.
+func differsInUID(err error) bool {
+	if apierrors.IsConflict(err) {
+		return strings.Contains(err.Error(), "uid mismatch")
 	}
-	details := status.Status().Details
-	return details == nil || details.Name == ""
+	cause, ok := apierrors.StatusCause(err, metav1.CauseTypeFieldValueInvalid)
+	return ok && apierrors.IsInvalid(err) && cause.Field == "metadata.uid"
 }
 
 var conflictManager = regexp.MustCompile(`conflict with "([^"]*)"`)
