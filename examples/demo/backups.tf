@@ -3,11 +3,3 @@ data "pgplatform_backups" "my_db" {
   database   = pgplatform_database.my_db.id
   depends_on = [pgplatform_backup.before_migration]
 }
-
-output "backups" {
-  value = data.pgplatform_backups.my_db.backups
-}
-
-output "recovery_window" {
-  value = data.pgplatform_backups.my_db.recovery_window
-}

@@ -78,7 +78,7 @@ Look around (the platform stays up until `+"`make platform-down`"+`):
   kubectl -n %[1]s get clusters,backups,scheduledbackups,pods
   kubectl -n %[1]s exec -it %[2]s-1 -c postgres -- psql -d app -c 'SELECT count(*), max(committed) FROM orders'
   terraform -chdir=%[3]s plan
-  terraform -chdir=%[3]s output
+  terraform -chdir=%[3]s state show data.pgplatform_backups.my_db
 `, d.Namespace, pitrName, d.Workdir)
 }
 

@@ -122,28 +122,45 @@ func (d *Demo) destroyKnown(ctx context.Context) error {
 
 // keepTarget takes target_time over from the state.
 func (d *Demo) keepTarget(ctx context.Context) error {
-	shown, err := d.output(ctx, "show", "-json")
+	state, err := d.state(ctx)
 	if err != nil {
 		return err
+	}
+	values, ok := state["pgplatform_restore.pitr"]
+	if !ok {
+		return nil
+	}
+	var restored struct {
+		TargetTime string `json:"target_time"`
+	}
+	if err := json.Unmarshal(values, &restored); err != nil {
+		return err
+	}
+	return d.settings(map[string]any{"deletion_protection": false, "target_time": restored.TargetTime})
+}
+
+// state is what Terraform's state holds: the attributes of each address, as JSON.
+func (d *Demo) state(ctx context.Context) (map[string]json.RawMessage, error) {
+	shown, err := d.output(ctx, "show", "-json")
+	if err != nil {
+		return nil, err
 	}
 	var state struct {
 		Values struct {
 			RootModule struct {
 				Resources []struct {
-					Values struct {
-						TargetTime string `json:"target_time"`
-					} `json:"values"`
+					Address string          `json:"address"`
+					Values  json.RawMessage `json:"values"`
 				} `json:"resources"`
 			} `json:"root_module"`
 		} `json:"values"`
 	}
 	if err := json.Unmarshal(shown, &state); err != nil {
-		return err
+		return nil, fmt.Errorf("read terraform show -json: %w", err)
 	}
+	values := map[string]json.RawMessage{}
 	for _, resource := range state.Values.RootModule.Resources {
-		if target := resource.Values.TargetTime; target != "" {
-			return d.settings(map[string]any{"deletion_protection": false, "target_time": target})
-		}
+		values[resource.Address] = resource.Values
 	}
-	return nil
+	return values, nil
 }

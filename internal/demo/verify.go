@@ -18,31 +18,16 @@ import (
 
 // checkList looks at what the data source told Terraform.
 func (s *story) checkList(ctx context.Context) error {
-	out, err := s.output(ctx, "output", "-json")
+	state, err := s.state(ctx)
 	if err != nil {
 		return err
 	}
-	var outputs struct {
-		Backups struct {
-			Value []struct {
-				ID          string    `json:"id"`
-				Type        string    `json:"type"`
-				Status      string    `json:"status"`
-				CompletedAt time.Time `json:"completed_at"`
-			} `json:"value"`
-		} `json:"backups"`
-		Window struct {
-			Value struct {
-				Earliest time.Time `json:"earliest"`
-				Latest   time.Time `json:"latest"`
-			} `json:"value"`
-		} `json:"recovery_window"`
-	}
-	if err := json.Unmarshal(out, &outputs); err != nil {
-		return fmt.Errorf("read terraform's output: %w", err)
+	var listed backupsValues
+	if err := json.Unmarshal(state["data.pgplatform_backups.my_db"], &listed); err != nil {
+		return fmt.Errorf("read data.pgplatform_backups from the state: %w", err)
 	}
 	manual := 0
-	for _, b := range outputs.Backups.Value {
+	for _, b := range listed.Backups {
 		s.say("   %-32s %-9s %-11s %s", b.ID, b.Type, b.Status, b.CompletedAt.Format(time.RFC3339))
 		if b.Type == "MANUAL" && b.Status == "COMPLETED" {
 			manual++
@@ -51,12 +36,26 @@ func (s *story) checkList(ctx context.Context) error {
 	if manual != 1 {
 		return fmt.Errorf("the list has %d completed backups by hand, not one", manual)
 	}
-	window := outputs.Window.Value
+	window := listed.Window
 	if window.Earliest.IsZero() || !window.Earliest.Before(s.target) {
 		return fmt.Errorf("the recovery window begins at %s, not before the mistake", window.Earliest)
 	}
 	s.proved("the window reaches from %s to about %s", window.Earliest.Format(time.RFC3339), window.Latest.Format(time.RFC3339))
 	return nil
+}
+
+// backupsValues are the attributes of data.pgplatform_backups that the story looks at.
+type backupsValues struct {
+	Backups []struct {
+		ID          string    `json:"id"`
+		Type        string    `json:"type"`
+		Status      string    `json:"status"`
+		CompletedAt time.Time `json:"completed_at"`
+	} `json:"backups"`
+	Window struct {
+		Earliest time.Time `json:"earliest"`
+		Latest   time.Time `json:"latest"`
+	} `json:"recovery_window"`
 }
 
 // verify looks into the three databases and their three folders in S3.

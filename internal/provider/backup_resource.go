@@ -240,7 +240,13 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 func (r *backupResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan backupModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	key, err := cnpg.ParseKey(plan.ID.ValueString())
+	if err != nil {
+		resp.Diagnostics.AddError("Unable to Update Backup", sentence(err))
+		return
+	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 }
 
 func (r *backupResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

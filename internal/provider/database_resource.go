@@ -229,6 +229,8 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// CLIs that know no identities pass none on from the state.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(plan.key()))...)
 	if !plan.Status.IsUnknown() {
 		// Only settings that Terraform keeps for itself have changed.
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
