@@ -66,6 +66,12 @@ func TestCheckBucket(t *testing.T) {
 			}),
 			want: new(*archive.WrongRegionError), text: "is in region eu-central-1",
 		},
+		"other region, in another store's words": {
+			bucket: "backups", fail: always(s3test.Fault{
+				Status: http.StatusBadRequest, Code: "AuthorizationHeaderMalformed", Message: `the region "us-east-1" is wrong; expecting "eu-central-1"`,
+			}),
+			want: new(*archive.WrongRegionError), text: "is in region eu-central-1",
+		},
 		"out of order": {
 			bucket: "backups", fail: always(s3test.Fault{Status: http.StatusServiceUnavailable, Code: "ServiceUnavailable"}),
 			want: new(*archive.UnreachableError), text: "cannot be reached: it answers 503 ServiceUnavailable", dead: true,

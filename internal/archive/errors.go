@@ -182,7 +182,7 @@ func codeOf(err error) (string, int) {
 }
 
 // expectedRegion finds the region in messages such as "the region 'us-east-1' is wrong; expecting 'eu-west-1'".
-var expectedRegion = regexp.MustCompile(`expecting '([a-z0-9-]+)'`)
+var expectedRegion = regexp.MustCompile(`expecting ['"]([a-z0-9-]+)['"]`)
 
 // regionOf is the bucket's region as the answer tells it, or "".
 func regionOf(err error) string {

@@ -2,6 +2,7 @@ package s3test
 
 import (
 	"encoding/xml"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,13 +42,30 @@ type xmlList struct {
 }
 
 type xmlObject struct {
-	Key          string
+	Key          xmlText
 	LastModified string
 	Size         int64
 }
 
 type xmlPrefix struct {
-	Prefix string
+	Prefix xmlText
+}
+
+// xmlText is a key as S3 writes it: characters that XML 1.0 cannot hold become references that no parser takes.
+type xmlText struct {
+	Inner string `xml:",innerxml"`
+}
+
+func text(s string) xmlText {
+	var b strings.Builder
+	for _, r := range s {
+		if r < ' ' {
+			fmt.Fprintf(&b, "&#x%x;", r)
+			continue
+		}
+		_ = xml.EscapeText(&b, []byte(string(r))) // a strings.Builder does not fail
+	}
+	return xmlText{b.String()}
 }
 
 // refuse writes an error as S3 does: without a body for HEAD.
@@ -104,13 +122,13 @@ func listResult(b *bucket, q url.Values, plain bool) xmlList {
 		key := keys[at]
 		if head, _, ok := strings.Cut(key[len(prefix):], delimiter); ok && delimiter != "" {
 			last = prefix + head + delimiter
-			out.CommonPrefixes = append(out.CommonPrefixes, xmlPrefix{encode(last)})
+			out.CommonPrefixes = append(out.CommonPrefixes, xmlPrefix{text(encode(last))})
 			at = firstBehind(keys, last, true)
 			continue
 		}
 		last = key
 		o := b.objects[key]
-		out.Contents = append(out.Contents, xmlObject{Key: encode(key), LastModified: o.modified.UTC().Format(modifiedFormat), Size: o.size})
+		out.Contents = append(out.Contents, xmlObject{Key: text(encode(key)), LastModified: o.modified.UTC().Format(modifiedFormat), Size: o.size})
 		at++
 	}
 	return out
