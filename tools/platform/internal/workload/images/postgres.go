@@ -27,17 +27,18 @@ type postgres struct {
 	name    string // names its entries in the cache
 	major   string
 	suite   string
+	python  string   // the suite's version of Python
 	sources []string // empty: the suite with its security fixes
 }
 
 // Debian's security archive is usually a minor version ahead of its last point release.
 var (
-	postgres15    = postgres{name: "postgres-15", major: "15", suite: "bookworm"}
+	postgres15    = postgres{name: "postgres-15", major: "15", suite: "bookworm", python: "3.11"}
 	postgres15Old = postgres{
-		name: "postgres-15-old", major: "15", suite: "bookworm",
+		name: "postgres-15-old", major: "15", suite: "bookworm", python: "3.11",
 		sources: []string{"deb http://deb.debian.org/debian bookworm main"},
 	}
-	postgres17 = postgres{name: "postgres-17", major: "17", suite: "trixie"}
+	postgres17 = postgres{name: "postgres-17", major: "17", suite: "trixie", python: "3.13"}
 )
 
 // postgresHook finishes the root file system. It expects the variables MAJOR and BARMAN (a folder made by
@@ -47,15 +48,15 @@ var (
 var postgresHook string
 
 func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (image.Archive, error) {
-	barman, err := barmanSet.install(ctx, c, s)
+	barman, err := barmanSet(p.python).install(ctx, c, s)
 	if err != nil {
 		return image.Archive{}, err
 	}
 	root := debian.RootFS{
 		Name: "rootfs-" + p.name, Suite: p.suite, Sources: p.sources,
 		Include: []string{
-			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-snappy", "python3-lz4",
-			"python3-zstandard", "ca-certificates", "locales",
+			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-lz4", "python3-zstandard",
+			"ca-certificates", "locales",
 		},
 		Hooks: []string{fmt.Sprintf("MAJOR=%s BARMAN='%s'\n%s", p.major, barman, postgresHook)},
 	}

@@ -29,7 +29,23 @@ rm -rf "$packages/bin"
 # Instances cannot write here, and compiling at every archived WAL file would be slow.
 chroot "$root" python3 -m compileall -q --invalidation-mode unchecked-hash "${packages#"$root"}"
 
+# What archives must be able to restore: a package that is broken shows here, not on somebody's bad day.
 for command in backup backup-list backup-show backup-delete restore wal-archive wal-restore check-wal-archive; do
 	chroot --userspec=26:26 "$root" "barman-cloud-$command" --version
 done
-chroot --userspec=26:26 "$root" python3 -c 'import snappy, lz4.frame, zstandard, psycopg2, boto3; boto3.client("s3", "us-east-1")'
+chroot --userspec=26:26 "$root" python3 - <<'PYTHON'
+import io, os, boto3, psycopg2
+from barman.clients import cloud_compression
+
+boto3.client("s3", "us-east-1")
+content = os.urandom(1 << 20) + bytes(1 << 20)
+for compression in "gzip", "bzip2", "snappy", "lz4", "zstd", "xz":
+    restored = io.BytesIO()
+    packed = cloud_compression.compress(io.BytesIO(content), compression, None)
+    cloud_compression.decompress_to_file(packed, restored, compression)
+    assert restored.getvalue() == content, compression
+for compression in "snappy", "lz4":
+    compressor = cloud_compression.get_compressor(compression)
+    packed = compressor.add_chunk(content) + compressor.flush()
+    assert compressor.decompress(packed) == content, compression
+PYTHON

@@ -17,7 +17,7 @@ import (
 
 // pythonSet is a set of Python packages from PyPI, every one of them pinned.
 type pythonSet struct {
-	name         string // names its entry in the cache
+	name         string
 	python       string // version of the Python that will run it, which need not be on this machine
 	requirements string // text of the requirements file
 	trim         func(dir string) error
@@ -29,16 +29,19 @@ var (
 	//go:embed requirements/localstack.txt
 	localStackRequirements string
 
-	barmanSet     = pythonSet{name: "python-barman", python: "3.11", requirements: barmanRequirements, trim: onlyS3}
-	localStackSet = pythonSet{name: "python-localstack", python: "3.11", requirements: localStackRequirements}
+	localStackSet = pythonSet{name: "localstack", python: "3.11", requirements: localStackRequirements}
 )
+
+func barmanSet(python string) pythonSet {
+	return pythonSet{name: "barman", python: python, requirements: barmanRequirements, trim: onlyS3}
+}
 
 // install returns a folder with the packages, to be put on the module search path; their commands are in its bin.
 func (p pythonSet) install(ctx context.Context, c *cache.Cache, s *progress.Step) (string, error) {
-	path, err := c.Get(ctx, p.name, cache.Key(p.requirements, p.python, runtime.GOARCH),
+	path, err := c.Get(ctx, "python-"+p.python+"-"+p.name, cache.Key(p.requirements, p.python, runtime.GOARCH),
 		func(ctx context.Context, path string) error { return p.download(ctx, s, path) })
 	if err != nil {
-		return "", fmt.Errorf("install Python packages (%s): %w", p.name, err)
+		return "", fmt.Errorf("install Python packages of %s: %w", p.name, err)
 	}
 	return path, nil
 }
