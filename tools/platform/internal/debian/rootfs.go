@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"syscall"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -87,7 +86,7 @@ func (r RootFS) write(ctx context.Context, s *progress.Step, path string) error 
 	// mmdebstrap and all that it starts live in a process namespace, where all of them die with the first: at
 	// the end of ctx and also when we are killed, for which the thread that starts it must live as long.
 	// Their mounts are in a mount namespace of their own, which goes with them.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID, Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = ownProcesses()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	if err := progress.Explain(cmd.Run(), "mmdebstrap"); err != nil {

@@ -40,6 +40,9 @@ func removeCgroups(ctx context.Context) error {
 
 func cgroupMounts() ([]string, error) {
 	f, err := os.Open("/proc/self/mounts")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,9 @@ import (
 // Packages are the Debian packages that the engine is made of.
 var Packages = []string{"docker.io", "containerd", "runc", "iptables"}
 
+// Address is where the host reaches what the engine publishes.
+const Address = "10.213.77.2"
+
 // Engine is the private Docker engine. At most one runs on a machine, since its addresses are fixed.
 type Engine struct {
 	// Dir has its configuration, socket, logs and running state.
@@ -115,10 +118,7 @@ func (e Engine) launch(ctx context.Context) error {
 	cmd := exec.Command(e.program(), SuperviseCommand, e.Dir, e.Data) //nolint:noctx
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.SysProcAttr = &unix.SysProcAttr{
-		Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWPID,
-		Setsid:     true,
-	}
+	cmd.SysProcAttr = ownNamespaces()
 	permit, err := cmd.StdinPipe()
 	if err != nil {
 		return err

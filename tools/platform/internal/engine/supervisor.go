@@ -64,23 +64,6 @@ func Supervise(dir, data string) error {
 	return reap(daemon.Pid)
 }
 
-// ownMounts makes the namespace's mounts its own: none of them gets out, and what Docker writes to the host's
-// fixed folders lands in memory.
-func ownMounts() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("keep mounts private: %w", err)
-	}
-	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
-		return fmt.Errorf("mount /proc of the process namespace: %w", err)
-	}
-	for _, dir := range covered {
-		if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=755"); err != nil {
-			return fmt.Errorf("cover %s: %w", dir, err)
-		}
-	}
-	return nil
-}
-
 // reap collects every process that ends until the daemon has.
 func reap(daemon int) error {
 	for {

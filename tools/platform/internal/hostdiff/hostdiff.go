@@ -12,8 +12,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/vishvananda/netlink"
 )
 
 // Snapshot has what was seen of the machine, by kind; each entry is one line that is the same as long as nothing
@@ -172,38 +170,6 @@ func ancestors(pid int) map[int]bool {
 func mounts(context.Context) ([]string, error) {
 	b, err := os.ReadFile("/proc/self/mounts")
 	return lines(string(b)), err
-}
-
-func links(context.Context) ([]string, error) {
-	all, err := netlink.LinkList()
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, l := range all {
-		line := l.Attrs().Name + " " + l.Type() + " " + l.Attrs().OperState.String()
-		addresses, err := netlink.AddrList(l, netlink.FAMILY_ALL)
-		if err != nil {
-			return nil, err
-		}
-		for _, a := range addresses {
-			line += " " + a.IPNet.String()
-		}
-		out = append(out, line)
-	}
-	return out, nil
-}
-
-func routes(context.Context) ([]string, error) {
-	all, err := netlink.RouteList(nil, netlink.FAMILY_ALL)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, r := range all {
-		out = append(out, r.String())
-	}
-	return out, nil
 }
 
 func rules(name string, args ...string) func(context.Context) ([]string, error) {

@@ -16,9 +16,6 @@ const (
 	innerLink = "pgplatform1"
 	prefix    = "/30"
 	hostSide  = "10.213.77.1"
-
-	// Address is where the host reaches what the engine publishes.
-	Address = "10.213.77.2"
 )
 
 // connect joins the network namespace of the process pid to the host by a pair of links. No route leads out of

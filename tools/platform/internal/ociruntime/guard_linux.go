@@ -13,9 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// GuardName is what the program is called as when it is to act as the hook.
-const GuardName = "pgplatform-guard"
-
 // guarded are the kernel settings that have no namespace and that a node's systemd and kubelet write at start.
 var guarded = []string{
 	"vm/overcommit_memory",

@@ -1,6 +1,3 @@
-// Package ociruntime stands before runc. Where the machine withholds CAP_SYS_RESOURCE, as some sandboxes do
-// even from root, runc cannot start what Docker asks for; here the bundle is changed to what can be given.
-// It also keeps containers, a kind node above all, from changing the host's kernel settings.
 package ociruntime
 
 import (
@@ -15,9 +12,6 @@ import (
 	specs "github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
-
-// Name is what the program must be called as to act as the runtime: dockerd passes no subcommand of ours.
-const Name = "pgplatform-runc"
 
 // Run does what the OCI runtime is asked to with args, those after the program's name. It returns only on error;
 // else runc takes the process over.
