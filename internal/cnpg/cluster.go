@@ -62,7 +62,7 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	nonce := rand.Text()
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
 
-	fields, err := fieldsOf(cluster)
+	fields, err := clusterFields(cluster)
 	if err != nil {
 		return nil, err
 	}
@@ -119,21 +119,34 @@ func mayHaveArrived(err error) bool {
 		!apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err)
 }
 
+// clusterFields is fieldsOf for a Cluster, without the fields that Go's encoding writes always, whether somebody set them
+// or not.
+func clusterFields(cluster *cnpgv1.Cluster) (map[string]any, error) {
+	fields, err := fieldsOf(cluster)
+	if err != nil {
+		return nil, err
+	}
+	if cluster.Spec.Instances == 0 {
+		unstructured.RemoveNestedField(fields, "spec", "instances")
+	}
+	if !cluster.Spec.PostgresConfiguration.SyncReplicaElectionConstraint.Enabled {
+		unstructured.RemoveNestedField(fields, "spec", "postgresql", "syncReplicaElectionConstraint")
+	}
+	pruneEmpty(fields)
+	return fields, nil
+}
+
 // applyBootstrap hands the bootstrap fields of spec to [BootstrapManager]. live is the Cluster as it stands: its UID
 // keeps the apply from making a new one where it is gone.
 func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec cnpgv1.ClusterSpec) (*cnpgv1.Cluster, error) {
 	key := KeyOf(live)
-	fields, err := fieldsOf(&cnpgv1.Cluster{
+	fields, err := clusterFields(&cnpgv1.Cluster{
 		TypeMeta:   ClusterTypeMeta,
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: live.UID},
 		Spec:       cnpgv1.ClusterSpec{Bootstrap: spec.Bootstrap, ExternalClusters: spec.ExternalClusters},
 	})
 	if err != nil {
 		return nil, err
-	}
-	// Go writes the number of instances always; it is not of the bootstrap.
-	if f, ok := fields["spec"].(map[string]any); ok {
-		delete(f, "instances")
 	}
 	owned := &cnpgv1.Cluster{}
 	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: BootstrapManager}, owned); err != nil {
@@ -160,7 +173,7 @@ func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	if nonce, ok := live.Annotations[AnnotationNonce]; ok {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
 	}
-	fields, err := fieldsOf(cluster)
+	fields, err := clusterFields(cluster)
 	if err != nil {
 		return nil, err
 	}

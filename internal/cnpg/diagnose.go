@@ -86,8 +86,12 @@ var refusedKeys = Cause{
 	Deterministic: true,
 }
 
-// logLimit bounds how much of a pod's log is read, in bytes from its start.
-const logLimit = 4 << 20
+// logLines and logLimit bound how much of a pod's log is read: so many of its last lines, and no more bytes than that.
+// A recovery writes a line for every WAL segment, and what it fails of at last.
+const (
+	logLines = 5000
+	logLimit = 4 << 20
+)
 
 // diagnose reads the logs of a failed pod and names the cause. It never fails: what cannot be read is said in the cause.
 func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod) Cause {
@@ -104,9 +108,9 @@ func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod) Cause {
 }
 
 func (c *Client) podLog(ctx context.Context, pod Key, container string) ([]byte, error) {
-	limit := int64(logLimit)
+	lines, limit := int64(logLines), int64(logLimit)
 	stream, err := c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: container, LimitBytes: &limit}, c.params).Stream(ctx)
+		VersionedParams(&corev1.PodLogOptions{Container: container, TailLines: &lines, LimitBytes: &limit}, c.params).Stream(ctx)
 	if err != nil {
 		return nil, explain(err, "Pod", pod)
 	}
@@ -114,7 +118,8 @@ func (c *Client) podLog(ctx context.Context, pod Key, container string) ([]byte,
 	return io.ReadAll(stream)
 }
 
-// causeOf picks the known cause among a log's error lines, else the last of them.
+// causeOf picks the known cause among a log's error lines, else what PostgreSQL died of, else the last line: the instance
+// manager ends with lines that only say that PostgreSQL has ended.
 func causeOf(lines []string) Cause {
 	for _, known := range knownCauses {
 		for _, line := range lines {
@@ -128,8 +133,22 @@ func causeOf(lines []string) Cause {
 	if len(lines) == 0 {
 		return Cause{Line: "the pod failed without an error in its log"}
 	}
+	for _, line := range slices.Backward(lines) {
+		if strings.HasPrefix(line, severityFatal) || strings.HasPrefix(line, severityPanic) {
+			return Cause{Line: line}
+		}
+	}
 	return Cause{Line: lines[len(lines)-1]}
 }
+
+// Severities of PostgreSQL that end a process.
+const (
+	severityFatal = "FATAL"
+	severityPanic = "PANIC"
+)
+
+// refusedConnection is the message of FATAL lines that only say that PostgreSQL takes no connections yet, or no more.
+const refusedConnection = "the database system is"
 
 // logLine is what CNPG's instance manager writes: its own lines, and PostgreSQL's under record.
 type logLine struct {
@@ -153,7 +172,8 @@ func errorLines(log io.Reader) []string {
 			continue
 		}
 		switch {
-		case line.Record.Severity == "FATAL" || line.Record.Severity == "PANIC":
+		case strings.HasPrefix(line.Record.Message, refusedConnection):
+		case line.Record.Severity == severityFatal || line.Record.Severity == severityPanic:
 			lines = append(lines, line.Record.Severity+": "+line.Record.Message)
 		case line.Error != "" && line.Msg != "":
 			lines = append(lines, line.Msg+": "+line.Error)

@@ -63,6 +63,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		}
 	}
 	stores := make(map[Kind]cache.Store, len(kinds))
+	var firstLists []func()
 	var running sync.WaitGroup
 	defer running.Wait()
 	defer stop(nil)
@@ -92,8 +93,11 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		}
 		stores[kind] = informer.GetStore()
 		running.Go(func() { informer.RunWithContext(kindWatching) })
-		// Without its first list a store would say that nothing exists.
-		cache.WaitForCacheSync(kindWatching.Done(), informer.HasSynced)
+		firstLists = append(firstLists, func() { cache.WaitFor(kindWatching, "", informer.HasSyncedChecker()) })
+	}
+	// Without its first list a store would say that nothing exists.
+	for _, wait := range firstLists {
+		wait()
 	}
 
 	tick := time.NewTicker(lookAgain)

@@ -3,6 +3,7 @@ package cnpg
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -78,7 +79,7 @@ func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) 
 func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
 	var last *Snapshot
 	var since phaseClock
-	err := c.Observe(ctx, key, []Kind{KindCluster, KindPod, KindVolume}, func(s *Snapshot) (bool, error) {
+	err := c.Observe(ctx, key, []Kind{KindCluster, KindPod, KindVolume, KindEvent}, func(s *Snapshot) (bool, error) {
 		last = s
 		return ready(key, s, &since)
 	})
@@ -169,7 +170,23 @@ func waitingFor(s *Snapshot) []string {
 			reasons = append(reasons, fmt.Sprintf("volume claim %s: pending", volume.Name))
 		}
 	}
-	return reasons
+	return append(reasons, warnings(s.Events)...)
+}
+
+// toldEvents is how many of the last warnings are told.
+const toldEvents = 3
+
+// warnings are the last events' own words, each once: of some obstacles, such as an exhausted quota, only they tell.
+func warnings(events []corev1.Event) []string {
+	var texts []string
+	for _, event := range slices.Backward(events) {
+		text := fmt.Sprintf("event of %s: %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
+		if len(texts) < toldEvents && !slices.Contains(texts, text) {
+			texts = append(texts, text)
+		}
+	}
+	slices.Reverse(texts)
+	return texts
 }
 
 func podWaiting(pod *corev1.Pod) []string {

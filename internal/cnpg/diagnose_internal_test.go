@@ -1,0 +1,124 @@
+package cnpg
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// Lines as CNPG's instance manager writes them.
+const (
+	lineStart     = `{"level":"info","ts":"2026-03-26T12:00:01.002Z","msg":"Starting webserver","logging_pod":"my-db-pitr-1-full-recovery","address":"localhost:8010","hasTLS":false}`
+	lineNoBackup  = `{"level":"error","ts":"2026-03-26T12:00:03.1Z","msg":"Error while restoring a backup","logging_pod":"my-db-pitr-1-full-recovery","error":"no target backup found","stacktrace":"github.com/cloudnative-pg/machinery/pkg/log.(*logger).Error\n\tpkg/log/log.go:125"}`
+	lineRestore   = `{"level":"error","ts":"2026-03-26T12:00:03.2Z","msg":"restore error","logging_pod":"my-db-pitr-1-full-recovery","error":"while restoring cluster: no target backup found"}`
+	lineWAL       = `{"level":"info","ts":"2026-03-26T12:00:05Z","logger":"wal-restore","msg":"Restored WAL file","logging_pod":"my-db-pitr-1-full-recovery","walName":"000000010000000000000004"}`
+	lineHistory   = `{"level":"info","ts":"2026-03-26T12:00:05Z","logger":"barman-cloud-wal-restore","msg":"2026-03-26 12:00:05,120 [53] ERROR: WAL file 00000002.history for server my-db does not exists","pipe":"stderr","logging_pod":"my-db-pitr-1-full-recovery"}`
+	lineStarting  = `{"level":"info","ts":"2026-03-26T12:00:06Z","logger":"postgres","msg":"record","logging_pod":"my-db-pitr-1-full-recovery","record":{"log_time":"2026-03-26 12:00:06.011 UTC","user_name":"postgres","database_name":"postgres","process_id":"44","error_severity":"FATAL","sql_state_code":"57P03","message":"the database system is starting up","backend_type":"client backend"}}`
+	lineTarget    = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","logging_pod":"my-db-pitr-1-full-recovery","record":{"log_time":"2026-03-26 12:00:07.411 UTC","process_id":"31","error_severity":"FATAL","sql_state_code":"XX000","message":"recovery ended before configured recovery target was reached","backend_type":"startup"}}`
+	lineLibrary   = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"could not access file \"timescaledb\": No such file or directory"}}`
+	lineLog       = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"LOG","message":"starting point-in-time recovery to 2026-03-26 11:00:00+00"}}`
+	lineSocket    = `{"level":"error","ts":"2026-03-26T12:00:08Z","msg":"Error while restoring a backup","error":"while waiting for PostgreSQL to stop recovery mode: while executing the status query: failed to connect: dial unix /controller/run/.s.PGSQL.5432: connect: no such file or directory"}`
+	lineNotEmpty  = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-check-wal-archive","msg":"2026-03-26 12:00:02,345 [24] ERROR: WAL archive check failed for server my-db-pitr: Expected empty archive","pipe":"stderr","logging_pod":"my-db-pitr-1-full-recovery"}`
+	lineExit1     = `{"level":"error","ts":"2026-03-26T12:00:02Z","msg":"restore error","error":"unexpected failure invoking barman-cloud-wal-archive: exit status 1"}`
+	lineNetwork   = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: Could not connect to the endpoint URL: \"http://localstack:4566/backups\"","pipe":"stderr"}`
+	lineBucket    = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist","pipe":"stderr"}`
+	lineKeys      = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (InvalidAccessKeyId) when calling the ListObjectsV2 operation: The AWS Access Key Id you provided does not exist in our records.","pipe":"stderr"}`
+	lineDiskFull  = `{"level":"info","ts":"2026-03-26T12:00:09Z","logger":"barman-cloud-restore","msg":"2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device","pipe":"stderr"}`
+	lineMajor     = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"database files are incompatible with server"}}`
+	lineTooEarly  = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"requested recovery stop point is before consistent recovery point"}}`
+	lineBackupID  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"no backup found with ID 20260326T110000"}`
+	lineFirstWAL  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"encountered an error while checking the presence of first needed WAL in the archive: file not found"}`
+	lineNotJSON   = `Defaulted container "full-recovery" out of: full-recovery, bootstrap-controller (init)`
+	lineCutInHalf = `{"level":"error","msg":"restore er`
+)
+
+func TestCauseOf(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name          string
+		log           []string
+		line          string
+		deterministic bool
+	}{
+		{"target before the first backup", []string{lineNotJSON, lineStart, lineNoBackup, lineRestore}, "Error while restoring a backup: no target backup found", true},
+		{
+			"target past the archive's end", []string{lineStart, lineWAL, lineHistory, lineStarting, lineLog, lineTarget, lineSocket},
+			"FATAL: recovery ended before configured recovery target was reached", true,
+		},
+		{"target before the end of the backup", []string{lineStarting, lineTooEarly, lineSocket}, "FATAL: requested recovery stop point is before consistent recovery point", true},
+		{
+			"archive not empty", []string{lineStart, lineNotEmpty, lineExit1},
+			"2026-03-26 12:00:02,345 [24] ERROR: WAL archive check failed for server my-db-pitr: Expected empty archive", true,
+		},
+		{"backup expired", []string{lineBackupID, lineExit1}, "Error while restoring a backup: no backup found with ID 20260326T110000", true},
+		{"WAL expired", []string{lineFirstWAL}, "Error while restoring a backup: encountered an error while checking the presence of first needed WAL in the archive: file not found", true},
+		{"another major version", []string{lineStarting, lineMajor, lineSocket}, "FATAL: database files are incompatible with server", true},
+		{
+			"no bucket", []string{lineBucket, lineExit1},
+			"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist", true,
+		},
+		{
+			"wrong keys", []string{lineKeys, lineExit1},
+			"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (InvalidAccessKeyId) when calling the ListObjectsV2 operation: The AWS Access Key Id you provided does not exist in our records.", true,
+		},
+		{"disk full", []string{lineDiskFull, lineExit1}, "2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device", true},
+		// A retry fills the disk with a second copy of the data: what failed first is the cause.
+		{"disk full in a retry", []string{lineNoBackup, lineDiskFull}, "Error while restoring a backup: no target backup found", true},
+		{"network", []string{lineStart, lineNetwork, lineExit1}, "restore error: unexpected failure invoking barman-cloud-wal-archive: exit status 1", false},
+		{"unknown death of PostgreSQL", []string{lineStarting, lineLibrary, lineStarting, lineSocket}, `FATAL: could not access file "timescaledb": No such file or directory`, false},
+		{"cut off", []string{lineStart, lineCutInHalf}, "the pod failed without an error in its log", false},
+		{"empty", nil, "the pod failed without an error in its log", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			cause := causeOf(errorLines(strings.NewReader(strings.Join(test.log, "\n"))))
+			if cause.Line != test.line || cause.Deterministic != test.deterministic {
+				t.Errorf("cause is %+v, want line %q, deterministic %t", cause, test.line, test.deterministic)
+			}
+			if known := cause.Meaning != "" && cause.Remedy != ""; known != test.deterministic {
+				t.Errorf("meaning %q, remedy %q", cause.Meaning, cause.Remedy)
+			}
+		})
+	}
+}
+
+func TestErrorLinesAreOfErrorsOnly(t *testing.T) {
+	t.Parallel()
+	if lines := errorLines(strings.NewReader(strings.Join([]string{lineNotJSON, lineStart, lineWAL, lineLog, lineStarting}, "\n"))); len(lines) != 0 {
+		t.Errorf("error lines: %q", lines)
+	}
+}
+
+// Some phases are passed through by healthy clusters: they count as final only after a while.
+func TestReadyGivesPhasesGrace(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []string{cnpgv1.PhaseUnknownPlugin, cnpgv1.PhaseFailurePlugin, cnpgv1.PhaseCannotCreateClusterObjects, phaseDiskFull, cnpgv1.PhaseWaitingForUser} {
+		t.Run(phase, func(t *testing.T) {
+			t.Parallel()
+			key := Key{Namespace: "myorg", Name: "my-db"}
+			s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
+			s.Cluster.Status.Phase = phase
+			clock := &phaseClock{}
+			if done, err := ready(key, s, clock); done || err != nil {
+				t.Errorf("at first: %t, %v", done, err)
+			}
+			clock.from = time.Now().Add(-phaseGrace - time.Second)
+			if _, err := ready(key, s, clock); err == nil {
+				t.Error("after the grace period it is still waited for")
+			}
+			clock.from = time.Now().Add(-phaseGrace - time.Second)
+			s.Cluster.Status.Phase = cnpgv1.PhaseFirstPrimary
+			if _, err := ready(key, s, clock); err != nil {
+				t.Errorf("back in a passing phase: %v", err)
+			}
+			s.Cluster.Status.Phase = phase
+			if _, err := ready(key, s, clock); err != nil {
+				t.Errorf("again in it: %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,165 @@
+package cnpg_test
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+const recoveryJob = "my-db-1-full-recovery"
+
+// recoveryPod is a pod of the recovery Job that ended with an exit code.
+func recoveryPod(name string, exitCode int32) *corev1.Pod {
+	p := pod(name, "full-recovery")
+	p.Labels["cnpg.io/jobRole"] = "full-recovery"
+	p.Labels["batch.kubernetes.io/job-name"] = recoveryJob
+	p.Spec.InitContainers = []corev1.Container{{Name: "bootstrap-controller"}}
+	p.Status.Phase = corev1.PodFailed
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+		Name: "full-recovery", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode, Reason: "Error"}},
+	}}
+	return p
+}
+
+func restoring() *cnpgv1.Cluster {
+	cluster := wanted()
+	cluster.Status.Phase = cnpgv1.PhaseFirstPrimary
+	return cluster
+}
+
+func ignore(string) {}
+
+func TestWaitRestored(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Put(restoring())
+	var progress []string
+	cluster, err := client.WaitRestored(ctx, key, func(text string) {
+		progress = append(progress, text)
+		apitest.Edit(server, key.Namespace, key.Name, healthy)
+	})
+	if err != nil || !cnpg.Healthy(cluster) {
+		t.Fatalf("WaitRestored = %+v, %v", cluster, err)
+	}
+	if want := []string{cnpgv1.PhaseFirstPrimary, cnpgv1.PhaseHealthy}; !slices.Equal(progress, want) {
+		t.Errorf("progress was %q, want %q", progress, want)
+	}
+}
+
+func TestWaitRestoredEndsAtTheFirstPodThatNoRetryMends(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery",
+		`{"level":"info","msg":"Starting webserver"}`+"\n"+
+			`{"level":"error","msg":"Error while restoring a backup","error":"no target backup found"}`+"\n")
+	_, err := client.WaitRestored(ctx, key, ignore)
+	var recovery *cnpg.RecoveryError
+	if !errors.As(err, &recovery) {
+		t.Fatalf("WaitRestored: %v, want a RecoveryError", err)
+	}
+	if recovery.Pod != "my-db-1-full-recovery-aaaaa" || recovery.Key != key || !recovery.Cause.Deterministic || recovery.Cause.Remedy == "" {
+		t.Errorf("the error is %+v", recovery)
+	}
+	if want := "the recovery of Cluster myorg/my-db failed (pod my-db-1-full-recovery-aaaaa): Error while restoring a backup: no target backup found"; err.Error() != want {
+		t.Errorf("the error says %q, want %q", err, want)
+	}
+}
+
+// The first pod's failure may pass; a later one's may not. Each pod's log is read once.
+func TestWaitRestoredLeavesPassingFailuresToTheJob(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	network := `{"level":"info","logger":"barman-cloud-backup-list","msg":"ERROR: Could not connect to the endpoint URL"}`
+	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", network)
+	server.Log(key.Namespace, "my-db-1-full-recovery-bbbbb", "full-recovery", network)
+	var told []string
+	cluster, err := client.WaitRestored(ctx, key, func(text string) {
+		told = append(told, text)
+		switch {
+		case strings.HasPrefix(text, "pod my-db-1-full-recovery-aaaaa failed"):
+			server.Put(recoveryPod("my-db-1-full-recovery-bbbbb", 1))
+		case strings.HasPrefix(text, "pod my-db-1-full-recovery-bbbbb failed"):
+			apitest.Edit(server, key.Namespace, key.Name, healthy)
+		}
+	})
+	if err != nil || !cnpg.Healthy(cluster) {
+		t.Fatalf("WaitRestored: %v; told: %q", err, told)
+	}
+	if want := "pod my-db-1-full-recovery-aaaaa failed and will be tried again: ERROR: Could not connect to the endpoint URL"; !slices.Contains(told, want) {
+		t.Errorf("told were %q, without %q", told, want)
+	}
+	logs := 0
+	for _, r := range server.Requests() {
+		if r.Subresource == "log" {
+			logs++
+		}
+	}
+	if logs != 4 { // two pods with two containers each
+		t.Errorf("%d logs were read, want 4", logs)
+	}
+}
+
+func TestWaitRestoredEndsWithTheJob(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: recoveryJob, Labels: map[string]string{cnpg.LabelCluster: key.Name}}}
+	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded"}}
+	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1), job)
+	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
+	_, err := client.WaitRestored(ctx, key, ignore)
+	var recovery *cnpg.RecoveryError
+	if !errors.As(err, &recovery) || recovery.Cause.Line != "restore error: exit status 2" || recovery.Cause.Deterministic {
+		t.Fatalf("WaitRestored: %v, want the RecoveryError of the only pod", err)
+	}
+}
+
+func TestWaitRestoredWithoutTheRightToReadLogs(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+	server.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Subresource == "log" {
+			return &apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot get resource "pods/log"`}
+		}
+		return nil
+	})
+	var told []string
+	_, err := client.WaitRestored(ctx, key, func(text string) {
+		told = append(told, text)
+		if strings.Contains(text, "failed and will be tried again") {
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
+		}
+	})
+	var terminal *cnpg.TerminalPhaseError
+	if !errors.As(err, &terminal) {
+		t.Errorf("WaitRestored: %v, want CNPG's own verdict", err)
+	}
+	if all := strings.Join(told, "\n"); !strings.Contains(all, `its log cannot be read`) || !strings.Contains(all, `cannot get resource "pods/log"`) {
+		t.Errorf("told: %s", all)
+	}
+}
+
+// Pods of other roles may fail without the recovery having failed.
+func TestWaitRestoredLooksAtRecoveryPodsOnly(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	join := recoveryPod("my-db-2-join-aaaaa", 1)
+	join.Labels["cnpg.io/jobRole"] = "join"
+	server.Put(restoring(), join)
+	server.Log(key.Namespace, "my-db-2-join-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"no target backup found"}`)
+	if _, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) }); err != nil {
+		t.Errorf("WaitRestored: %v", err)
+	}
+}
