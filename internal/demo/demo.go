@@ -102,20 +102,27 @@ type story struct {
 
 // clear destroys what the working folder's state knows, and empties the folder.
 func (s *story) clear(ctx context.Context) error {
-	if _, err := os.Stat(filepath.Join(s.Workdir, "terraform.tfstate")); err == nil {
-		if err := s.settings(map[string]any{"deletion_protection": false, "target_time": time.Now().UTC().Format(time.RFC3339)}); err != nil {
-			return err
-		}
-		if err := s.destroyKnown(ctx); err != nil {
-			return err
-		}
-	} else if !errors.Is(err, os.ErrNotExist) {
+	if err := s.Destroy(ctx); err != nil {
 		return err
 	}
 	if err := os.RemoveAll(s.Workdir); err != nil {
 		return err
 	}
-	return os.MkdirAll(s.Workdir, 0o755)
+	return os.MkdirAll(s.Workdir, 0o750)
+}
+
+// Destroy lets go of everything that a run made, but for what is in S3.
+func (d *Demo) Destroy(ctx context.Context) error {
+	switch _, err := os.Stat(filepath.Join(d.Workdir, "terraform.tfstate")); {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	if err := d.settings(map[string]any{"deletion_protection": false, "target_time": time.Now().UTC().Format(time.RFC3339)}); err != nil {
+		return err
+	}
+	return d.destroyKnown(ctx)
 }
 
 func (s *story) createDatabase(ctx context.Context) error {

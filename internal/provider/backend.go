@@ -166,7 +166,9 @@ func newConnection(ctx context.Context, m *kubernetesModel, diags *diag.Diagnost
 	}
 
 	// Either way of naming files in the configuration beats both environment variables.
-	diags.Append(m.ConfigPaths.ElementsAs(ctx, &c.ConfigPaths, false)...)
+	if !m.ConfigPaths.IsNull() {
+		diags.Append(m.ConfigPaths.ElementsAs(ctx, &c.ConfigPaths, false)...)
+	}
 	switch {
 	case len(c.ConfigPaths) > 0:
 	case m.ConfigPath.ValueString() != "":

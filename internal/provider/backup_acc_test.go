@@ -1,0 +1,146 @@
+package provider_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/terraform"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+func TestAccBackup(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	config := func(release string) string {
+		return w.config(fmt.Sprintf(`
+resource "pgplatform_database" "db" {
+  name                = "db"
+  tier                = "DEV"
+  backup              = { schedule = "0 2 * * *", retention_days = 7, immediate = false }
+  deletion_protection = false
+}
+
+resource "pgplatform_backup" "now" {
+  database = pgplatform_database.db.id
+  triggers = { release = %q }
+}
+
+data "pgplatform_backups" "db" {
+  database   = pgplatform_database.db.id
+  depends_on = [pgplatform_backup.now]
+}`, release))
+	}
+	const backup, list = "pgplatform_backup.now", "data.pgplatform_backups.db"
+	var first string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories,
+		CheckDestroy: check(func() error {
+			objects, err := w.kubernetes.ListBackups(t.Context(), w.key("db"))
+			if err != nil || len(objects) > 0 {
+				return fmt.Errorf("%d Backup objects are left: %w", len(objects), err)
+			}
+			return errors.Join(w.gone("db"), w.archived("db"))
+		}),
+		Steps: []resource.TestStep{
+			{
+				Config: config("v42"),
+				Check: resource.ComposeAggregateTestCheckFunc(
+					resource.TestMatchResourceAttr(backup, "id", regexp.MustCompile(`^`+w.namespace+`/db-backup-\d{8}-\d{6}$`)),
+					resource.TestCheckResourceAttr(backup, "status", "COMPLETED"),
+					resource.TestCheckResourceAttr(backup, "type", "MANUAL"),
+					resource.TestMatchResourceAttr(backup, "begin_wal", regexp.MustCompile(`^[0-9A-F]{24}$`)),
+					resource.TestCheckResourceAttr(list, "backups.#", "1"),
+					resource.TestCheckResourceAttr(list, "backups.0.type", "MANUAL"),
+					resource.TestCheckResourceAttr(list, "backups.0.status", "COMPLETED"),
+					resource.TestCheckResourceAttrPair(list, "backups.0.id", backup, "name"),
+					resource.TestCheckResourceAttrPair(list, "backups.0.backup_id", backup, "backup_id"),
+					resource.TestCheckResourceAttrPair(list, "backups.0.end_wal", backup, "end_wal"),
+					resource.TestCheckResourceAttr(list, "backup_enabled", "true"),
+					resource.TestCheckResourceAttr(list, "schedule", "0 0 2 * * *"),
+					resource.TestCheckResourceAttr(list, "retention_days", "7"),
+					resource.TestCheckResourceAttrPair(list, "recovery_window.earliest", list, "backups.0.completed_at"),
+					func(s *terraform.State) error {
+						attributes := s.RootModule().Resources[backup].Primary.Attributes
+						first = attributes["id"]
+						return w.sameInS3(attributes)
+					},
+				),
+			},
+			{ // another trigger: another backup, and the first one's data stays in S3
+				Config: config("v43"),
+				Check: resource.ComposeAggregateTestCheckFunc(
+					resource.TestCheckResourceAttr(list, "backups.#", "2"),
+					resource.TestCheckResourceAttrPair(list, "backups.0.id", backup, "name"),
+					resource.TestCheckNoResourceAttr(list, "backups.1.type"), // its object is gone
+					check(func() error {
+						key, err := cnpg.ParseKey(first)
+						if err != nil {
+							return err
+						}
+						if _, err := w.kubernetes.GetBackup(t.Context(), key); !errors.Is(err, cnpg.ErrNotFound) {
+							return fmt.Errorf("the first Backup object: %v, not gone", err)
+						}
+						return nil
+					}),
+				),
+			},
+		},
+	})
+}
+
+// sameInS3: the backup's folder holds what its attributes say.
+func (w *world) sameInS3(attributes map[string]string) error {
+	catalog, err := w.catalog(attributes["server_name"])
+	if err != nil {
+		return err
+	}
+	found := catalog.Backup(attributes["backup_id"])
+	if found == nil || found.Status != recovery.StatusDone {
+		return fmt.Errorf("S3 has no finished backup %s: %+v", attributes["backup_id"], catalog.Backups)
+	}
+	if found.BeginWAL != attributes["begin_wal"] || found.EndWAL != attributes["end_wal"] ||
+		!strings.EqualFold(found.BeginLSN.String(), attributes["begin_lsn"]) {
+		return fmt.Errorf("S3 says %+v, the state %v", *found, attributes)
+	}
+	return nil
+}
+
+func TestAccBackup_databaseWithoutBackups(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	database := `
+resource "pgplatform_database" "plain" {
+  name                = "plain"
+  tier                = "DEV"
+  deletion_protection = false
+}
+`
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories,
+		CheckDestroy:             check(func() error { return w.gone("plain") }),
+		Steps: []resource.TestStep{
+			{Config: w.config(database)},
+			{
+				Config: w.config(database + `
+resource "pgplatform_backup" "now" {
+  database = "$NS/plain"
+}`),
+				ExpectError: regexp.MustCompile(`(?s)Database Has No Backups.*database = `),
+			},
+			{
+				Config: w.config(database + `
+resource "pgplatform_restore" "never" {
+  name   = "never"
+  source = { database = "$NS/plain" }
+}`),
+				ExpectError: regexp.MustCompile(`Source Has No Archive`),
+			},
+		},
+	})
+}
