@@ -54,7 +54,7 @@ func explain(err error, kind string, key Key) error {
 	switch {
 	case apierrors.IsNotFound(err) && missesResource(err):
 		return fmt.Errorf("%s: the API server knows no such resource; is CloudNativePG installed in this cluster? (%w)", object, err)
-	case apierrors.IsNotFound(err) && missesNamespace(err):
+	case apierrors.IsNotFound(err) && key.Namespace != "" && missesNamespace(err):
 		return fmt.Errorf("%s: %w", object, err)
 	case apierrors.IsNotFound(err):
 		return fmt.Errorf("%s: %w", object, ErrNotFound)
