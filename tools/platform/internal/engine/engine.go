@@ -114,8 +114,8 @@ func (e Engine) launch(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	// Not bound to ctx: the engine outlives this command.
-	cmd := exec.Command(e.program(), SuperviseCommand, e.Dir, e.Data) //nolint:noctx
+	// The engine outlives this command.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), e.program(), SuperviseCommand, e.Dir, e.Data)
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = ownNamespaces()

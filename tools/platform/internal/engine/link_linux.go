@@ -88,7 +88,7 @@ func addressesFree() error {
 		return fmt.Errorf("list the machine's addresses: %w", err)
 	}
 	for _, a := range addresses {
-		if a.IPNet.Contains(ours.IP) || ours.Contains(a.IP) {
+		if a.Contains(ours.IP) || ours.Contains(a.IP) {
 			return fmt.Errorf("the machine has the address %s (%s), which the platform needs for itself", a.IPNet, a.Label)
 		}
 	}

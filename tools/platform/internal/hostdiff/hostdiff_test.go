@@ -1,6 +1,7 @@
 package hostdiff
 
 import (
+	"maps"
 	"slices"
 	"testing"
 )
@@ -17,7 +18,8 @@ func TestCompare(t *testing.T) {
 	if got := before.Compare(after); !slices.Equal(got, want) {
 		t.Errorf("Compare() = %v, want %v", got, want)
 	}
-	if got := after.Compare(after); got != nil {
+	same := maps.Clone(after)
+	if got := after.Compare(same); got != nil {
 		t.Errorf("Compare() with itself = %v", got)
 	}
 }

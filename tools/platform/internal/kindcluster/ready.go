@@ -41,27 +41,27 @@ func (c Cluster) WaitForAPI(ctx context.Context, atMost time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return wait(ctx, atMost, io.Discard, func(ctx context.Context) (string, error) {
+	return wait(ctx, atMost, io.Discard, func(ctx context.Context) string {
 		if err := client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error(); err != nil {
-			return fmt.Sprintf("the API server at %s is not ready: %v", c.Address, err), nil
+			return fmt.Sprintf("the API server at %s is not ready: %v", c.Address, err)
 		}
-		return "", nil
+		return ""
 	})
 }
 
 // WaitForSystem waits until the node and every pod of the cluster's own (DNS, network, storage, control plane)
 // are ready. What it waits for goes to log.
 func (c Cluster) WaitForSystem(ctx context.Context, atMost time.Duration, log io.Writer) error {
-	return wait(ctx, atMost, log, func(ctx context.Context) (string, error) {
+	return wait(ctx, atMost, log, func(ctx context.Context) string {
 		notReady, err := c.NotReady(ctx, Namespaces...)
 		if err != nil {
 			// The API server may be away for a moment.
-			return err.Error(), nil
+			return err.Error()
 		}
 		if len(notReady) > 0 {
-			return fmt.Sprintf("not ready: %v", notReady), nil
+			return fmt.Sprintf("not ready: %v", notReady)
 		}
-		return "", nil
+		return ""
 	})
 }
 
@@ -120,15 +120,15 @@ func ready[C any](conditions []C, isReady func(C) bool) bool {
 }
 
 // wait asks for a reason to go on waiting until there is none, atMost has passed or ctx ends. A new reason is logged.
-func wait(ctx context.Context, atMost time.Duration, log io.Writer, reason func(context.Context) (string, error)) error {
+func wait(ctx context.Context, atMost time.Duration, log io.Writer, reason func(context.Context) string) error {
 	deadline := time.Now().Add(atMost)
 	last := ""
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 10*time.Second)
-		why, err := reason(attempt)
+		why := reason(attempt)
 		cancel()
-		if err != nil || why == "" {
-			return err
+		if why == "" {
+			return nil
 		}
 		if why != last {
 			fmt.Fprintln(log, why)
