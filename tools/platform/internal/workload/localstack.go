@@ -12,9 +12,9 @@ import (
 const (
 	localStackName = "localstack" // namespace, Deployment, Service
 
-	// LocalStackPort is LocalStack's port, in the cluster and on this machine; LocalStackNodePort is what the
-	// latter leads to.
-	LocalStackPort     = 4566
+	// LocalStackPort is LocalStack's port, in the cluster and on this machine.
+	LocalStackPort = 4566
+	// LocalStackNodePort is the node's port that this machine's leads to.
 	LocalStackNodePort = 30566
 
 	// Bucket is made in LocalStack.

@@ -12,9 +12,9 @@ import (
 const (
 	versityName = "versitygw" // namespace, Deployment, Service
 
-	// VersityGWPort is versitygw's port, in the cluster and on this machine; VersityGWNodePort is what the latter
-	// leads to.
-	VersityGWPort     = 7070
+	// VersityGWPort is versitygw's port, in the cluster and on this machine.
+	VersityGWPort = 7070
+	// VersityGWNodePort is the node's port that this machine's leads to.
 	VersityGWNodePort = 30707
 
 	// strictBucket and strictOtherBucket belong to one of its accounts each.

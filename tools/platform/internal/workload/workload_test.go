@@ -1,6 +1,7 @@
 package workload
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -83,7 +84,11 @@ func imageOf(t *testing.T, deployment *unstructured.Unstructured) string {
 	if err != nil || len(containers) != 1 {
 		t.Fatalf("containers are %v, %v", containers, err)
 	}
-	return containers[0].(map[string]any)["image"].(string)
+	container, ok := containers[0].(map[string]any)
+	if !ok {
+		t.Fatalf("the container is %v", containers[0])
+	}
+	return fmt.Sprint(container["image"])
 }
 
 const operatorRelease = `

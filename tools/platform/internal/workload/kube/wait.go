@@ -62,10 +62,10 @@ func (c *Client) WaitForDeployment(ctx context.Context, namespace, name string, 
 			return err
 		}
 		if !rolledOut(d) {
-			if err := c.imageRefused(ctx, namespace); err == nil {
+			if refused := c.imageRefused(ctx, namespace); refused == "" {
 				refusals = 0
 			} else if refusals++; refusals > patience {
-				return fmt.Errorf("%w: %w", errHopeless, err)
+				return fmt.Errorf("%w: %s", errHopeless, refused)
 			}
 			return fmt.Errorf("%d of %d pods are available", d.Status.AvailableReplicas, *d.Spec.Replicas)
 		}
@@ -85,21 +85,21 @@ func (c *Client) WaitForDeployment(ctx context.Context, namespace, name string, 
 // tries again after ten seconds and then twenty.
 const patience = int(45 * time.Second / lookAgain)
 
-// imageRefused is the error of a pod of the namespace whose image cannot be had.
-func (c *Client) imageRefused(ctx context.Context, namespace string) error {
+// imageRefused tells why an image of the namespace's pods cannot be had; nothing where none is refused or the pods
+// cannot be seen.
+func (c *Client) imageRefused(ctx context.Context, namespace string) string {
 	pods, err := c.typed.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{})
 	if err != nil {
-		// Nothing is known then: that is no refusal.
-		return nil //nolint:nilerr
+		return ""
 	}
 	for _, p := range pods.Items {
 		for _, s := range p.Status.ContainerStatuses {
 			if w := s.State.Waiting; w != nil && (w.Reason == "ImagePullBackOff" || w.Reason == "ErrImagePull") {
-				return fmt.Errorf("the image %s cannot be pulled: %s", s.Image, w.Message)
+				return fmt.Sprintf("the image %s cannot be pulled: %s", s.Image, w.Message)
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 func rolledOut(d *appsv1.Deployment) bool {
