@@ -1,0 +1,132 @@
+package apitest
+
+import (
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// Operate plays CNPG as long as all goes well: its webhook's defaults, healthy Clusters with a pod and a volume for each
+// instance, working archives, and completed Backups. All of it is there when the request that asked for it is answered.
+func (s *Server) Operate() {
+	s.Admit(completeCluster)
+	s.React(func(e Event) {
+		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
+			return
+		}
+		if c := As[cnpgv1.Cluster](e.Object); c != nil {
+			s.run(c)
+		}
+		if b := As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+			s.backUp(b)
+		}
+	})
+}
+
+// cnpgParameters are some of those that CNPG adds to what is configured.
+var cnpgParameters = map[string]string{
+	"archive_mode": "on", "archive_timeout": "5min", "full_page_writes": "on", "max_parallel_workers": "32",
+	"wal_keep_size": "512MB", "wal_level": "logical", "wal_log_hints": "on",
+}
+
+// completeCluster does what CNPG's mutating webhook and the defaults of its schema do, as far as the provider could take
+// it for configuration.
+func completeCluster(object, _ *unstructured.Unstructured) ([]string, error) {
+	if object.GetKind() != "Cluster" {
+		return nil, nil
+	}
+	defaults := []struct {
+		value any
+		path  []string
+	}{
+		{"ghcr.io/cloudnative-pg/postgresql:17.5", []string{"spec", "imageName"}},
+		{int64(26), []string{"spec", "postgresUID"}},
+		{true, []string{"spec", "enablePDB"}},
+		{"preferred", []string{"spec", "affinity", "podAntiAffinityType"}},
+		{true, []string{"spec", "storage", "resizeInUseVolumes"}},
+		{"info", []string{"spec", "logLevel"}},
+	}
+	if _, found, _ := unstructured.NestedMap(object.Object, "spec", "backup"); found {
+		defaults = append(defaults, struct {
+			value any
+			path  []string
+		}{"prefer-standby", []string{"spec", "backup", "target"}})
+	}
+	for name, value := range cnpgParameters {
+		defaults = append(defaults, struct {
+			value any
+			path  []string
+		}{value, []string{"spec", "postgresql", "parameters", name}})
+	}
+	for _, d := range defaults {
+		if _, found, _ := unstructured.NestedFieldNoCopy(object.Object, d.path...); found {
+			continue
+		}
+		if err := unstructured.SetNestedField(object.Object, d.value, d.path...); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// run brings a Cluster to the state that its spec asks for.
+func (s *Server) run(c *cnpgv1.Cluster) {
+	if c.Status.Phase == cnpgv1.PhaseHealthy && c.Status.ReadyInstances == c.Spec.Instances && (c.Spec.Backup == nil) == (archiving(c) == nil) {
+		return
+	}
+	for i := range c.Spec.Instances {
+		instance := metav1.ObjectMeta{
+			Namespace: c.Namespace, Name: fmt.Sprintf("%s-%d", c.Name, i+1), Labels: map[string]string{"cnpg.io/cluster": c.Name},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
+		}
+		pod := &corev1.Pod{ObjectMeta: instance, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "postgres"}}}}
+		pod.Status.Phase = corev1.PodRunning
+		volume := &corev1.PersistentVolumeClaim{ObjectMeta: instance}
+		volume.Status.Phase = corev1.ClaimBound
+		s.Put(pod, volume)
+	}
+	Edit(s, c.Namespace, c.Name, Healthy)
+}
+
+func archiving(c *cnpgv1.Cluster) *metav1.Condition {
+	for i := range c.Status.Conditions {
+		if c.Status.Conditions[i].Type == string(cnpgv1.ConditionContinuousArchiving) {
+			return &c.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// Healthy gives a Cluster the status of one whose instances all run and whose archive, where it has one, works.
+func Healthy(c *cnpgv1.Cluster) {
+	now := metav1.NewTime(time.Now().Truncate(time.Second))
+	c.Status.Phase, c.Status.PhaseReason = cnpgv1.PhaseHealthy, ""
+	c.Status.Instances, c.Status.ReadyInstances = c.Spec.Instances, c.Spec.Instances
+	c.Status.CurrentPrimary = c.Name + "-1"
+	c.Status.Conditions = []metav1.Condition{{
+		Type: string(cnpgv1.ConditionClusterReady), Status: metav1.ConditionTrue, Reason: "ClusterIsReady", Message: "Cluster is Ready", LastTransitionTime: now,
+	}}
+	if c.Spec.Backup != nil {
+		c.Status.Conditions = append(c.Status.Conditions, metav1.Condition{
+			Type: string(cnpgv1.ConditionContinuousArchiving), Status: metav1.ConditionTrue,
+			Reason: "ContinuousArchivingSuccess", Message: "Continuous archiving is working", LastTransitionTime: now,
+		})
+	}
+}
+
+// backUp completes a Backup at once.
+func (s *Server) backUp(b *cnpgv1.Backup) {
+	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
+		begin := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
+		b.Status = cnpgv1.BackupStatus{
+			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: b.Spec.Cluster.Name,
+			StartedAt: &begin, StoppedAt: &begin,
+			BeginWal: "000000010000000000000004", EndWal: "000000010000000000000004", BeginLSN: "0/4000028", EndLSN: "0/4000120",
+		}
+	})
+}
