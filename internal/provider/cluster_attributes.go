@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -88,7 +89,7 @@ func bootstrapped(cluster *cnpgv1.Cluster) (database, owner, secret string) {
 	if userSecret != nil {
 		secret = userSecret.Name
 	}
-	return
+	return cmp.Or(database, defaultDatabase), cmp.Or(owner, defaultDatabase), secret
 }
 
 // defaultDatabase is CNPG's name for the application database and its owner where nobody names them.

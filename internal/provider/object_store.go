@@ -25,6 +25,12 @@ type objectStore struct {
 	podKeys         podKeys
 }
 
+// String and GoString keep keys out of anything that prints the struct: fmt does not ask the fields, which are not exported.
+func (s objectStore) String() string { return s.destinationPath }
+
+// GoString is String.
+func (s objectStore) GoString() string { return s.String() }
+
 // podKeys are the static keys that go into the Secret of a database's pods.
 type podKeys struct {
 	accessKeyID     string

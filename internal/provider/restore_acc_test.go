@@ -45,11 +45,10 @@ resource "pgplatform_restore" "pitr" {
 		return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(pitr, action)}}
 	}
 	resource.Test(t, resource.TestCase{
-		ProtoV6ProviderFactories: factories,
 		CheckDestroy: check(func() error {
 			return errors.Join(w.gone("source"), w.gone("pitr"), w.archived("source"))
 		}),
-		Steps: []resource.TestStep{
+		Steps: withFactories([]resource.TestStep{
 			{
 				Config: w.config(source),
 				Check: check(func() (err error) {
@@ -68,11 +67,11 @@ resource "pgplatform_restore" "pitr" {
 			},
 			{ // before there was anything to restore
 				ConfigFile:  w.late(func() string { return restore("2001-01-01T00:00:00+01:00", true) }),
-				ExpectError: regexp.MustCompile(`(?s)Restore Cannot Succeed.*target_time = .*lies\s+before\s+the\s+recovery\s+window.*In UTC`),
+				ExpectError: regexp.MustCompile(`(?s)Restore Cannot Succeed.*target_time\s+= .*lies\s+before\s+the\s+recovery\s+window.*UTC.*\+01:00`),
 			},
 			{
 				ConfigFile:  w.late(func() string { return restore("2100-01-01T00:00:00Z", true) }),
-				ExpectError: regexp.MustCompile(`(?s)Target Lies in the Future.*target_time = `),
+				ExpectError: regexp.MustCompile(`(?s)Target Lies in the Future.*target_time\s+= `),
 			},
 			{ // exactly at a commit: that one is there, the next is not
 				PreConfig:        func() { must(t, errors.Join(w.gone("pitr"))) },
@@ -115,8 +114,16 @@ resource "pgplatform_restore" "pitr" {
 					check(func() error { return w.numbers("1,2") }),
 				),
 			},
-		},
+		}),
 	})
+}
+
+// withFactories gives the provider to each step: a test case cannot, where configuration comes from files.
+func withFactories(steps []resource.TestStep) []resource.TestStep {
+	for i := range steps {
+		steps[i].ProtoV6ProviderFactories = factories
+	}
+	return steps
 }
 
 // insert commits a number on the source, and returns the instant of the commit.

@@ -145,7 +145,7 @@ func addRefusal(diags *diag.Diagnostics, plan *restoreModel, err error) {
 	if plan.target().Kind == recovery.TargetTime && !errors.As(err, &none) && isRefusal(err) {
 		at = path.Root("target_time")
 	}
-	diags.AddAttributeError(at, "Restore Cannot Succeed", paragraphs(sentence(err), windowInUTC(plan, err), "Nothing was changed."))
+	diags.AddAttributeError(at, "Restore Cannot Succeed", paragraphs(sentence(err), "Nothing was changed."))
 }
 
 func isRefusal(err error) bool {
@@ -153,23 +153,4 @@ func isRefusal(err error) bool {
 	var past *recovery.PastEndError
 	var gap *recovery.GapError
 	return errors.As(err, &before) || errors.As(err, &past) || errors.As(err, &gap)
-}
-
-// windowInUTC repeats the window of a refusal in UTC where target_time is written in another zone.
-func windowInUTC(plan *restoreModel, err error) string {
-	if _, offset := plan.target().Time.Zone(); offset == 0 {
-		return ""
-	}
-	var before *recovery.BeforeWindowError
-	var past *recovery.PastEndError
-	var gap *recovery.GapError
-	switch {
-	case errors.As(err, &before):
-		return "In UTC, the recovery window is " + before.Window.String() + "."
-	case errors.As(err, &past):
-		return "In UTC, the recovery window is " + past.Window.String() + "."
-	case errors.As(err, &gap):
-		return "In UTC, the recovery window is " + gap.Window.String() + "."
-	}
-	return ""
 }
