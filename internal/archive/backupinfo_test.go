@@ -93,7 +93,7 @@ func TestParseBackupInfoThatBarmanCouldNotLoad(t *testing.T) {
 	t.Parallel()
 	for text, message := range map[string]string{
 		"":                                   "it is empty",
-		" \n\n":                              "it is empty",
+		"\n\n":                               "it is empty",
 		"status=DONE\x00\xff\n":              "not UTF-8",
 		"status=DONE\nnonsense\n":            `"nonsense" is no line`,
 		"status=DONE\nend_time=yesterday\n":  `end_time: "yesterday" is no time`,

@@ -9,8 +9,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // maxBackupInfo bounds what is read as a backup.info; copy statistics can make it some hundred kilobytes long.

@@ -10,8 +10,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // checkTimeout bounds a check, so that a store which takes requests and does not answer them counts as unreachable

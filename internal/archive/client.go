@@ -15,8 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 	"golang.org/x/sync/singleflight"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // concurrency is how many requests of one read run at the same time, and pageSize the most keys that S3 puts into
@@ -88,7 +89,7 @@ func (c *Client) list(ctx context.Context, l listing) (page, error) {
 	if err != nil {
 		return page{}, c.explain(ctx, err, "s3:ListBucket", l.bucket, "s3://"+l.bucket+"/"+l.prefix)
 	}
-	decode := func(s *string) string { return aws.ToString(s) }
+	decode := aws.ToString
 	if out.EncodingType == types.EncodingTypeUrl {
 		decode = func(s *string) string {
 			if plain, err := url.QueryUnescape(aws.ToString(s)); err == nil {
@@ -158,7 +159,7 @@ func (c *Client) get(ctx context.Context, bucket, key string, limit int64) ([]by
 		}
 		return nil, c.explain(ctx, err, "s3:GetObject", bucket, "s3://"+bucket+"/"+key)
 	}
-	defer out.Body.Close() //nolint:errcheck // nothing was written
+	defer out.Body.Close()
 	content, err := io.ReadAll(io.LimitReader(out.Body, limit+1))
 	if err != nil {
 		return nil, c.explain(ctx, err, "s3:GetObject", bucket, "s3://"+bucket+"/"+key)

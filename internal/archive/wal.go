@@ -8,8 +8,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // walFolder is one folder of WAL: a log of 4 GiB on one timeline.
