@@ -24,7 +24,7 @@ func (r *databaseResource) ValidateConfig(ctx context.Context, req resource.Vali
 	}
 	if on := backup.Enabled.IsNull() || backup.Enabled.ValueBool(); on && backup.Schedule.IsNull() {
 		resp.Diagnostics.AddAttributeError(path.Root("backup").AtName("schedule"), "Missing Schedule",
-			`A database with backups needs a schedule for its base backups, such as "0 2 * * *": without a base backup, archived WAL restores nothing.`)
+			`A database with backups needs backup.schedule for its base backups, such as "0 2 * * *": without a base backup, archived WAL restores nothing.`)
 	}
 }
 

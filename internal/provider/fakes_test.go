@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"sync"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
@@ -16,6 +20,7 @@ import (
 // fakes are a Kubernetes API server, with CNPG as it is on good days, and an S3 store in the tests' own process. Tests on
 // them run the real Terraform CLI and need no platform.
 type fakes struct {
+	t          *testing.T
 	kube       *apitest.Server
 	s3         *s3test.Server
 	kubeconfig string
@@ -29,7 +34,7 @@ const (
 
 func newFakes(t *testing.T) *fakes {
 	t.Helper()
-	f := &fakes{kube: apitest.New(t), s3: s3test.New(t)}
+	f := &fakes{t: t, kube: apitest.New(t), s3: s3test.New(t)}
 	f.kubeconfig = f.kube.Kubeconfig(t)
 	f.kube.AddNamespace(fakeNamespace)
 	f.s3.CreateBucket(fakeBucket)
@@ -67,13 +72,63 @@ provider "pgplatform" {
 `, fakeNamespace, f.kubeconfig, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey, more)
 }
 
+// goodDatabase is a database that nothing is wrong with.
+const goodDatabase = `
+resource "pgplatform_database" "db" {
+  name                = "my-db"
+  backup              = { schedule = "0 2 * * *" }
+  deletion_protection = false
+}
+`
+
+// file writes a file for a test and returns its path.
+func (f *fakes) file(name, text string) string {
+	f.t.Helper()
+	path := filepath.Join(f.t.TempDir(), name)
+	must(f.t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// nothingWritten fails the test when a request changed something in Kubernetes or in S3.
+func (f *fakes) nothingWritten(t *testing.T) {
+	t.Helper()
+	if writes := f.kube.Writes(); len(writes) > 0 {
+		t.Errorf("written to Kubernetes: %v", apitest.Summaries(writes))
+	}
+	if clusters := apitest.All[cnpgv1.Cluster](f.kube); len(clusters) > 0 {
+		t.Errorf("Clusters: %v", clusters)
+	}
+	for _, op := range []string{"PutObject", "DeleteObject", "CreateBucket"} {
+		if n := f.s3.Count(op); n > 0 {
+			t.Errorf("%d times %s in S3", n, op)
+		}
+	}
+}
+
 // unit runs test steps with the Terraform CLI, which must be there.
 func unit(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
-	if err := findCLI(); err != nil {
-		t.Fatal(err)
+	unitCase(t, resource.TestCase{Steps: steps})
+}
+
+func unitCase(t *testing.T, c resource.TestCase) {
+	t.Helper()
+	must(t, findCLI())
+	c.ProtoV6ProviderFactories = factories
+	resource.UnitTest(t, c)
+}
+
+// says matches an error of the CLI that has these texts, one after the other, however it wraps its lines.
+func says(texts ...string) *regexp.Regexp {
+	var patterns []string
+	for _, text := range texts {
+		words := strings.Fields(text)
+		for i, word := range words {
+			words[i] = regexp.QuoteMeta(word)
+		}
+		patterns = append(patterns, strings.Join(words, `[\s│]+`))
 	}
-	resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: factories, Steps: steps})
+	return regexp.MustCompile("(?s)" + strings.Join(patterns, ".*"))
 }
 
 // findCLI points the test framework to terraform, or else tofu, on the PATH, so that it downloads none.

@@ -1,0 +1,238 @@
+package provider_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// The positive control of every nothingWritten.
+func TestGoodInputIsWritten(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	unit(t, resource.TestStep{
+		Config: f.config(goodDatabase),
+		Check: check(func() error {
+			if len(f.kube.Writes()) == 0 || len(apitest.All[cnpgv1.Cluster](f.kube)) != 1 {
+				return errors.New("nothing was written")
+			}
+			return nil
+		}),
+	})
+}
+
+// What a look at the configuration alone refuses: each at its attribute, all in one run of the CLI.
+func TestInvalidConfiguration(t *testing.T) {
+	t.Parallel()
+	database := func(attributes string) string { return "name = \"my-db\"\n" + attributes }
+	restore := func(attributes string) string {
+		return database("source = { database = \"myorg/my-db\" }\n" + attributes)
+	}
+	tests := []struct{ label, resource, body, at, want string }{
+		{"name_long", "database", `name = "` + strings.Repeat("a", 51) + `"`, "name", "string length must be between 1 and 50"},
+		{"name_capitals", "database", `name = "MyDB"`, "name", "must consist of lower case letters"},
+		{"name_digit_first", "database", `name = "1db"`, "name", "begin with a letter"},
+		{"namespace_capitals", "database", database(`namespace = "MyOrg"`), "namespace", "must consist of lower case letters"},
+		{"org_id", "database", database(`org_id = "no/slash"`), "org_id", "must be a valid Kubernetes label value"},
+		{"database_type", "database", database(`database_type = "MYSQL"`), "database_type", `"POSTGRESQL"`},
+		{"tier", "database", database(`tier = "GOLD"`), "tier", `"DEV" "STANDARD" "HA"`},
+		{"instances", "database", database(`instances = 0`), "instances", "must be at least 1"},
+		{"size_number", "database", database(`storage = { size = "10" }`), "storage.size", "a size needs a unit"},
+		{"size_word", "database", database(`storage = { size = "ten" }`), "storage.size", `"ten" is no Kubernetes quantity`},
+		{"size_negative", "database", database(`storage = { size = "-1Gi" }`), "storage.size", "is not more than nothing"},
+		{"cpu", "database", database(`resources = { cpu = "two" }`), "resources.cpu", "write cores such as 2, 0.5 or 250m"},
+		{"memory", "database", database(`resources = { memory = "512" }`), "resources.memory", "a size needs a unit"},
+		{"parameter", "database", database(`parameters = { archive_command = "true" }`), "parameters", `"archive_command" is set by CloudNativePG`},
+		{"schedule_four", "database", database(`backup = { schedule = "0 2 * *" }`), "backup.schedule", "has 4 fields"},
+		{"schedule_61", "database", database(`backup = { schedule = "61 * * * *" }`), "backup.schedule", "is no schedule"},
+		{"schedule_missing", "database", database(`backup = {}`), "backup.schedule", "needs"},
+		{"retention_zero", "database", database(`backup = { schedule = "@daily", retention_days = 0 }`), "backup.retention_days", "must be between 1 and 36500"},
+		{"retention_negative", "database", database(`backup = { schedule = "@daily", retention_days = -1 }`), "backup.retention_days", "must be between 1 and 36500"},
+		{"retention_fraction", "database", database(`backup = { schedule = "@daily", retention_days = 1.5 }`), "backup", ""},
+		{"backup_database", "backup", `database = "my-db"`, "database", "is not of the form namespace/name"},
+		{"source_database", "restore", database(`source = { database = "a/b/c" }`), "source.database", "is not of the form namespace/name"},
+		{"target_time_word", "restore", restore(`target_time = "yesterday"`), "target_time", "is no time in RFC 3339 with a zone"},
+		{"target_time_no_zone", "restore", restore(`target_time = "2026-03-26T12:00:00"`), "target_time", "is no time in RFC 3339 with a zone"},
+		{"target_time_nanos", "restore", restore(`target_time = "2026-03-26T12:00:00.123456789Z"`), "target_time", "at most six digits"},
+		{"timeout", "database", database(`timeouts = { create = "soon" }`), "", `"soon"`},
+	}
+	var config strings.Builder
+	for _, test := range tests {
+		fmt.Fprintf(&config, "resource \"pgplatform_%s\" %q {\n%s\n}\n", test.resource, test.label, test.body)
+	}
+	f := newFakes(t)
+	var output string
+	unitCase(t, resource.TestCase{
+		ErrorCheck: func(err error) error {
+			output = err.Error()
+			return nil
+		},
+		Steps: []resource.TestStep{{Config: f.config(config.String()), PlanOnly: true}},
+	})
+	errorOf := map[string]string{}
+	for _, text := range strings.Split(output, "Error: ")[1:] {
+		if at := regexp.MustCompile(`resource "pgplatform_\w+" "(\w+)"`).FindStringSubmatch(text); at != nil {
+			errorOf[at[1]] += text
+		}
+	}
+	for _, test := range tests {
+		switch text := errorOf[test.label]; {
+		case text == "":
+			t.Errorf("%s: no error", test.label)
+		case !says(test.want).MatchString(text):
+			t.Errorf("%s: the error does not say %q:\n%s", test.label, test.want, text)
+		case !names(text, test.at):
+			t.Errorf("%s: the error does not name %s:\n%s", test.label, test.at, text)
+		}
+	}
+	if len(errorOf) != len(tests) {
+		t.Errorf("%d errors, want %d:\n%s", len(errorOf), len(tests), output)
+	}
+	f.nothingWritten(t)
+	if all := len(f.kube.Requests()) + f.s3.Count(""); all != 0 {
+		t.Errorf("%d requests for a configuration that is not valid", all)
+	}
+}
+
+// names tells whether the line of the configuration that the CLI prints has the attribute or, since it prints none for
+// attributes within others, whether the error's text has it.
+func names(text, attribute string) bool {
+	if strings.Contains(attribute, ".") {
+		return strings.Contains(text, attribute)
+	}
+	return regexp.MustCompile(`\n[\s│]*\d+: +`+attribute+`\b`).MatchString(text)
+}
+
+func TestInvalidProviderConfiguration(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct{ store, want string }{
+		"destination_path without s3": {`destination_path = "backups/pg"`, `destination_path`},
+		"endpoint_url":                {`endpoint_url = "localhost:4566"`, `is no address such as https://s3.example.com`},
+		"half of the keys":            {`access_key_id = "A"`, `secret_access_key`},
+		"half of pod_credentials":     {`pod_credentials = { access_key_id = "A" }`, `secret_access_key`},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakes(t)
+			unit(t, resource.TestStep{
+				Config:      fmt.Sprintf("provider \"pgplatform\" {\n object_store = {\n%s\n}\n}\n", test.store) + goodDatabase,
+				PlanOnly:    true,
+				ExpectError: says(test.want),
+			})
+			f.nothingWritten(t)
+		})
+	}
+}
+
+// What only a look at Kubernetes and S3 shows.
+func TestBadSurroundings(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		prepare func(*fakes)
+		config  func(*fakes) string
+		apply   bool // what the plan cannot see yet
+		want    *regexp.Regexp
+	}{
+		"API server unreachable": {
+			config: func(f *fakes) string {
+				return strings.Replace(f.config(goodDatabase), f.kubeconfig, f.deadKubeconfig(), 1)
+			},
+			want: says("Unable to Plan Database", "Cluster myorg/my-db", "connection refused"),
+		},
+		"kubeconfig missing": {
+			config: func(f *fakes) string {
+				return strings.Replace(f.config(goodDatabase), f.kubeconfig, "/does/not/exist", 1)
+			},
+			want: says("Unable to Plan Database", "provider attribute kubernetes.config_path", "/does/not/exist: no such file or directory"),
+		},
+		"unknown context": {
+			config: func(f *fakes) string {
+				return strings.Replace(f.config(goodDatabase), "config_path =", `config_context = "nope", config_path =`, 1)
+			},
+			want: says("provider attribute kubernetes.config_context", `context "nope" does not exist`),
+		},
+		"no right to read": {
+			prepare: func(f *fakes) {
+				f.kube.Fail(apitest.Each(apitest.VerbGet, "clusters", apitest.Fault{Status: 403, Message: `User "ci" cannot get resource "clusters"`}))
+			},
+			want: says("Unable to Plan Database", `User "ci" cannot get resource "clusters"`),
+		},
+		"CNPG not installed": {
+			prepare: func(f *fakes) { f.kube.Remove("clusters") },
+			want:    says("Unable to Plan Database", "is CloudNativePG installed in this cluster?"),
+		},
+		"namespace missing": {
+			config: func(f *fakes) string {
+				return f.config(strings.Replace(goodDatabase, `"my-db"`, `"my-db"`+"\n  namespace = \"nowhere\"", 1))
+			},
+			apply: true,
+			want:  says("Unable to Create Database", `namespace = "nowhere"`, `The namespace "nowhere" does not exist. Nothing was created.`),
+		},
+		"bucket missing": {
+			prepare: func(f *fakes) {
+				f.s3.DeleteBucket(fakeBucket)
+				f.s3.CreateBucket("another-bucket")
+			},
+			apply: true,
+			want:  says("Unable to Create Database", `bucket "backups" does not exist`, "another-bucket", "Nothing was created."),
+		},
+		"wrong keys": {
+			config: func(f *fakes) string {
+				return strings.Replace(f.config(goodDatabase), s3test.AccessKeyID, "WRONGACCESSKEY000001", 1)
+			},
+			apply: true,
+			want:  says("Unable to Create Database", "the store does not know the access key ID", "Nothing was created."),
+		},
+		"no object store": {
+			config: func(f *fakes) string {
+				return fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = { config_path = %q }\n}\n", fakeNamespace, f.kubeconfig) + goodDatabase
+			},
+			want: says("No Object Store for Backups", "backup", "set destination_path in the provider's object_store"),
+		},
+		"keys that expire": {
+			config: func(f *fakes) string { return f.provider(`session_token = "T"`) + goodDatabase },
+			want:   says("No Keys for the Database Pods", "backup", "pod_credentials"),
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newFakes(t)
+			if test.prepare != nil {
+				test.prepare(f)
+			}
+			config := f.config(goodDatabase)
+			if test.config != nil {
+				config = test.config(f)
+			}
+			var steps []resource.TestStep
+			if test.apply {
+				// The plan goes through, so that it is the apply that fails.
+				steps = append(steps, resource.TestStep{Config: config, PlanOnly: true, ExpectNonEmptyPlan: true})
+			}
+			steps = append(steps, resource.TestStep{Config: config, PlanOnly: !test.apply, ExpectError: test.want})
+			unit(t, steps...)
+			f.nothingWritten(t)
+		})
+	}
+}
+
+// deadKubeconfig is a kubeconfig of a server that is not there.
+func (f *fakes) deadKubeconfig() string {
+	return f.file("dead-kubeconfig", `
+apiVersion: v1
+kind: Config
+clusters: [{name: dead, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: dead, context: {cluster: dead, user: ""}}]
+current-context: dead
+`)
+}
