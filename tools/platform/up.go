@@ -61,8 +61,9 @@ func (p *platform) up(ctx context.Context, images string) error {
 	}
 
 	if p.record.Complete && p.clusterAnswers(ctx) {
+		// Interrupted here, it stays up.
 		if err := p.deploy(ctx); err != nil {
-			return p.abandon(ctx, err)
+			return err
 		}
 		p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
 		if recipe, err := p.recipe(); err == nil && recipe != p.record.Recipe {
@@ -184,6 +185,8 @@ func (p *platform) ensureCluster(ctx context.Context, node string) error {
 			return err
 		}
 		p.Say("the cluster does not come back: it is made anew")
+	} else if p.record.ClusterMade {
+		p.Say("the node image is another one now: the cluster is made anew")
 	}
 	p.record.ClusterMade, p.record.NodeImage, p.record.Since = false, node, time.Time{}
 	if err := p.state.Save(p.record); err != nil {
