@@ -222,6 +222,8 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
+	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	backup, err := client.GetBackup(ctx, key)
 	switch {
 	case errors.Is(err, cnpg.ErrNotFound):
@@ -233,7 +235,6 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	state.fromBackup(backup)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 }
 
 // Update has nothing to change in Kubernetes: only timeouts can differ.

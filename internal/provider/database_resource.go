@@ -176,6 +176,8 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
@@ -195,7 +197,6 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	}
 	state.fromCluster(ctx, cluster, scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 }
 
 // readDatabase reads a Cluster and its ScheduledBackup (nil where it has none) side by side. ErrNotFound is the Cluster's.

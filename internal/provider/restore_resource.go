@@ -220,6 +220,8 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	client, err := r.backend.kubernetesClient()
@@ -238,7 +240,6 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	}
 	state.fromCluster(cluster)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 }
 
 // Update has nothing to change in Kubernetes: what can change in place is Terraform's own.
