@@ -108,7 +108,7 @@ func names(text, attribute string) bool {
 	if strings.Contains(attribute, ".") {
 		return strings.Contains(text, attribute)
 	}
-	return regexp.MustCompile(`\n[\s│]*\d+: +`+attribute+`\b`).MatchString(text)
+	return regexp.MustCompile(`\n[\s│]*\d+: +` + attribute + `\b`).MatchString(text)
 }
 
 func TestInvalidProviderConfiguration(t *testing.T) {

@@ -164,6 +164,11 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 		diags.AddAttributeError(path.Root("name"), summary, alreadyExists(resourceType, key))
 		return
 	}
+	if errors.Is(err, cnpg.ErrOutcomeUnknown) {
+		diags.AddError(summary, paragraphs(sentence(err),
+			"It is not in Terraform's state. If it was made, the next plan finds it and says how to take it over."))
+		return
+	}
 	diags.AddError(summary, paragraphs(sentence(err), remedy(err), "Nothing was created."))
 }
 

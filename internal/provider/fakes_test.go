@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -104,6 +105,9 @@ func (f *fakes) nothingWritten(t *testing.T) {
 		}
 	}
 }
+
+// now is the time in the form that S3 keeps it.
+func (f *fakes) now() time.Time { return time.Now().UTC().Truncate(time.Second) }
 
 // unit runs test steps with the Terraform CLI, which must be there.
 func unit(t *testing.T, steps ...resource.TestStep) {

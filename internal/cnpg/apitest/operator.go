@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -15,17 +16,26 @@ import (
 // instance, working archives, and completed Backups. All of it is there when the request that asked for it is answered.
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
+	seen := &generations{}
 	s.React(func(e Event) {
 		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
 			return
 		}
-		if c := As[cnpgv1.Cluster](e.Object); c != nil {
+		if c := As[cnpgv1.Cluster](e.Object); c != nil && seen.new(c) {
 			s.run(c)
 		}
 		if b := As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
 			s.backUp(b)
 		}
 	})
+}
+
+// generations are the specs of Clusters that were seen already: what tests do to the status of one stays.
+type generations struct{ seen sync.Map }
+
+func (g *generations) new(c *cnpgv1.Cluster) bool {
+	_, seen := g.seen.LoadOrStore(fmt.Sprint(c.UID, c.Generation), true)
+	return !seen
 }
 
 // cnpgParameters are some of those that CNPG adds to what is configured.
@@ -76,9 +86,6 @@ func completeCluster(object, _ *unstructured.Unstructured) ([]string, error) {
 
 // run brings a Cluster to the state that its spec asks for.
 func (s *Server) run(c *cnpgv1.Cluster) {
-	if c.Status.Phase == cnpgv1.PhaseHealthy && c.Status.ReadyInstances == c.Spec.Instances && (c.Spec.Backup == nil) == (archiving(c) == nil) {
-		return
-	}
 	for i := range c.Spec.Instances {
 		instance := metav1.ObjectMeta{
 			Namespace: c.Namespace, Name: fmt.Sprintf("%s-%d", c.Name, i+1), Labels: map[string]string{"cnpg.io/cluster": c.Name},
@@ -91,15 +98,6 @@ func (s *Server) run(c *cnpgv1.Cluster) {
 		s.Put(pod, volume)
 	}
 	Edit(s, c.Namespace, c.Name, Healthy)
-}
-
-func archiving(c *cnpgv1.Cluster) *metav1.Condition {
-	for i := range c.Status.Conditions {
-		if c.Status.Conditions[i].Type == string(cnpgv1.ConditionContinuousArchiving) {
-			return &c.Status.Conditions[i]
-		}
-	}
-	return nil
 }
 
 // Healthy gives a Cluster the status of one whose instances all run and whose archive, where it has one, works.
