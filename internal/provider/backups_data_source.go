@@ -216,7 +216,7 @@ func (m *backupsModel) fromCatalog(ctx context.Context, catalog *recovery.Catalo
 // knows: backups that run, or that failed before they left anything in S3. A completed one that S3 no longer has is gone.
 func joined(inS3 []recovery.Backup, objects []cnpgv1.Backup) []listedBackup {
 	byID := map[string]*cnpgv1.Backup{}
-	var list []listedBackup
+	list := []listedBackup{} // an empty list in Terraform, not null
 	for i := range objects {
 		object := &objects[i]
 		if object.Status.BackupID != "" && slices.ContainsFunc(inS3, func(b recovery.Backup) bool { return b.ID == object.Status.BackupID }) {

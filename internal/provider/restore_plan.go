@@ -46,7 +46,8 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	case state == nil:
 		before, d := req.Private.GetKey(ctx, replacing)
 		resp.Diagnostics.Append(d...)
-		if known(plan.Name, plan.Namespace) && string(before) != fmt.Sprintf("%q", plan.key()) {
+		if known(plan.Name, plan.Namespace) && string(before) != fmt.Sprintf("%q", plan.key()) &&
+			!refuseOwnSource(plan.database(ctx, &resp.Diagnostics).ValueString(), plan.key(), &resp.Diagnostics) {
 			r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), &resp.Diagnostics)
 			r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), &resp.Diagnostics)
 		}
@@ -102,6 +103,16 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 	}
 }
 
+// refuseOwnSource refuses to restore a database under its own name.
+func refuseOwnSource(database string, restored cnpg.Key, diags *diag.Diagnostics) bool {
+	if database != restored.String() {
+		return false
+	}
+	diags.AddAttributeError(path.Root("name"), "Restore Onto Its Source",
+		fmt.Sprintf("A restore makes a new database; %s is the one to restore from. Choose another name.", restored))
+	return true
+}
+
 // readSource reads the Cluster to restore from, which must archive, and must not be the new one itself.
 func readSource(ctx context.Context, client *cnpg.Client, database string, restored cnpg.Key, diags *diag.Diagnostics) (*cnpgv1.Cluster, bool) {
 	at := path.Root("source").AtName("database")
@@ -110,9 +121,7 @@ func readSource(ctx context.Context, client *cnpg.Client, database string, resto
 		diags.AddAttributeError(at, "Invalid Source", sentence(err))
 		return nil, false
 	}
-	if key == restored {
-		diags.AddAttributeError(path.Root("name"), "Restore Onto Its Source",
-			fmt.Sprintf("A restore makes a new database; %s is the one to restore from. Choose another name.", key))
+	if refuseOwnSource(key.String(), restored, diags) {
 		return nil, false
 	}
 	source, err := client.GetCluster(ctx, key)
