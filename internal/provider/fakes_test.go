@@ -1,6 +1,10 @@
 package provider_test
 
 import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +17,8 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -120,6 +126,31 @@ func unitCase(t *testing.T, c resource.TestCase) {
 	must(t, findCLI())
 	c.ProtoV6ProviderFactories = factories
 	resource.UnitTest(t, c)
+}
+
+// noKeys checks that plan and state have the database and no key of its S3. What the plan file says of the provider's own
+// configuration is the CLI's.
+type noKeys struct{}
+
+func (noKeys) CheckPlan(_ context.Context, req plancheck.CheckPlanRequest, resp *plancheck.CheckPlanResponse) {
+	resp.Error = errors.Join(findKeys(req.Plan.PlannedValues), findKeys(req.Plan.ResourceChanges))
+}
+
+func (noKeys) CheckState(_ context.Context, req statecheck.CheckStateRequest, resp *statecheck.CheckStateResponse) {
+	resp.Error = findKeys(req.State)
+}
+
+func findKeys(v any) error {
+	text, err := json.Marshal(v)
+	switch {
+	case err != nil:
+		return err
+	case !bytes.Contains(text, []byte("my-db")):
+		return fmt.Errorf("%T has not even the database's name: this check looks at nothing", v)
+	case bytes.Contains(text, []byte(s3test.AccessKeyID)), bytes.Contains(text, []byte(s3test.SecretAccessKey)):
+		return fmt.Errorf("%T holds an S3 key", v)
+	}
+	return nil
 }
 
 // says matches an error of the CLI that has these texts, one after the other, however it wraps its lines.

@@ -69,8 +69,10 @@ func TestRestoreToATime(t *testing.T) {
 	target := `  target_time = "2026-03-26T12:30:00.123456+01:00"` + "\n" // 11:30 UTC
 	unit(t,
 		resource.TestStep{
-			Config: f.config(restoreOf(target)),
+			Config:           f.config(restoreOf(target)),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{noKeys{}}},
 			ConfigStateChecks: []statecheck.StateCheck{
+				noKeys{},
 				statecheck.ExpectKnownValue(pitr, tfjsonpath.New("id"), knownvalue.StringExact("myorg/my-db-pitr")),
 				statecheck.ExpectKnownValue(pitr, tfjsonpath.New("status"), knownvalue.StringExact("READY")),
 				statecheck.ExpectKnownValue(pitr, tfjsonpath.New("base_backup_id"), knownvalue.StringExact("20260326T095900")),
@@ -83,7 +85,7 @@ func TestRestoreToATime(t *testing.T) {
 					return errors.New("the source was changed")
 				}
 				return nil
-			}), f.noKeys),
+			})),
 		},
 		resource.TestStep{ // the same instant in another zone
 			Config: f.config(restoreOf(`target_time = "2026-03-26T11:30:00.123456Z"`)), PlanOnly: true,
