@@ -54,7 +54,7 @@ func TestCreateCluster(t *testing.T) {
 func ownership(cluster *cnpgv1.Cluster) map[string]string {
 	owned := map[string]string{}
 	for _, entry := range cluster.ManagedFields {
-		owned[entry.Manager] += string(entry.FieldsV1.Raw)
+		owned[entry.Manager] += entry.FieldsV1.GetRawString()
 	}
 	return owned
 }

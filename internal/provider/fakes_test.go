@@ -178,5 +178,5 @@ var findCLI = sync.OnceValue(func() error {
 			return fmt.Errorf("these tests run the Terraform CLI: %w", err)
 		}
 	}
-	return os.Setenv(variable, path) //nolint:usetesting // for all tests of the process, which run side by side
+	return os.Setenv(variable, path)
 })

@@ -117,37 +117,33 @@ func Delete[T any](s *Server, namespace, name string) {
 func (s *Server) change(res *resource, live, wanted *unstructured.Unstructured, manager string) error {
 	base := live
 	if base == nil {
-		blank, err := empty{}.New(res.gvk)
-		if err != nil {
-			return err
-		}
-		base = blank.(*unstructured.Unstructured)
+		base = res.blank()
 	}
 	main := wanted.DeepCopy()
 	if res.hasStatus {
-		delete(main.Object, "status")
-		if status, ok := base.Object["status"]; ok {
-			main.Object["status"] = status
-		}
+		setStatus(main, base.Object["status"])
 	}
-	made, err := res.main.Update(base.DeepCopy(), main.DeepCopy(), manager)
+	result, err := asUnstructured(res.main.Update(base.DeepCopy(), main, manager))
 	if err != nil {
 		return err
 	}
-	result := made.(*unstructured.Unstructured)
 	if res.hasStatus {
 		whole := result.DeepCopy()
-		delete(whole.Object, "status")
-		if status, ok := wanted.Object["status"]; ok {
-			whole.Object["status"] = status
-		}
-		if made, err = res.status.Update(result.DeepCopy(), whole, manager); err != nil {
+		setStatus(whole, wanted.Object["status"])
+		if result, err = asUnstructured(res.status.Update(result, whole, manager)); err != nil {
 			return err
 		}
-		result = made.(*unstructured.Unstructured)
 	}
 	s.store(res, result)
 	return nil
+}
+
+func setStatus(object *unstructured.Unstructured, status any) {
+	if status == nil {
+		delete(object.Object, "status")
+		return
+	}
+	object.Object["status"] = status
 }
 
 func asObject[T any](typed *T) runtime.Object {

@@ -30,6 +30,25 @@ type resource struct {
 	status *managedfields.FieldManager
 }
 
+// blank is an object of the resource without fields.
+func (r *resource) blank() *unstructured.Unstructured {
+	object := &unstructured.Unstructured{}
+	object.SetGroupVersionKind(r.gvk)
+	return object
+}
+
+// asUnstructured is what a field manager gives back: it was given objects of this type.
+func asUnstructured(object runtime.Object, err error) (*unstructured.Unstructured, error) {
+	if err != nil {
+		return nil, err
+	}
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return nil, fmt.Errorf("apitest: a field manager gave a %T back", object)
+	}
+	return u, nil
+}
+
 var scheme = func() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(cnpgv1.AddToScheme(s))

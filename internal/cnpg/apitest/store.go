@@ -163,11 +163,15 @@ func (s *Server) orphaned(object *unstructured.Unstructured) bool {
 		return false
 	}
 	for _, owner := range owners {
-		if o := s.byUID(owner.UID); o != nil && !(o.GetDeletionTimestamp() != nil && slices.Contains(o.GetFinalizers(), foregroundDeletion)) {
+		if o := s.byUID(owner.UID); o != nil && !waitsForDependents(o) {
 			return false
 		}
 	}
 	return true
+}
+
+func waitsForDependents(object *unstructured.Unstructured) bool {
+	return object.GetDeletionTimestamp() != nil && slices.Contains(object.GetFinalizers(), foregroundDeletion)
 }
 
 func (s *Server) byUID(uid types.UID) *unstructured.Unstructured {

@@ -80,15 +80,11 @@ func (s *Server) create(t target, body []byte) (*unstructured.Unstructured, []st
 	if s.lookup(t.res, keyOf(object)) != nil {
 		return nil, nil, apierrors.NewAlreadyExists(t.res.groupResource(), object.GetName())
 	}
-	blank, err := empty{}.New(t.res.gvk)
+	made, err := asUnstructured(t.res.main.Update(t.res.blank(), object, manager(t)))
 	if err != nil {
 		return nil, nil, err
 	}
-	made, err := t.res.main.Update(blank, object, manager(t))
-	if err != nil {
-		return nil, nil, err
-	}
-	return s.admitted(t, made.(*unstructured.Unstructured), nil)
+	return s.admitted(t, made, nil)
 }
 
 // apply answers a server-side apply, in the order in which the API server does: conflicts of field managers, then those
@@ -105,17 +101,12 @@ func (s *Server) apply(t target, body []byte) (*unstructured.Unstructured, []str
 	live := s.lookup(t.res, keyOf(object))
 	base := live
 	if live == nil {
-		blank, err := empty{}.New(t.res.gvk)
-		if err != nil {
-			return nil, nil, err
-		}
-		base = blank.(*unstructured.Unstructured)
+		base = t.res.blank()
 	}
-	merged, err := t.res.main.Apply(base.DeepCopy(), object, t.Query.Get("fieldManager"), t.Query.Get("force") == "true")
+	made, err := asUnstructured(t.res.main.Apply(base.DeepCopy(), object, t.Query.Get("fieldManager"), t.Query.Get("force") == "true"))
 	if err != nil {
 		return nil, nil, err
 	}
-	made := merged.(*unstructured.Unstructured)
 	switch {
 	case live == nil && made.GetUID() != "":
 		return nil, nil, conflict(t.res, t.Name, "uid mismatch: the provided object specified uid %s, and no existing object was found", made.GetUID())
