@@ -18,6 +18,7 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -85,7 +86,10 @@ func start(t testing.TB, serve func(http.Handler) *httptest.Server) *Server {
 
 // Config is the configuration of a client of this server.
 func (s *Server) Config() *rest.Config {
-	return &rest.Config{Host: s.URL, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: s.CA}}
+	return &rest.Config{
+		Host: s.URL, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: s.CA},
+		ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}, // it does not speak protobuf
+	}
 }
 
 // Kubeconfig writes a kubeconfig file whose current context "test" reaches this server, and returns its path.
