@@ -2,12 +2,14 @@ package cnpg
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/util/retry"
 )
 
 const (
@@ -51,28 +53,56 @@ func (c *Client) ListBackups(ctx context.Context, cluster Key) ([]cnpgv1.Backup,
 
 // CreateBackup makes an on-demand Backup of a Cluster, named by [BackupName] for the instant at; a name that is taken
 // moves to the next free second. A Backup's spec cannot change, so it is created, not applied.
+//
+// As for a Cluster, a nonce tells our own Backup from another's where an answer is lost, so that none is taken twice;
+// where that cannot be asked, the error is [ErrOutcomeUnknown].
 func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, labels map[string]string) (*cnpgv1.Backup, error) {
-	created := &cnpgv1.Backup{}
-	key := Key{Namespace: cluster.Namespace}
-	err := retry.OnError(retry.DefaultRetry, apierrors.IsAlreadyExists, func() error {
-		key.Name = BackupName(cluster.Name, at)
-		at = at.Add(time.Second)
-		backup := &cnpgv1.Backup{
-			TypeMeta:   metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Backup"},
-			ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: labels},
-			Spec: cnpgv1.BackupSpec{
-				Cluster: cnpgv1.LocalObjectReference{Name: cluster.Name},
-				Method:  cnpgv1.BackupMethodBarmanObjectStore,
-			},
+	nonce := rand.Text()
+	for range backupNames {
+		key := Key{Namespace: cluster.Namespace, Name: BackupName(cluster.Name, at)}
+		created, err := c.createBackup(ctx, key, cluster.Name, nonce, labels)
+		if !errors.Is(err, ErrAlreadyExists) {
+			return created, err
 		}
-		return c.cnpg.Post().Namespace(key.Namespace).Resource(backups).
-			Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
-			Body(backup).Do(ctx).Into(created)
-	})
-	if err != nil {
+		at = at.Add(time.Second)
+	}
+	return nil, fmt.Errorf("Backup %s and the %d seconds after it: %w", BackupName(cluster.Name, at), backupNames, ErrAlreadyExists)
+}
+
+// backupNames is how many seconds are tried for a free name.
+const backupNames = 10
+
+func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce string, labels map[string]string) (*cnpgv1.Backup, error) {
+	backup := &cnpgv1.Backup{
+		TypeMeta: metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Backup"},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: key.Namespace, Name: key.Name, Labels: labels, Annotations: map[string]string{AnnotationNonce: nonce},
+		},
+		Spec: cnpgv1.BackupSpec{
+			Cluster: cnpgv1.LocalObjectReference{Name: cluster},
+			Method:  cnpgv1.BackupMethodBarmanObjectStore,
+		},
+	}
+	created := &cnpgv1.Backup{}
+	err := c.cnpg.Post().Namespace(key.Namespace).Resource(backups).
+		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
+		Body(backup).Do(ctx).Into(created)
+	if err == nil {
+		return created, nil
+	}
+	if !mayHaveArrived(err) {
 		return nil, explain(err, "Backup", key)
 	}
-	return created, nil
+	existing, askErr := again(ctx, func(ctx context.Context) (*cnpgv1.Backup, error) { return c.GetBackup(ctx, key) })
+	switch {
+	case askErr == nil && existing.Annotations[AnnotationNonce] == nonce:
+		return existing, nil
+	case askErr == nil:
+		return nil, fmt.Errorf("Backup %s: %w", key, ErrAlreadyExists)
+	case !errors.Is(askErr, ErrNotFound):
+		return nil, fmt.Errorf("Backup %s: %w: %w", key, ErrOutcomeUnknown, err)
+	}
+	return nil, explain(err, "Backup", key)
 }
 
 // DeleteBackup deletes a Backup object; what it put into S3 stays. It is no error when it is gone already.

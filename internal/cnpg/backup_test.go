@@ -30,7 +30,22 @@ func TestCreateBackup(t *testing.T) {
 			t.Errorf("the Backup is %+v", backup)
 		}
 	}
-	requests(t, server, "create backups myorg", "create backups myorg", "create backups myorg")
+	requests(t, server, "create backups myorg", "create backups myorg", "get backups myorg/my-db-backup-20260326-142040", "create backups myorg")
+}
+
+// A backup whose answer is lost is not taken a second time.
+func TestCreateBackupLostAnswer(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Fail(apitest.First(apitest.VerbCreate, "backups", apitest.Fault{ResetAfter: true}))
+	backup, err := client.CreateBackup(ctx, key, at, nil)
+	if err != nil || backup.Name != "my-db-backup-20260326-142040" {
+		t.Fatalf("CreateBackup = %v, %v", backup, err)
+	}
+	list, err := client.ListBackups(ctx, key)
+	if err != nil || len(list) != 1 {
+		t.Errorf("%d Backups, %v", len(list), err)
+	}
 }
 
 func TestCreateBackupRefused(t *testing.T) {

@@ -24,10 +24,14 @@ func (e *BackupError) Error() string {
 func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error) {
 	var last *cnpgv1.Backup
 	err := c.Observe(ctx, key, []Kind{KindBackup}, func(s *Snapshot) (bool, error) {
-		last = s.Backup
-		if last == nil {
-			return false, fmt.Errorf("Backup %s was deleted while it was waited for: %w", key, ErrNotFound)
+		if s.Backup == nil {
+			// A first list may come from a cache of the API server that has not seen the object yet.
+			if _, err := c.GetBackup(ctx, key); err != nil {
+				return false, fmt.Errorf("waiting for a Backup: %w", err)
+			}
+			return false, nil
 		}
+		last = s.Backup
 		switch last.Status.Phase {
 		case cnpgv1.BackupPhaseCompleted:
 			return true, nil

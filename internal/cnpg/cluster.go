@@ -73,7 +73,7 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	err = apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, created)
 	if err != nil && mayHaveArrived(err) {
 		// A request may have arrived whose answer did not: ask for what is there before calling it a failure.
-		existing, getErr := c.askAgain(ctx, key)
+		existing, getErr := again(ctx, func(ctx context.Context) (*cnpgv1.Cluster, error) { return c.GetCluster(ctx, key) })
 		switch {
 		case getErr == nil && existing.Annotations[AnnotationNonce] == nonce:
 			created, err = existing, nil
@@ -94,18 +94,18 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	return owned, nil
 }
 
-// askAgain reads a Cluster whatever has become of ctx, and tries more than once, since what it asks about is the outcome
-// of a request that met trouble on the way.
-func (c *Client) askAgain(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+// again reads an object whatever has become of ctx, and tries more than once, since what it asks about is the outcome of
+// a request that met trouble on the way.
+func again[T any](ctx context.Context, read func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askAgainTimeout)
 	defer cancel()
-	var cluster *cnpgv1.Cluster
+	var object T
 	var err error
 	_ = wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
-		cluster, err = c.GetCluster(ctx, key)
+		object, err = read(ctx)
 		return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden), nil
 	})
-	return cluster, err
+	return object, err
 }
 
 const askAgainTimeout = 30 * time.Second

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -62,6 +63,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		default:
 		}
 	}
+	var trouble atomic.Value // the last error of a watch that goes on
 	stores := make(map[Kind]cache.Store, len(kinds))
 	var firstLists []func()
 	var running sync.WaitGroup
@@ -82,6 +84,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
 			switch {
 			case !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
+				trouble.Store(err.Error())
 			case optional:
 				stopKind()
 				notify()
@@ -104,6 +107,9 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 	defer tick.Stop()
 	for {
 		if watching.Err() != nil {
+			if text, ok := trouble.Load().(string); ok && ctx.Err() != nil {
+				return fmt.Errorf("%w (a watch had trouble: %s)", context.Cause(watching), text)
+			}
 			return context.Cause(watching)
 		}
 		if ok, err := done(snapshot(stores, key)); ok || err != nil {

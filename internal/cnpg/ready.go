@@ -81,6 +81,9 @@ func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error
 	var since phaseClock
 	err := c.Observe(ctx, key, []Kind{KindCluster, KindPod, KindVolume, KindEvent}, func(s *Snapshot) (bool, error) {
 		last = s
+		if s.Cluster == nil {
+			return false, c.stillThere(ctx, key)
+		}
 		return ready(key, s, &since)
 	})
 	if err != nil {
@@ -89,10 +92,16 @@ func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error
 	return last.Cluster, nil
 }
 
-func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
-	if s.Cluster == nil {
-		return false, fmt.Errorf("Cluster %s was deleted while it was waited for: %w", key, ErrNotFound)
+// stillThere asks again for a Cluster that a watch does not see: its first list may come from a cache of the API server
+// that has not seen the object yet.
+func (c *Client) stillThere(ctx context.Context, key Key) error {
+	if _, err := c.GetCluster(ctx, key); err != nil {
+		return fmt.Errorf("while it was waited for: %w", err)
 	}
+	return nil
+}
+
+func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	phase := s.Cluster.Status.Phase
 	lasted := since.lasted(phase)
 	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > phaseGrace) {

@@ -30,6 +30,9 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (
 	kinds := []Kind{KindCluster, KindJob, KindPod, KindVolume, KindEvent}
 	err := c.Observe(ctx, key, kinds, func(s *Snapshot) (bool, error) {
 		last = s
+		if s.Cluster == nil {
+			return false, c.stillThere(ctx, key)
+		}
 		if text := progressOf(s); text != told {
 			told = text
 			progress(text)

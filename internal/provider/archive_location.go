@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -32,10 +33,8 @@ func (b *backend) requireArchive(at path.Path, diags *diag.Diagnostics) {
 // the time appended. Where S3 cannot be reached from here the time is appended unseen, with a warning. It is an error
 // when the bucket does not exist or refuses the keys.
 func (b *backend) newArchive(ctx context.Context, name, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
-	unseen := freshServerName(name, time.Now().UTC().Format("20060102t150405"))
 	location := archiveLocation{
 		store:       b.store,
-		serverName:  unseen,
 		fingerprint: fingerprintOf(b.store.podKeys, b.store.region, ""),
 	}
 	loc, err := archive.ParseDestinationPath(b.store.destinationPath)
@@ -52,17 +51,34 @@ func (b *backend) newArchive(ctx context.Context, name, summary string, diags *d
 		empty, err = client.ServerEmpty(ctx, loc, name)
 	}
 	switch {
-	case err == nil && empty:
+	case err == nil && empty && b.reserve(name):
 		location.serverName = name
 	case err == nil:
+		location.serverName = b.freshServerName(name)
 	case archive.Unreachable(err):
+		location.serverName = b.freshServerName(name)
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
-			"Whether the archive's folder is empty could not be seen, so a new one is used: "+unseen+"."))
+			"Whether the archive's folder is empty could not be seen, so a new one is used: "+location.serverName+"."))
 	default:
 		diags.AddError(summary, paragraphs(sentence(err), "Nothing was created."))
 		return location, false
 	}
 	return location, true
+}
+
+// reserve takes a folder for a database of this run; false where another one has it.
+func (b *backend) reserve(server string) bool {
+	_, taken := b.reserved.LoadOrStore(b.store.destinationPath+"\x00"+server, true)
+	return !taken
+}
+
+// freshServerName is a folder name that no database had before, for a name whose own folder is taken.
+func (b *backend) freshServerName(name string) string {
+	fresh := name + "-" + time.Now().UTC().Format("20060102t150405")
+	for i := 2; !b.reserve(fresh); i++ {
+		fresh = fmt.Sprintf("%s-%s-%d", name, time.Now().UTC().Format("20060102t150405"), i)
+	}
+	return fresh
 }
 
 // errNoArchive: a database without backups was asked for them.

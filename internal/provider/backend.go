@@ -22,7 +22,7 @@ import (
 // built when first needed, and the settings that they share.
 type backend struct {
 	userAgent string
-	// namespace is the default for resources that name none; null-known false while it is unknown.
+	// namespace is the default for resources that name none; it may be unknown.
 	namespace types.String
 
 	// connection is nil while a value of the kubernetes attribute is not known.
@@ -40,6 +40,10 @@ type backend struct {
 
 	// warned keeps admission warnings to one of each text per run.
 	warned sync.Map
+
+	// reserved are the archive folders that this run has chosen: two databases of one name in two namespaces find the same
+	// folder empty.
+	reserved sync.Map
 }
 
 func newBackend(ctx context.Context, m providerModel, userAgent string, diags *diag.Diagnostics) *backend {
@@ -47,18 +51,14 @@ func newBackend(ctx context.Context, m providerModel, userAgent string, diags *d
 	if m.Namespace.IsNull() {
 		b.namespace = types.StringValue("default")
 	}
-	if m.Kubernetes == nil {
-		m.Kubernetes = &kubernetesModel{}
+	var kubernetes kubernetesModel
+	if whole(ctx, m.Kubernetes, &kubernetes, diags) {
+		b.connection = newConnection(ctx, &kubernetes, diags)
 	}
-	if m.Kubernetes.known() {
-		b.connection = newConnection(ctx, m.Kubernetes, diags)
-	}
-	if m.ObjectStore == nil {
-		m.ObjectStore = &providerObjectStore{}
-	}
-	if m.ObjectStore.known() {
-		store := newObjectStore(m.ObjectStore)
-		b.store = &store
+	var store providerObjectStore
+	if whole(ctx, m.ObjectStore, &store, diags) {
+		known := newObjectStore(&store)
+		b.store = &known
 	}
 	return b
 }
@@ -98,7 +98,8 @@ func (b *backend) s3Client(ctx context.Context) (*archive.Client, error) {
 	if b == nil || b.store == nil {
 		return nil, errNotKnown
 	}
-	b.s3Once.Do(func() { b.s3, b.s3Err = archive.New(ctx, b.store.client) })
+	// The client outlives the call that happens to be the first.
+	b.s3Once.Do(func() { b.s3, b.s3Err = archive.New(context.WithoutCancel(ctx), b.store.client) })
 	return b.s3, b.s3Err
 }
 
@@ -111,6 +112,21 @@ func addConnectionError(diags *diag.Diagnostics, summary string, err error) {
 	diags.AddError(summary, sentence(err))
 }
 
+// whole reads an object into a model. It is false, and the model left as it is, while anything in the object is unknown;
+// an object that is not there is known, and empty.
+func whole(ctx context.Context, object types.Object, into any, diags *diag.Diagnostics) bool {
+	value, err := object.ToTerraformValue(ctx)
+	if err != nil {
+		diags.AddError("Unable to Read the Provider's Configuration", sentence(err))
+		return false
+	}
+	if !value.IsFullyKnown() {
+		return false
+	}
+	diags.Append(optional(ctx, object, into)...)
+	return !diags.HasError()
+}
+
 func known(values ...attr.Value) bool {
 	for _, v := range values {
 		if v.IsUnknown() {
@@ -118,25 +134,6 @@ func known(values ...attr.Value) bool {
 		}
 	}
 	return true
-}
-
-func (m *kubernetesModel) known() bool {
-	if m.Exec != nil && !known(m.Exec.APIVersion, m.Exec.Command, m.Exec.Args, m.Exec.Env) {
-		return false
-	}
-	return known(m.Host, m.Username, m.Password, m.Token, m.Insecure, m.TLSServerName, m.ClientCertificate, m.ClientKey,
-		m.ClusterCACertificate, m.ConfigPath, m.ConfigPaths, m.ConfigContext, m.ConfigContextAuthInfo, m.ConfigContextCluster, m.ProxyURL)
-}
-
-func (m *providerObjectStore) known() bool {
-	if m.AssumeRole != nil && !known(m.AssumeRole.RoleARN, m.AssumeRole.SessionName, m.AssumeRole.ExternalID) {
-		return false
-	}
-	if m.PodCredentials != nil && !known(m.PodCredentials.AccessKeyID, m.PodCredentials.SecretAccessKey) {
-		return false
-	}
-	return known(m.DestinationPath, m.EndpointURL, m.PodEndpointURL, m.Region, m.AccessKeyID, m.SecretAccessKey, m.SessionToken,
-		m.Profile, m.UsePathStyle, m.CACertificate)
 }
 
 func newConnection(ctx context.Context, m *kubernetesModel, diags *diag.Diagnostics) *cnpg.Connection {
@@ -173,16 +170,20 @@ func newConnection(ctx context.Context, m *kubernetesModel, diags *diag.Diagnost
 	case len(c.ConfigPaths) > 0:
 	case m.ConfigPath.ValueString() != "":
 		c.ConfigPaths = []string{m.ConfigPath.ValueString()}
-	case os.Getenv("KUBE_CONFIG_PATHS") != "":
-		c.ConfigPaths = filepath.SplitList(os.Getenv("KUBE_CONFIG_PATHS"))
 	case os.Getenv("KUBE_CONFIG_PATH") != "":
 		c.ConfigPaths = []string{os.Getenv("KUBE_CONFIG_PATH")}
+	case os.Getenv("KUBE_CONFIG_PATHS") != "":
+		c.ConfigPaths = filepath.SplitList(os.Getenv("KUBE_CONFIG_PATHS"))
 	}
 
 	if m.Exec != nil {
 		c.Exec = &cnpg.ExecCredential{APIVersion: m.Exec.APIVersion.ValueString(), Command: m.Exec.Command.ValueString()}
-		diags.Append(m.Exec.Args.ElementsAs(ctx, &c.Exec.Args, false)...)
-		diags.Append(m.Exec.Env.ElementsAs(ctx, &c.Exec.Env, false)...)
+		if !m.Exec.Args.IsNull() {
+			diags.Append(m.Exec.Args.ElementsAs(ctx, &c.Exec.Args, false)...)
+		}
+		if !m.Exec.Env.IsNull() {
+			diags.Append(m.Exec.Env.ElementsAs(ctx, &c.Exec.Env, false)...)
+		}
 	}
 	return c
 }

@@ -28,7 +28,7 @@ func TestConnectionFromTheEnvironment(t *testing.T) {
 	fromEnv := &cnpg.Connection{
 		Host: "env-KUBE_HOST", Username: "env-KUBE_USER", Password: "env-KUBE_PASSWORD", Token: "env-KUBE_TOKEN", Insecure: true,
 		TLSServerName: "env-KUBE_TLS_SERVER_NAME", ClientCertificate: "env-KUBE_CLIENT_CERT_DATA", ClientKey: "env-KUBE_CLIENT_KEY_DATA",
-		ClusterCACertificate: "env-KUBE_CLUSTER_CA_CERT_DATA", ConfigPaths: []string{"/one", "/two"}, Context: "env-KUBE_CTX",
+		ClusterCACertificate: "env-KUBE_CLUSTER_CA_CERT_DATA", ConfigPaths: []string{"env-KUBE_CONFIG_PATH"}, Context: "env-KUBE_CTX",
 		AuthInfo: "env-KUBE_CTX_AUTH_INFO", Cluster: "env-KUBE_CTX_CLUSTER", ProxyURL: "env-KUBE_PROXY_URL",
 	}
 	connect := func(m *kubernetesModel) *cnpg.Connection {
@@ -66,9 +66,9 @@ func TestConnectionFromTheEnvironment(t *testing.T) {
 	if got := connect(several).ConfigPaths; !slices.Equal(got, []string{"/a", "/b"}) {
 		t.Errorf("config_paths are %q", got)
 	}
-	t.Setenv("KUBE_CONFIG_PATHS", "")
-	if got := connect(&kubernetesModel{}).ConfigPaths; !slices.Equal(got, []string{"env-KUBE_CONFIG_PATH"}) {
-		t.Errorf("without KUBE_CONFIG_PATHS the files are %q", got)
+	t.Setenv("KUBE_CONFIG_PATH", "")
+	if got := connect(&kubernetesModel{}).ConfigPaths; !slices.Equal(got, []string{"/one", "/two"}) {
+		t.Errorf("without KUBE_CONFIG_PATH the files are %q", got)
 	}
 	t.Setenv("KUBE_INSECURE", "maybe")
 	var diags diag.Diagnostics
@@ -124,8 +124,8 @@ func TestClientsOfAnUnknownConfiguration(t *testing.T) {
 	t.Parallel()
 	var diags diag.Diagnostics
 	b := newBackend(t.Context(), providerModel{
-		Kubernetes:  &kubernetesModel{Host: types.StringUnknown()},
-		ObjectStore: &providerObjectStore{DestinationPath: types.StringUnknown()},
+		Kubernetes:  types.ObjectUnknown(map[string]attr.Type{}),
+		ObjectStore: types.ObjectUnknown(map[string]attr.Type{}),
 	}, "test", &diags)
 	if diags.HasError() {
 		t.Fatal(diags)

@@ -128,6 +128,8 @@ func (r *backupResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 		resp.Diagnostics.AddAttributeError(path.Root("database"), "Invalid Database", sentence(err))
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
 	cluster, err := client.GetCluster(ctx, key)
 	if err == nil && cnpg.Archiver(cluster) == nil {
 		resp.Diagnostics.AddAttributeError(path.Root("database"), "Database Has No Backups",
@@ -171,6 +173,10 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		labels[cnpg.LabelOrgID] = org
 	}
 	created, err := client.CreateBackup(ctx, database, time.Now(), labels)
+	if errors.Is(err, cnpg.ErrOutcomeUnknown) {
+		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "It is not in Terraform's state. A backup that runs nevertheless is listed by data.pgplatform_backups."))
+		return
+	}
 	if err != nil {
 		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "Nothing was created."))
 		return
@@ -265,6 +271,8 @@ func (r *backupResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, defaultReadTimeout)
+	defer cancel()
 	if err := client.DeleteBackup(ctx, key); err != nil {
 		resp.Diagnostics.AddError(summary, sentence(err))
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -237,9 +236,4 @@ func ownedBy(owner *cnpgv1.Cluster, name string) metav1.ObjectMeta {
 		meta.Labels[cnpg.LabelOrgID] = org
 	}
 	return meta
-}
-
-// freshServerName is a folder name that no database had before, for a name whose own folder is taken.
-func freshServerName(name, suffix string) string {
-	return strings.ToLower(name + "-" + suffix)
 }

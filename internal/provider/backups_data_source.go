@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -231,9 +232,18 @@ func joined(inS3 []recovery.Backup, objects []cnpgv1.Backup) []listedBackup {
 		list = append(list, listedFromS3(&inS3[i], byID[inS3[i].ID]))
 	}
 	slices.SortStableFunc(list, func(a, b listedBackup) int {
-		return strings.Compare(b.StartedAt.ValueString(), a.StartedAt.ValueString())
+		return startOf(b).Compare(startOf(a))
 	})
 	return list
+}
+
+// startOf is when a backup began; the zero time where nobody says.
+func startOf(b listedBackup) time.Time {
+	start, err := time.Parse(time.RFC3339Nano, b.StartedAt.ValueString())
+	if err != nil {
+		return time.Time{}
+	}
+	return start
 }
 
 func listedFromObject(object *cnpgv1.Backup) listedBackup {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -11,8 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
-
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 func (r *databaseResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
@@ -49,6 +46,8 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return
 	}
 
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
 	if plan.Namespace.IsUnknown() && config.Namespace.IsNull() {
 		plan.Namespace = r.backend.namespace
 	}
@@ -56,11 +55,12 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	r.planArchive(ctx, plan, &resp.Diagnostics)
 	switch {
 	case state == nil:
-		r.planCreate(ctx, plan, &resp.Diagnostics)
+		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)
 	case !plan.Name.Equal(state.Name) || !plan.Namespace.Equal(state.Namespace):
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
 	default:
 		r.planUpdate(ctx, plan, state, &resp.Diagnostics)
+		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
 }
@@ -74,9 +74,13 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 			m.Tier = state.Tier
 		}
 	}
+	if m.Tier.IsUnknown() {
+		m.sizeUnknown(ctx, config, diags)
+		return
+	}
 	sizes, known := tiers[tier(m.Tier.ValueString())]
 	if !known {
-		// An unknown tier, or a Cluster that was made without one: what it has stays, as far as it is known.
+		// A Cluster that was made without a tier: what it has stays.
 		if state == nil {
 			return
 		}
@@ -117,6 +121,31 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 	if state != nil {
 		m.Resources = keepResources(ctx, resources, state.Resources, diags)
 	}
+}
+
+// sizeUnknown leaves open what a tier decides that is not known yet.
+func (m *databaseModel) sizeUnknown(ctx context.Context, config *databaseModel, diags *diag.Diagnostics) {
+	if config.Instances.IsNull() {
+		m.Instances = types.Int64Unknown()
+	}
+	var storage storageModel
+	diags.Append(optional(ctx, config.Storage, &storage)...)
+	if !config.Storage.IsUnknown() && storage.Size.IsNull() {
+		storage.Size = quantityType.unknown()
+		m.Storage = storage.object()
+	}
+	var resources resourcesModel
+	diags.Append(optional(ctx, config.Resources, &resources)...)
+	if config.Resources.IsUnknown() {
+		return
+	}
+	if resources.CPU.IsNull() {
+		resources.CPU = quantityType.unknown()
+	}
+	if resources.Memory.IsNull() {
+		resources.Memory = quantityType.unknown()
+	}
+	m.Resources = resources.object()
 }
 
 func (m *databaseModel) sizes(ctx context.Context, diags *diag.Diagnostics) tierSizes {
@@ -193,12 +222,14 @@ func (r *databaseResource) planArchive(ctx context.Context, plan *databaseModel,
 
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as
 // tainted looks like too.
-func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, diags *diag.Diagnostics) {
-	if !known(plan.Name, plan.Namespace) {
+func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, private privateState, diags *diag.Diagnostics) {
+	if !known(plan.Name, plan.Namespace) || replaces(ctx, private, plan.key(), diags) {
 		return
 	}
 	r.backend.refuseExisting(ctx, "pgplatform_database", plan.key(), diags)
-	r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), diags)
+	if !diags.HasError() {
+		r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), diags)
+	}
 }
 
 func (r *databaseResource) planUpdate(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) {
@@ -239,64 +270,5 @@ func refuseShrink(ctx context.Context, planned, before types.Object, diags *diag
 	if !to.StorageClass.IsUnknown() && !to.StorageClass.Equal(from.StorageClass) {
 		diags.AddAttributeError(path.Root("storage").AtName("storage_class"), "Storage Class Cannot Change",
 			"The volumes of a database keep the storage class that they were made with.")
-	}
-}
-
-// planDestroy refuses to destroy what is protected, and warns of what a destroy leaves behind.
-func planDestroy(key cnpg.Key, protection types.Bool, archive types.Object, diags *diag.Diagnostics) {
-	if protection.ValueBool() {
-		refuseDestroy(key, diags)
-		return
-	}
-	destination, ok := archive.Attributes()["destination_path"].(types.String)
-	if server, named := archive.Attributes()["server_name"].(types.String); ok && named {
-		diags.AddWarning("Archive Stays in S3", fmt.Sprintf(
-			"Destroying the database %s deletes its volumes, and keeps its backups and WAL in %s, folder %s.",
-			key, destination.ValueString(), server.ValueString()))
-	}
-}
-
-func refuseDestroy(key cnpg.Key, diags *diag.Diagnostics) {
-	diags.AddAttributeError(path.Root("deletion_protection"), "Database Is Protected", paragraphs(
-		fmt.Sprintf("The database %s has deletion_protection, so it is not destroyed. Nothing was changed.", key),
-		"To destroy it, first apply deletion_protection = false."))
-}
-
-func refuseReplace(key cnpg.Key, protection types.Bool, diags *diag.Diagnostics) {
-	if protection.ValueBool() {
-		diags.AddAttributeError(path.Root("deletion_protection"), "Database Is Protected", paragraphs(
-			fmt.Sprintf("This change would destroy the database %s and make another one, which its deletion_protection refuses. Nothing was changed.", key),
-			"Undo the change, or, to let the database go, first apply deletion_protection = false."))
-	}
-}
-
-// refuseExisting fails a plan to create a Cluster that exists. Where that cannot be asked now, the create itself will.
-func (b *backend) refuseExisting(ctx context.Context, resourceType string, key cnpg.Key, diags *diag.Diagnostics) {
-	client, err := b.kubernetesClient()
-	if errors.Is(err, errNotKnown) {
-		return
-	}
-	summary := "Unable to Plan " + titles[resourceType]
-	if err != nil {
-		addConnectionError(diags, summary, err)
-		return
-	}
-	switch _, err := client.GetCluster(ctx, key); {
-	case err == nil:
-		diags.AddAttributeError(path.Root("name"), titles[resourceType]+" Already Exists", alreadyExists(resourceType, key))
-	case !errors.Is(err, cnpg.ErrNotFound):
-		diags.AddError(summary, paragraphs(sentence(err), "Nothing was changed."))
-	}
-}
-
-// warnMissingNamespace only warns: the namespace may be made by the same apply.
-func (b *backend) warnMissingNamespace(ctx context.Context, namespace string, diags *diag.Diagnostics) {
-	client, err := b.kubernetesClient()
-	if err != nil {
-		return
-	}
-	if err := client.Namespace(ctx, namespace); errors.Is(err, cnpg.ErrNotFound) {
-		diags.AddAttributeWarning(path.Root("namespace"), "Namespace Does Not Exist Yet",
-			fmt.Sprintf("The namespace %q does not exist. Unless this apply makes it, creating the database will fail.", namespace))
 	}
 }

@@ -76,16 +76,20 @@ func TestSize(t *testing.T) {
 	}
 }
 
+// A tier that is not known yet decides nothing, neither for a new database nor for one that has its sizes already.
 func TestSizeOfWhatIsNotKnownYet(t *testing.T) {
 	t.Parallel()
 	config := sized("", 0, "", "", "")
 	config.Tier = types.StringUnknown()
-	plan := *config
-	plan.Instances, plan.Storage = types.Int64Unknown(), types.ObjectUnknown(storageTypes)
-	var diags diag.Diagnostics
-	plan.size(t.Context(), config, nil, &diags)
-	if diags.HasError() || !plan.Tier.IsUnknown() || !plan.Instances.IsUnknown() || !plan.Storage.IsUnknown() {
-		t.Errorf("planned %v %v %v, %v", plan.Tier, plan.Instances, plan.Storage, diags)
+	for name, state := range map[string]*databaseModel{"new": nil, "there": sized("DEV", 1, "1Gi", "100m", "512Mi")} {
+		plan := *config
+		var diags diag.Diagnostics
+		plan.size(t.Context(), config, state, &diags)
+		open := func(object types.Object, attribute string) bool { return object.Attributes()[attribute].IsUnknown() }
+		if diags.HasError() || !plan.Tier.IsUnknown() || !plan.Instances.IsUnknown() || !open(plan.Storage, "size") ||
+			!open(plan.Resources, "cpu") || !open(plan.Resources, "memory") {
+			t.Errorf("%s: planned %v %v %v %v, %v", name, plan.Tier, plan.Instances, plan.Storage, plan.Resources, diags)
+		}
 	}
 }
 

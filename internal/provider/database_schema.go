@@ -22,7 +22,7 @@ const maxNameLength = 50
 var (
 	dns1035 = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 	dns1123 = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	label   = regexp.MustCompile(`^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$`)
+	label   = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
 )
 
 // Bounds of Kubernetes for names of namespaces and values of labels.
@@ -44,7 +44,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"org_id": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Organisation that the database belongs to: the label `pgplatform.io/org-id` on every object.",
-				Validators:          []validator.String{stringvalidator.LengthAtMost(maxLabelLength), stringvalidator.RegexMatches(label, "must be a valid Kubernetes label value")},
+				Validators:          []validator.String{stringvalidator.LengthBetween(1, maxLabelLength), stringvalidator.RegexMatches(label, "must be a valid Kubernetes label value")},
 			},
 			"database_type": schema.StringAttribute{
 				Optional:            true,
@@ -98,7 +98,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"parameters": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "PostgreSQL parameters, as in `postgresql.conf`. Those that CloudNativePG sets itself, such as `archive_command`, are refused.",
-				Validators:          []validator.Map{mapvalidator.KeysAre(isParameter())},
+				Validators:          []validator.Map{mapvalidator.KeysAre(isParameter()), mapvalidator.NoNullValues()},
 			},
 			"backup":              backupAttribute(),
 			"deletion_protection": deletionProtectionAttribute(),

@@ -60,7 +60,7 @@ func (b *backend) collectWarnings(ctx context.Context) (collecting context.Conte
 	}
 }
 
-// cause names the remedy that belongs to an error, where one is known.
+// remedy is what to do about an error, where that is known.
 func remedy(err error) string {
 	var conflict *cnpg.ConflictError
 	var recovery *cnpg.RecoveryError

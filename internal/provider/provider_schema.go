@@ -9,10 +9,11 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
+// providerModel keeps the two parts as objects: any value in them, or the whole, may be unknown while a plan is made.
 type providerModel struct {
-	Namespace   types.String         `tfsdk:"namespace"`
-	Kubernetes  *kubernetesModel     `tfsdk:"kubernetes"`
-	ObjectStore *providerObjectStore `tfsdk:"object_store"`
+	Namespace   types.String `tfsdk:"namespace"`
+	Kubernetes  types.Object `tfsdk:"kubernetes"`
+	ObjectStore types.Object `tfsdk:"object_store"`
 }
 
 type kubernetesModel struct {

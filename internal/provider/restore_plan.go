@@ -16,14 +16,10 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
-// replacing marks, in the private data that goes from one call of a plan to the next, the Cluster that a replacement
-// deletes before it makes the new one: Terraform plans the second half without the prior state.
-const replacing = "replacing"
-
 // ModifyPlan refuses a restore that cannot succeed. It is called twice where a replacement is planned, and its planned
 // values depend on no clock; the clock only decides whether a target lies in the future.
 func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	var state, plan *restoreModel
+	var state *restoreModel
 	if !req.State.Raw.IsNull() {
 		state = &restoreModel{}
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
@@ -34,31 +30,46 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		}
 		return
 	}
-	plan = &restoreModel{}
-	resp.Diagnostics.Append(req.Plan.Get(ctx, plan)...)
+	var plan, config restoreModel
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	if resp.Diagnostics.HasError() || r.backend == nil {
 		return
 	}
-	if plan.Namespace.IsUnknown() && state == nil {
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	if plan.Namespace.IsUnknown() && config.Namespace.IsNull() {
 		plan.Namespace = r.backend.namespace
 	}
-	switch {
-	case state == nil:
-		before, d := req.Private.GetKey(ctx, replacing)
-		resp.Diagnostics.Append(d...)
-		if known(plan.Name, plan.Namespace) && string(before) != fmt.Sprintf("%q", plan.key()) &&
-			!refuseOwnSource(plan.database(ctx, &resp.Diagnostics).ValueString(), plan.key(), &resp.Diagnostics) {
-			r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), &resp.Diagnostics)
-			r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), &resp.Diagnostics)
-		}
-		r.planRestore(ctx, plan, &resp.Diagnostics)
-	case plan.replaces(state):
+	if state == nil {
+		r.planCreate(ctx, &plan, req.Private, &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+		return
+	}
+	if plan.replaces(state) {
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
-		resp.Diagnostics.Append(resp.Private.SetKey(ctx, replacing, fmt.Appendf(nil, "%q", state.key()))...)
-	default:
+	} else {
 		plan.keepComputed(state)
 	}
+	replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, private privateState, diags *diag.Diagnostics) {
+	if known(plan.Name, plan.Namespace) {
+		if refuseOwnSource(plan.database(ctx, diags).ValueString(), plan.key(), diags) {
+			return
+		}
+		if !replaces(ctx, private, plan.key(), diags) {
+			r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
+		}
+		if !diags.HasError() {
+			r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), diags)
+		}
+	}
+	if !diags.HasError() {
+		r.planRestore(ctx, plan, diags)
+	}
 }
 
 // planRestore checks, as far as source and archive are known, that the restore can succeed.

@@ -28,9 +28,11 @@ var (
 
 const (
 	defaultRestoreTimeout = 6 * time.Hour
-	// flushTimeout bounds the wait for the source's last WAL segment to reach S3.
-	flushTimeout  = 5 * time.Minute
-	flushInterval = time.Second
+	// flushTimeout bounds the attempt to commit on the source: one that is in trouble is what people restore from.
+	flushTimeout = time.Minute
+	// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
+	archiveTimeout  = 5 * time.Minute
+	archiveInterval = time.Second
 )
 
 const unableToRestore = "Unable to Restore Database"
@@ -90,7 +92,6 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-	resp.Diagnostics.Append(resp.Private.SetKey(ctx, replacing, nil)...)
 	if err == nil {
 		err = applyBackups(ctx, client, created, from.backupSettings(), location)
 	}
@@ -130,18 +131,16 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
 		return from, location, false
 	}
-	flushed := false
-	if plan.FlushSource.ValueBool() {
-		if flushed, ok = r.flush(ctx, client, source, diags); !ok {
-			return from, location, false
-		}
+	if plan.FlushSource.ValueBool() && !r.flush(ctx, client, source, diags) {
+		return from, location, false
 	}
 	catalog, err := r.backend.catalogOf(ctx, source)
 	if err != nil {
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
 		return from, location, false
 	}
-	choice, err := catalog.Choose(recovery.Request{Target: plan.target(), Live: !flushed})
+	// The source lives: times of uploads, in whole seconds of another clock, do not tell whether a recent target is covered.
+	choice, err := catalog.Choose(recovery.Request{Target: plan.target(), Live: true})
 	if err != nil {
 		addRefusal(diags, plan, err)
 		return from, location, false
@@ -159,26 +158,28 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	}, location, true
 }
 
-// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only
-// a warning; ok is false where its WAL does not arrive in S3.
-func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
+// flush makes the source's archive reach up to now. It is false where its WAL does not arrive in S3; that the source's pod
+// cannot be used is only a warning.
+func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) bool {
 	key := cnpg.KeyOf(source)
-	segment, err := client.Flush(ctx, key)
+	inTime, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	segment, err := client.Flush(inTime, key)
 	if err != nil {
 		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
 			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit will not be reached."))
-		return false, true
+		return true
 	}
 	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	arrived, err := r.waitForSegment(ctx, source, segment)
 	switch {
 	case err == nil && arrived:
-		return true, true
+		return true
 	case archive.Unreachable(err):
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
-		return false, true
+		return true
 	case err == nil:
-		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, flushTimeout)
+		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	}
 	reason := ""
 	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
@@ -188,7 +189,7 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 	}
 	diags.AddError(unableToRestore, paragraphs(sentence(err), reason,
 		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
-	return false, false
+	return false
 }
 
 func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) (bool, error) {
@@ -201,7 +202,7 @@ func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Clu
 		return false, err
 	}
 	arrived := false
-	err = wait.PollUntilContextTimeout(ctx, flushInterval, flushTimeout, true, func(ctx context.Context) (bool, error) {
+	err = wait.PollUntilContextTimeout(ctx, archiveInterval, archiveTimeout, true, func(ctx context.Context) (bool, error) {
 		arrived, err = s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
 		return arrived, err
 	})

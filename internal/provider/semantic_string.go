@@ -96,6 +96,10 @@ func (t semanticStringType) null() semanticString {
 	return semanticString{StringValue: basetypes.NewStringNull(), kind: t.kind}
 }
 
+func (t semanticStringType) unknown() semanticString {
+	return semanticString{StringValue: basetypes.NewStringUnknown(), kind: t.kind}
+}
+
 type semanticString struct {
 	basetypes.StringValue
 	kind semanticKind

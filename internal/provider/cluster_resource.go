@@ -1,0 +1,155 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// What the resources that stand for a Cluster, databases and restored ones, have in common when they create, read,
+// import and destroy it.
+
+// Defaults of timeouts.
+const (
+	defaultCreateTimeout = 30 * time.Minute
+	defaultReadTimeout   = 2 * time.Minute
+	defaultUpdateTimeout = 30 * time.Minute
+	defaultDeleteTimeout = time.Hour
+)
+
+// titles are the resources' names in the summaries of diagnostics.
+var titles = map[string]string{
+	"pgplatform_database": "Database",
+	"pgplatform_backup":   "Backup",
+	"pgplatform_restore":  "Restore",
+}
+
+func namespaceExists(ctx context.Context, client *cnpg.Client, namespace, summary string, diags *diag.Diagnostics) bool {
+	err := client.Namespace(ctx, namespace)
+	switch {
+	case err == nil, errors.Is(err, cnpg.ErrForbidden): // a namespaced role need not see the namespace itself
+		return true
+	case errors.Is(err, cnpg.ErrNotFound):
+		diags.AddAttributeError(path.Root("namespace"), summary, fmt.Sprintf("The namespace %q does not exist. Nothing was created.", namespace))
+	default:
+		diags.AddError(summary, paragraphs(sentence(err), "Nothing was created."))
+	}
+	return false
+}
+
+func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key cnpg.Key, err error) {
+	if errors.Is(err, cnpg.ErrAlreadyExists) {
+		diags.AddAttributeError(path.Root("name"), summary, alreadyExists(resourceType, key))
+		return
+	}
+	if errors.Is(err, cnpg.ErrOutcomeUnknown) {
+		diags.AddError(summary, paragraphs(sentence(err),
+			"It is not in Terraform's state. If it was made, the next plan finds it and says how to take it over."))
+		return
+	}
+	diags.AddError(summary, paragraphs(sentence(err), remedy(err), "Nothing was created."))
+}
+
+// applyBackups brings what belongs to a Cluster's backups to what is wanted: first the keys, then the schedule, so that
+// a schedule that exists tells that the keys do too.
+func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation) error {
+	if backup.enabled() {
+		if err := client.ApplySecret(ctx, location.credentialsSecret(cluster)); err != nil {
+			return err
+		}
+	}
+	scheduled, err := backup.toScheduledBackup(cluster)
+	if err != nil {
+		return err
+	}
+	if scheduled == nil {
+		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster))
+	}
+	_, err = client.ApplyScheduledBackup(ctx, scheduled)
+	return err
+}
+
+// readDatabase reads a Cluster and its ScheduledBackup (nil where it has none) side by side. ErrNotFound is the Cluster's.
+func readDatabase(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpgv1.Cluster, *cnpgv1.ScheduledBackup, error) {
+	var cluster *cnpgv1.Cluster
+	var scheduled *cnpgv1.ScheduledBackup
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		cluster, err = client.GetCluster(ctx, key)
+		return err
+	})
+	group.Go(func() (err error) {
+		scheduled, err = client.GetScheduledBackup(ctx, key)
+		if errors.Is(err, cnpg.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	err := group.Wait()
+	return cluster, scheduled, err
+}
+
+// destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
+func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.Key, diags *diag.Diagnostics) {
+	client, err := b.kubernetesClient()
+	if err != nil {
+		addConnectionError(diags, summary, err)
+		return
+	}
+	err = client.DeleteScheduledBackup(ctx, key)
+	if err == nil {
+		err = client.DeleteCluster(ctx, key)
+	}
+	if err == nil {
+		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: key.Namespace, Name: credentialsSecretName(key.Name)})
+	}
+	if err != nil {
+		diags.AddError(summary, paragraphs(sentence(err), remedy(err),
+			fmt.Sprintf("The Cluster %s stays in Terraform's state; destroy again when the cause is mended.", key)))
+	}
+}
+
+type identityModel struct {
+	Namespace types.String `tfsdk:"namespace"`
+	Name      types.String `tfsdk:"name"`
+}
+
+func identityOf(key cnpg.Key) identityModel {
+	return identityModel{Namespace: types.StringValue(key.Namespace), Name: types.StringValue(key.Name)}
+}
+
+func identitySchema() identityschema.Schema {
+	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
+		"namespace": identityschema.StringAttribute{RequiredForImport: true, Description: "Namespace of the object."},
+		"name":      identityschema.StringAttribute{RequiredForImport: true, Description: "Name of the object."},
+	}}
+}
+
+// importCluster takes a Cluster over by its ID, namespace/name, or its identity. What is imported is protected.
+func importCluster(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	key, err := cnpg.ParseKey(req.ID)
+	if req.ID == "" && req.Identity != nil {
+		var identity identityModel
+		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
+		key, err = cnpg.Key{Namespace: identity.Namespace.ValueString(), Name: identity.Name.ValueString()}, nil
+	}
+	if err != nil {
+		resp.Diagnostics.AddError("Invalid Import ID", fmt.Sprintf("%s: write the namespace and the name, such as \"default/my-db\".", err))
+		return
+	}
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), key.String())...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("namespace"), key.Namespace)...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("name"), key.Name)...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("deletion_protection"), true)...)
+}
