@@ -1,0 +1,165 @@
+package provider_test
+
+import (
+	"fmt"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// Whatever another resource of the same apply decides is no obstacle to a plan.
+
+func TestUnknownInTheProvidersConfiguration(t *testing.T) {
+	t.Parallel()
+	store := func(f *fakes) string {
+		return fmt.Sprintf(`{
+    destination_path  = "s3://%s/pg"
+    endpoint_url      = %q
+    region            = %q
+    access_key_id     = %q
+    secret_access_key = %q
+  }`, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
+	}
+	for name, kubernetes := range map[string]string{
+		"an element of a list": `{ config_paths = [terraform_data.other.output.config_path] }`,
+		"the whole object":     `terraform_data.other.output`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			unit(t, resource.TestStep{Config: fmt.Sprintf(`
+provider "pgplatform" {
+  namespace    = %q
+  kubernetes   = %s
+  object_store = %s
+}
+
+resource "terraform_data" "other" { input = { config_path = %q } }
+`, fakeNamespace, kubernetes, store(f), f.kubeconfig) + goodDatabase,
+				Check: resource.TestCheckResourceAttr(db, "status", "READY"),
+			})
+		})
+	}
+}
+
+func TestRestoreIntoAnUnknownNamespace(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	f.kube.AddNamespace("elsewhere")
+	unit(t, resource.TestStep{
+		Config: f.config(restoreOf("  namespace = terraform_data.namespace.output\n  deletion_protection = false") + `
+resource "terraform_data" "namespace" { input = "elsewhere" }
+`),
+		Check: resource.TestCheckResourceAttr(pitr, "id", "elsewhere/my-db-pitr"),
+	})
+}
+
+func TestDatabaseOfAnUnknownTier(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	config := func(tier string) string {
+		return f.config(fmt.Sprintf(`
+resource "terraform_data" "tier" { input = %q }
+
+resource "pgplatform_database" "db" {
+  name                = "my-db"
+  tier                = terraform_data.tier.output
+  deletion_protection = false
+}
+`, tier))
+	}
+	unit(t,
+		resource.TestStep{Config: config("DEV"), Check: resource.TestCheckResourceAttr(db, "instances", "1")},
+		resource.TestStep{Config: config("HA"), Check: resource.ComposeTestCheckFunc(
+			resource.TestCheckResourceAttr(db, "instances", "3"),
+			resource.TestCheckResourceAttr(db, "storage.size", "20Gi"),
+		)},
+	)
+}
+
+// What Terraform replaces for reasons of its own is deleted and made anew; what is protected stays.
+func TestReplacementWithoutAChange(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	config := func(version string, protection bool) string {
+		return f.config(fmt.Sprintf(`
+resource "terraform_data" "version" { input = %q }
+
+resource "pgplatform_database" "db" {
+  name                = "new-db"
+  deletion_protection = %t
+  lifecycle { replace_triggered_by = [terraform_data.version] }
+}
+
+resource "pgplatform_restore" "pitr" {
+  name                = "my-db-pitr"
+  source              = { database = "myorg/my-db" }
+  deletion_protection = %t
+  lifecycle { replace_triggered_by = [terraform_data.version] }
+}
+`, version, protection, protection))
+	}
+	uid := func(name string) string { return string(apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, name).UID) }
+	var database, restored string
+	unit(t,
+		resource.TestStep{Config: config("1", false), Check: check(func() error {
+			database, restored = uid("new-db"), uid("my-db-pitr")
+			return nil
+		})},
+		resource.TestStep{
+			Config: config("2", false),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(db, plancheck.ResourceActionReplace),
+				plancheck.ExpectResourceAction(pitr, plancheck.ResourceActionReplace),
+			}},
+			Check: check(func() error {
+				if uid("new-db") == database || uid("my-db-pitr") == restored {
+					return fmt.Errorf("a Cluster was not made anew")
+				}
+				database = uid("new-db")
+				return nil
+			}),
+		},
+		resource.TestStep{Config: config("2", true)},
+		resource.TestStep{Config: config("3", true), ExpectError: says("Database Is Protected", "new-db")},
+		resource.TestStep{
+			PreConfig: func() {
+				if uid("new-db") != database {
+					t.Error("the protected Cluster was replaced")
+				}
+			},
+			Config: config("2", false),
+		},
+	)
+}
+
+// Two databases of one name, in one bucket, find its folder empty at the same moment.
+func TestTwoDatabasesOfOneName(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.kube.AddNamespace("elsewhere")
+	unit(t, resource.TestStep{
+		Config: f.config(goodDatabase + `
+resource "pgplatform_database" "other" {
+  name                = "my-db"
+  namespace           = "elsewhere"
+  backup              = { schedule = "0 2 * * *" }
+  deletion_protection = false
+}
+`),
+		Check: check(func() error {
+			one := apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+			two := apitest.Get[cnpgv1.Cluster](f.kube, "elsewhere", "my-db")
+			if cnpg.ServerName(one) == cnpg.ServerName(two) {
+				return fmt.Errorf("both archive to the folder %s", cnpg.ServerName(one))
+			}
+			return nil
+		}),
+	})
+}
