@@ -182,10 +182,10 @@ func check(f func() error) func(*terraform.State) error {
 // gone: neither the Cluster nor anything that belonged to it is left.
 func (w *world) gone(name string) error {
 	if _, err := w.cluster(name); !errors.Is(err, cnpg.ErrNotFound) {
-		return fmt.Errorf("the Cluster %s: %v, not gone", w.key(name), err)
+		return errors.Join(fmt.Errorf("the Cluster %s is not gone", w.key(name)), err)
 	}
 	if _, err := w.kubernetes.GetScheduledBackup(w.t.Context(), w.key(name)); !errors.Is(err, cnpg.ErrNotFound) {
-		return fmt.Errorf("the ScheduledBackup %s: %v, not gone", w.key(name), err)
+		return errors.Join(fmt.Errorf("the ScheduledBackup %s is not gone", w.key(name)), err)
 	}
 	ofCluster := metav1.ListOptions{LabelSelector: cnpg.LabelCluster + "=" + name}
 	volumes, err := w.core.PersistentVolumeClaims(w.namespace).List(w.t.Context(), ofCluster)

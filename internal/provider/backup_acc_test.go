@@ -84,7 +84,7 @@ data "pgplatform_backups" "db" {
 							return err
 						}
 						if _, err := w.kubernetes.GetBackup(t.Context(), key); !errors.Is(err, cnpg.ErrNotFound) {
-							return fmt.Errorf("the first Backup object: %v, not gone", err)
+							return errors.Join(errors.New("the first Backup object is not gone"), err)
 						}
 						return nil
 					}),

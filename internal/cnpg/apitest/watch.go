@@ -58,7 +58,9 @@ func (s *Server) watch(w http.ResponseWriter, r *http.Request, t target, fault F
 				return
 			}
 		}
-		w.(http.Flusher).Flush()
+		if http.NewResponseController(w).Flush() != nil {
+			return
+		}
 		if ended {
 			return
 		}
