@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -14,27 +16,37 @@ import (
 )
 
 func downCommand() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use:   "down",
-		Short: "Remove the platform from the machine; what was built stays in the cache",
+		Short: "Remove the platform from the machine, unless somebody holds it; what was built stays in the cache",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			p, err := open(cmd)
 			if err != nil {
 				return err
 			}
-			return p.down(cmd.Context())
+			return p.down(cmd.Context(), force)
 		},
 	}
+	cmd.Flags().BoolVar(&force, "force", false, "remove it under those who hold it, too")
+	return cmd
 }
 
-// down removes whatever there is of the platform, whole or not.
-func (p *platform) down(ctx context.Context) error {
+// down removes whatever there is of the platform, whole or not. Without force it leaves what somebody holds.
+func (p *platform) down(ctx context.Context, force bool) error {
 	unlock, err := p.lock(ctx, "down")
 	if err != nil {
 		return err
 	}
 	defer unlock()
+	holders, err := p.state.Holders()
+	if err != nil {
+		return err
+	}
+	if len(holders) > 0 && !force {
+		return fmt.Errorf("the platform is in use (platform down --force removes it all the same):\n  %s", strings.Join(holders, "\n  "))
+	}
 	if err := p.load(); err != nil {
 		// Without the record the platform is taken for one with an engine of its own.
 		p.Say("%v", err)

@@ -32,7 +32,7 @@ func logsCommand() *cobra.Command {
 				return errors.New("no platform is up")
 			}
 			if output == "" {
-				output = filepath.Join(p.clone, ".platform", "logs-"+time.Now().UTC().Format("20060102-150405"))
+				output = p.newLogsDir()
 			}
 			if err := p.collect(cmd.Context(), output); err != nil {
 				return err
@@ -43,6 +43,11 @@ func logsCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&output, "output", "", "the folder to make (default: .platform/logs-<time> in the clone)")
 	return cmd
+}
+
+// newLogsDir is a folder of the clone that is not there yet.
+func (p *platform) newLogsDir() string {
+	return filepath.Join(p.clone, ".platform", "logs-"+time.Now().UTC().Format("20060102-150405"))
 }
 
 // described are the kinds of objects of which describe tells more than a dump.

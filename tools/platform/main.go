@@ -19,6 +19,9 @@ import (
 
 func main() {
 	if err := run(); err != nil {
+		if code := exitCode(0); errors.As(err, &code) {
+			os.Exit(int(code))
+		}
 		if !errors.Is(err, errSilent) {
 			fmt.Fprintln(os.Stderr, "platform:", err)
 		}
@@ -53,6 +56,6 @@ func run() error {
 		SilenceErrors:     true,
 	}
 	root.PersistentFlags().String("clone", "", "root of the clone that is to use the platform (default: the one around the working folder)")
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand(), holdCommand(), cliCommand())
 	return root.ExecuteContext(ctx)
 }

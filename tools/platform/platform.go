@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -67,7 +68,10 @@ func (p *platform) useEngine() error {
 }
 
 // open finds the folders that a command works with. Nothing is locked yet, and no record read.
-func open(cmd *cobra.Command) (*platform, error) {
+func open(cmd *cobra.Command) (*platform, error) { return openTelling(cmd, os.Stdout) }
+
+// openTelling is open for a command whose steps are told on out.
+func openTelling(cmd *cobra.Command, out io.Writer) (*platform, error) {
 	clone, err := cmd.Flags().GetString("clone")
 	if err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func open(cmd *cobra.Command) (*platform, error) {
 		return nil, err
 	}
 	// Not in the state's folder: how long a step took and why it failed is asked after the platform is down, too.
-	p.Reporter, err = progress.New(os.Stdout, filepath.Join(p.cache.Dir(), "progress"))
+	p.Reporter, err = progress.New(out, filepath.Join(p.cache.Dir(), "progress"))
 	return p, err
 }
 

@@ -66,6 +66,13 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	} else {
 		line("platform", "not whole: platform up was interrupted, failed, or is at work")
 	}
+	holders, err := p.state.Holders()
+	if err != nil {
+		line("held by", "%v", err)
+	}
+	for _, holder := range holders {
+		line("held by", "%s", holder)
+	}
 	line("images", "%s", p.record.Images)
 	if p.builtEngine() {
 		if !p.engine().Running(ctx) {

@@ -31,23 +31,30 @@ func upCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.up(cmd.Context(), images)
+			unlock, err := p.lock(cmd.Context(), "up")
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			return p.up(cmd.Context(), images, false)
 		},
 	}
-	cmd.Flags().StringVar(&images, "images", defaultImages(),
-		"where images come from: pulled (an ordinary Docker engine and a registry), built (from packages), auto; also $"+envImages)
+	imagesFlag(cmd, &images)
 	return cmd
 }
 
-// up makes everything run, whatever there was before, and writes the calling clone's env file.
-func (p *platform) up(ctx context.Context, images string) error {
+// imagesFlag is what tells where images come from.
+func imagesFlag(cmd *cobra.Command, images *string) {
+	cmd.Flags().StringVar(images, "images", defaultImages(),
+		"where images come from: pulled (an ordinary Docker engine and a registry), built (from packages), auto; also $"+envImages)
+}
+
+// up makes everything run, whatever there was before, and writes the calling clone's env file. A temporary platform is
+// one that nobody has asked for without temporary. Whoever calls has the lock.
+func (p *platform) up(ctx context.Context, images string, temporary bool) error {
 	start := time.Now()
-	unlock, err := p.lock(ctx, "up")
+	err := p.load()
 	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := p.load(); err != nil {
 		return err
 	}
 	if images, err = p.chooseImages(ctx, images); err != nil {
@@ -55,6 +62,12 @@ func (p *platform) up(ctx context.Context, images string) error {
 	}
 	if p.record == nil {
 		p.record = p.newRecord(images)
+		p.record.Temporary = temporary
+	} else if p.record.Temporary && !temporary {
+		p.record.Temporary = false
+		if err := p.state.Save(p.record); err != nil {
+			return err
+		}
 	}
 	if err := p.useEngine(); err != nil {
 		return err
@@ -72,6 +85,9 @@ func (p *platform) up(ctx context.Context, images string) error {
 		return nil
 	}
 	if err := p.bringUp(ctx); err != nil {
+		if p.record.Temporary {
+			return err
+		}
 		return p.abandon(ctx, err)
 	}
 	p.Say("the platform is up after %s; source %s to use it", time.Since(start).Round(time.Second), p.envFile())

@@ -72,6 +72,8 @@ type Record struct {
 	DockerHost string `json:"dockerHost,omitempty"`
 	// Address is where the host reaches the API server and the published ports.
 	Address string `json:"address,omitempty"`
+	// Temporary is set while the platform is up only for commands that hold it: the last of them takes it down.
+	Temporary bool `json:"temporary,omitempty"`
 	// ClusterMade is set once kind has made the cluster to the end; without it the cluster is made anew.
 	ClusterMade bool `json:"clusterMade"`
 	// Complete is set once everything ran, and cleared while something is being changed.

@@ -15,11 +15,11 @@ import (
 // file for `source`, and beside it what the file names (a folder of commands, the Terraform CLI's configuration).
 func (w *Workload) WriteEnv(ctx context.Context, clone string) error {
 	dir := filepath.Join(clone, ".platform")
-	bin := filepath.Join(dir, "bin")
-	tools, err := w.findTools(ctx, bin)
+	tools, err := w.findTools(ctx)
 	if err != nil {
 		return err
 	}
+	bin := filepath.Join(clone, linksDir)
 	if err := tools.link(bin); err != nil {
 		return fmt.Errorf("fill %s: %w", bin, err)
 	}
@@ -46,6 +46,9 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 
 	f := envfile.New(filepath.Join(dir, "bin"),
 		"How to reach the platform. For `source` in a shell; written anew by every `make platform`.")
+	f.Group("The platform's own folder, which goes with it")
+	f.Set("PGPLATFORM_STATE", w.StateDir)
+
 	f.Group("Kubernetes")
 	f.Set("KUBECONFIG", w.Kubeconfig)
 	f.Set("KUBE_CONFIG_PATH", w.Kubeconfig)
@@ -76,7 +79,7 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 	f.Group("The Terraform CLI, which runs the provider that `make build` built")
 	f.Set("TF_CLI_CONFIG_FILE", cliConfig)
 	f.Set("TF_ACC_TERRAFORM_PATH", tools.cli)
-	if tools.isOpenTofu() {
+	if tools.openTofu {
 		f.Set("TF_ACC_PROVIDER_HOST", "registry.opentofu.org")
 		f.Set("TF_ACC_PROVIDER_NAMESPACE", "hashicorp")
 	}

@@ -14,35 +14,28 @@ import (
 
 // tools are the commands that people and tests use with the platform, as absolute paths.
 type tools struct {
-	kubectl string
-	cli     string // Terraform, or OpenTofu
+	kubectl  string
+	cli      string // Terraform, or OpenTofu
+	openTofu bool   // what cli is
 }
 
-// findTools takes the commands from the PATH, without the folder ours, and builds what is not there. Where images
-// are built, so is a kubectl of the cluster's version.
-func (w *Workload) findTools(ctx context.Context, ours string) (tools, error) {
-	t := tools{cli: onPath("terraform", ours)}
+// findTools takes the commands from the PATH and builds what is not there. Where images are built, so is a kubectl of
+// the cluster's version.
+func (w *Workload) findTools(ctx context.Context) (t tools, err error) {
 	if !w.builtImages() {
-		t.kubectl = onPath("kubectl", ours)
+		t.kubectl = onPath("kubectl")
 	}
-	if t.cli == "" {
-		t.cli = onPath("tofu", ours)
-	}
-	var err error
 	if t.kubectl == "" {
 		if t.kubectl, err = gobuild.Get(ctx, w.Cache, w.Reporter, w.ModuleRoot, gobuild.Kubectl); err != nil {
 			return tools{}, fmt.Errorf("get kubectl: %w", err)
 		}
 	}
-	if t.cli == "" {
-		if t.cli, err = gobuild.Get(ctx, w.Cache, w.Reporter, w.ModuleRoot, gobuild.OpenTofu); err != nil {
-			return tools{}, fmt.Errorf("get a Terraform CLI: %w", err)
-		}
+	if t.cli, err = FindCLI(ctx, w.Cache, w.Reporter, w.ModuleRoot); err != nil {
+		return tools{}, err
 	}
-	return t, nil
+	t.openTofu, err = isOpenTofu(ctx, t.cli)
+	return t, err
 }
-
-func (t tools) isOpenTofu() bool { return filepath.Base(t.cli) == "tofu" }
 
 // link puts the commands into the folder bin. OpenTofu answers to "terraform" too, since that is what everybody
 // types and what the documentation prints.
@@ -51,7 +44,7 @@ func (t tools) link(bin string) error {
 		return err
 	}
 	links := map[string]string{"kubectl": t.kubectl, "terraform": t.cli}
-	if t.isOpenTofu() {
+	if t.openTofu {
 		links["tofu"] = t.cli
 	}
 	for name, target := range links {
@@ -69,12 +62,14 @@ func (t tools) link(bin string) error {
 	return nil
 }
 
-// onPath finds the command on the PATH as exec.LookPath does, but never in the platform's own folder, of this or
-// another clone: what lies there is only a link.
-func onPath(name, ours string) string {
-	suffix := filepath.Join(filepath.Base(filepath.Dir(ours)), filepath.Base(ours))
+// linksDir is where a clone has links to its tools.
+var linksDir = filepath.Join(".platform", "bin")
+
+// onPath finds the command on the PATH as exec.LookPath does, but never in the folder of links of this or another
+// clone.
+func onPath(name string) string {
 	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
-		if !filepath.IsAbs(dir) || strings.HasSuffix(filepath.Clean(dir), string(filepath.Separator)+suffix) {
+		if !filepath.IsAbs(dir) || strings.HasSuffix(filepath.Clean(dir), string(filepath.Separator)+linksDir) {
 			continue
 		}
 		path := filepath.Join(dir, name)

@@ -153,7 +153,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	w := &Workload{StateDir: dir, Kubeconfig: "/state/kubeconfig", Context: "kind-pgplatform", Address: "10.213.77.2"}
-	f, err := w.env(filepath.Join(dir, ".platform"), tools{kubectl: "/usr/bin/kubectl", cli: "/opt/tofu"}, "/clone/rc")
+	f, err := w.env(filepath.Join(dir, ".platform"), tools{kubectl: "/usr/bin/kubectl", cli: "/opt/tofu", openTofu: true}, "/clone/rc")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 		got[name] = value
 	}
 	for _, name := range []string{
-		"KUBECONFIG", "KUBE_CONFIG_PATH", "KUBECACHEDIR", "AWS_ENDPOINT_URL_S3", "PGPLATFORM_POD_ENDPOINT_URL",
+		"PGPLATFORM_STATE", "KUBECONFIG", "KUBE_CONFIG_PATH", "KUBECACHEDIR", "AWS_ENDPOINT_URL_S3", "PGPLATFORM_POD_ENDPOINT_URL",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "PGPLATFORM_BUCKET", "TF_CLI_CONFIG_FILE",
 		"PGPLATFORM_STRICT_ENDPOINT_URL", "PGPLATFORM_STRICT_POD_ENDPOINT_URL", "PGPLATFORM_STRICT_BUCKET",
 		"PGPLATFORM_STRICT_ACCESS_KEY_ID", "PGPLATFORM_STRICT_SECRET_ACCESS_KEY",
@@ -211,14 +211,14 @@ func TestToolsAreFoundOutsideOfOurFolder(t *testing.T) {
 		}
 	}
 	tofu := filepath.Join(elsewhere, "tofu")
-	if err := (tools{kubectl: "/usr/bin/kubectl", cli: tofu}).link(bin); err != nil {
+	if err := (tools{kubectl: "/usr/bin/kubectl", cli: tofu, openTofu: true}).link(bin); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+elsewhere)
-	if got := onPath("terraform", bin); got != "" {
+	if got := onPath("terraform"); got != "" {
 		t.Errorf("terraform is found as %s, which is a link of ours", got)
 	}
-	if got := onPath("tofu", bin); got != tofu {
+	if got := onPath("tofu"); got != tofu {
 		t.Errorf("tofu is found as %q, want %q", got, tofu)
 	}
 
@@ -228,5 +228,29 @@ func TestToolsAreFoundOutsideOfOurFolder(t *testing.T) {
 	}
 	if got, err := os.Readlink(filepath.Join(bin, "terraform")); err != nil || got != "/opt/terraform" {
 		t.Errorf("terraform leads to %q, %v", got, err)
+	}
+}
+
+func TestTheCLIIsFoundByWhatItIs(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("PATH", dir)
+	for _, step := range []struct {
+		name, prints string
+		openTofu     bool
+	}{
+		{"tofu", "OpenTofu v1.12.6", true},
+		{"terraform", "Terraform v1.11.4", false},
+		{"terraform", "OpenTofu v1.12.6", true},
+	} {
+		path := filepath.Join(dir, step.name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho "+step.prints+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := FindCLI(t.Context(), nil, nil, ""); err != nil || got != path {
+			t.Errorf("found %q, %v; want %q", got, err, path)
+		}
+		if got, err := isOpenTofu(t.Context(), path); err != nil || got != step.openTofu {
+			t.Errorf("%s, which prints %q, is OpenTofu: %t, %v", step.name, step.prints, got, err)
+		}
 	}
 }
