@@ -31,7 +31,7 @@ type Demo struct {
 	CLI string
 	// Examples is the folder of the configuration, examples/demo.
 	Examples string
-	// Workdir is where Terraform runs and keeps its state. It is emptied first, and what its state knows destroyed.
+	// Workdir is where Terraform runs and keeps its state, an absolute path. It is emptied first, and what its state knows destroyed.
 	Workdir string
 	// Namespace is where the databases live. It must exist.
 	Namespace string

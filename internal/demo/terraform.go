@@ -47,8 +47,15 @@ func (d *Demo) terraform(ctx context.Context, args ...string) error {
 	shown := make(chan struct{})
 	go func() {
 		defer close(shown)
-		for lines := bufio.NewScanner(reader); lines.Scan(); {
-			d.say("   │ %s", lines.Text())
+		// No bufio.Scanner: it would stop reading at a long line, and the CLI then wait for ever.
+		for lines := bufio.NewReader(reader); ; {
+			line, err := lines.ReadString('\n')
+			if line != "" {
+				d.say("   │ %s", strings.TrimRight(line, "\r\n"))
+			}
+			if err != nil {
+				return
+			}
 		}
 	}()
 	cmd := d.command(ctx, args...)

@@ -121,7 +121,11 @@ func (s *story) fingerprint(ctx context.Context, key cnpg.Key) (fingerprint, err
 		var pods []string
 		for _, pod := range snapshot.Pods {
 			if pod.Labels["cnpg.io/podRole"] == "instance" {
-				pods = append(pods, fmt.Sprintf("%s %s %d", pod.Name, pod.UID, pod.Status.ContainerStatuses[0].RestartCount))
+				restarts := int32(0)
+				for _, container := range pod.Status.ContainerStatuses {
+					restarts += container.RestartCount
+				}
+				pods = append(pods, fmt.Sprintf("%s %s %d", pod.Name, pod.UID, restarts))
 			}
 		}
 		f.pods = strings.Join(pods, ", ")

@@ -166,17 +166,35 @@ func says(texts ...string) *regexp.Regexp {
 	return regexp.MustCompile("(?s)" + strings.Join(patterns, ".*"))
 }
 
-// findCLI points the test framework to terraform, or else tofu, on the PATH, so that it downloads none.
+// findCLI points the test framework to the CLI that make test names, or else to terraform or tofu on the PATH, so that it
+// downloads none.
 var findCLI = sync.OnceValue(func() error {
-	const variable = "TF_ACC_TERRAFORM_PATH"
-	if os.Getenv(variable) != "" {
-		return nil
-	}
-	path, err := exec.LookPath("terraform")
-	if err != nil {
-		if path, err = exec.LookPath("tofu"); err != nil {
-			return fmt.Errorf("these tests run the Terraform CLI: %w", err)
+	path := os.Getenv("TF_ACC_TERRAFORM_PATH")
+	for _, name := range []string{"terraform", "tofu"} {
+		if path == "" {
+			path, _ = exec.LookPath(name) // where there is none, the next is tried
 		}
 	}
-	return os.Setenv(variable, path)
+	if path == "" {
+		return errors.New("these tests run the Terraform CLI, and neither terraform nor tofu is on the PATH: make test gets one")
+	}
+	variables := map[string]string{"TF_ACC_TERRAFORM_PATH": path}
+	// Its name does not tell what it is: OpenTofu is often installed as terraform.
+	version, err := exec.CommandContext(context.Background(), path, "version").Output()
+	if err != nil {
+		return fmt.Errorf("ask %s for its version: %w", path, err)
+	}
+	if bytes.Contains(version, []byte("OpenTofu v")) {
+		variables["TF_ACC_PROVIDER_HOST"] = "registry.opentofu.org"
+		variables["TF_ACC_PROVIDER_NAMESPACE"] = "hashicorp"
+	}
+	if os.Getenv(resource.EnvTfAcc) == "" {
+		variables["TF_CLI_CONFIG_FILE"] = os.DevNull // these tests install nothing, whatever is configured for people
+	}
+	for name, value := range variables {
+		if err := os.Setenv(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
 })

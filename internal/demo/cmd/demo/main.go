@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -29,6 +30,10 @@ func run() error {
 	if err != nil {
 		return fmt.Errorf("%w (source .platform/env first)", err)
 	}
+	stateDir := os.Getenv("PGPLATFORM_STATE")
+	if stateDir == "" {
+		return errors.New("PGPLATFORM_STATE is not set (source .platform/env first)")
+	}
 	kubernetes, err := cnpg.New(config, "pgplatform-demo")
 	if err != nil {
 		return err
@@ -38,10 +43,12 @@ func run() error {
 		return err
 	}
 	d := &demo.Demo{
-		Out:        os.Stdout,
-		CLI:        os.Getenv("TF_ACC_TERRAFORM_PATH"),
-		Examples:   filepath.Join("examples", "demo"),
-		Workdir:    filepath.Join(".platform", "demo"),
+		Out:      os.Stdout,
+		CLI:      os.Getenv("TF_ACC_TERRAFORM_PATH"),
+		Examples: filepath.Join("examples", "demo"),
+		// With the platform, not in the clone: another clone's demo finds what this one made, and what goes with the
+		// databases goes when they do.
+		Workdir:    filepath.Join(stateDir, "demo"),
 		Namespace:  "default",
 		Kubernetes: kubernetes,
 		S3:         s3,
