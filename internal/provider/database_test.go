@@ -353,6 +353,77 @@ func TestDatabaseProtection(t *testing.T) {
 	)
 }
 
+// triggered is a database that is replaced when the release changes.
+func (f *fakes) triggered(release int, attributes, lifecycle string) string {
+	return f.config(fmt.Sprintf("resource \"terraform_data\" \"release\" {\n  input = %d\n}\n", release) +
+		database(attributes+"  lifecycle {\n    replace_triggered_by = [terraform_data.release]\n"+lifecycle+"  }\n"))
+}
+
+// A replacement that something else asks for deletes first, unless protection stops it.
+func TestDatabaseReplacedUnderItsName(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	var before string
+	unit(t,
+		resource.TestStep{
+			Config: f.triggered(1, "", ""),
+			Check: check(func() error {
+				before = string(f.cluster().UID)
+				return nil
+			}),
+		},
+		resource.TestStep{Config: f.triggered(2, "", ""), PlanOnly: true, ExpectError: says("Database Is Protected")},
+		resource.TestStep{Config: f.triggered(1, unprotected, "")},
+		resource.TestStep{
+			Config:           f.triggered(2, unprotected, ""),
+			ConfigPlanChecks: action(db, plancheck.ResourceActionDestroyBeforeCreate),
+			Check: check(func() error {
+				if string(f.cluster().UID) == before {
+					return errors.New("the database was not replaced")
+				}
+				return nil
+			}),
+		},
+	)
+}
+
+// With create_before_destroy the same name is taken: the apply fails, and the database stays, known to the state.
+func TestDatabaseCreateBeforeDestroy(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	const createFirst = "    create_before_destroy = true\n"
+	var before *cnpgv1.Cluster
+	unitCase(t, resource.TestCase{
+		CheckDestroy: check(func() error {
+			if f.cluster() != nil {
+				return errors.New("the Cluster was not known to the state")
+			}
+			return nil
+		}),
+		Steps: []resource.TestStep{
+			{
+				Config: f.triggered(1, unprotected, createFirst),
+				Check: check(func() error {
+					before = f.cluster()
+					return nil
+				}),
+			},
+			{
+				Config:      f.triggered(2, unprotected, createFirst),
+				ExpectError: says("Cluster myorg/my-db exists already"),
+			},
+			{ // whatever the next plan says, nothing has happened to the database
+				PreConfig: func() {
+					if after := f.cluster(); after == nil || after.UID != before.UID || after.ResourceVersion != before.ResourceVersion {
+						t.Errorf("the database was changed: %v", after)
+					}
+				},
+				Config: f.triggered(2, unprotected, createFirst), PlanOnly: true, ExpectError: says("Cluster myorg/my-db exists already"),
+			},
+		},
+	})
+}
+
 func TestDatabaseThatExists(t *testing.T) {
 	t.Parallel()
 	existing := &cnpgv1.Cluster{
