@@ -37,12 +37,15 @@ func stateAfterCreate(resourceType string, key cnpg.Key) string {
 		"when the cause is mended, `terraform untaint %s.NAME` keeps the object, and the next apply goes on from there.", key, resourceType)
 }
 
-// alreadyExists is the detail of an error about an object that a create would meet.
+// alreadyExists is the detail of an error about an object that a create would meet. After a create_before_destroy that
+// failed, the state knows the object as deposed, and an import beside that would have Terraform destroy it.
 func alreadyExists(resourceType string, key cnpg.Key) string {
 	return paragraphs(
 		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists.", key),
 		fmt.Sprintf("If an earlier apply of this resource made it and failed afterwards, keep it with:\n\n  terraform untaint %s.NAME", resourceType),
 		fmt.Sprintf("If it is not in the state at all, import it:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", resourceType, key),
+		fmt.Sprintf("If the plan calls it deposed (create_before_destroy cannot replace a database under its own name), first make Terraform forget it, "+
+			"which changes nothing in Kubernetes, and then import it:\n\n  terraform state rm %s.NAME", resourceType),
 		"Otherwise choose another name.",
 	)
 }
