@@ -91,8 +91,9 @@ func TestImportAllFillsAStoreThatContainerdReads(t *testing.T) {
 		t.Fatalf("%d layers, want %d: one for each archive and the database's", len(layers), want)
 	}
 	// Of the second archive only what the first did not bring: not the shared layer.
-	first, second := layers[0].(image.Files), layers[1].(image.Files)
-	if len(second) != len(first)-1 {
+	first, isFirst := layers[0].(image.Files)
+	second, isSecond := layers[1].(image.Files)
+	if !isFirst || !isSecond || len(second) != len(first)-1 {
 		t.Errorf("the first archive brought %d blobs, the second %d", len(first), len(second))
 	}
 
