@@ -11,6 +11,8 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/state"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // recorded is a platform of which there is nothing but the record.
@@ -95,8 +97,11 @@ func TestAnInterruptReachesAllThatIsHeld(t *testing.T) {
 		ended <- runHolding(ctx, []string{"sh", "-c", `
 			(trap 'touch "$0/interrupted"; exit 1' INT; touch "$0/runs"; while :; do sleep 0.05; done); exit 3`, dir})
 	}()
-	for _, err := os.Stat(filepath.Join(dir, "runs")); err != nil; _, err = os.Stat(filepath.Join(dir, "runs")) {
-		time.Sleep(10 * time.Millisecond)
+	if err := wait.PollUntilContextTimeout(ctx, 10*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		_, err := os.Stat(filepath.Join(dir, "runs"))
+		return err == nil, nil
+	}); err != nil {
+		t.Fatal("the command never ran")
 	}
 	cancel()
 	if err := <-ended; err == nil {

@@ -21,7 +21,7 @@ type RootFS struct {
 	Suite   string   // "bookworm"
 	Variant string   // mmdebstrap's variant; empty: minbase
 	Include []string // packages beyond the variant's
-	Sources []string // lines of sources.list ("deb http://…"); empty: the suite with its updates and security fixes
+	Frozen  bool     // the suite as it was released last, without the updates and security fixes since
 	Hooks   []string // shell commands run at the end outside of the root file system, whose path is "$1"
 }
 
@@ -111,9 +111,12 @@ func (r RootFS) arguments() []string {
 	if len(r.Include) > 0 {
 		args = append(args, "--include="+strings.Join(r.Include, ","))
 	}
+	if r.Frozen {
+		// mmdebstrap has written its sources by then, and not yet asked them.
+		args = append(args, `--setup-hook=sed -i '/-updates\|-security/d' "$1"/etc/apt/sources.list`)
+	}
 	for _, h := range r.Hooks {
 		args = append(args, "--customize-hook="+h)
 	}
-	args = append(args, r.Suite, "-")
-	return append(args, r.Sources...)
+	return append(args, r.Suite, "-")
 }

@@ -24,21 +24,18 @@ import (
 // postgres is the recipe of a PostgreSQL image in the manner of CloudNativePG's "system" images: user 26, and
 // barman-cloud inside. Its tag begins with the version that Debian's suites had when it was made.
 type postgres struct {
-	name    string // names its entries in the cache
-	major   string
-	suite   string
-	python  string   // the suite's version of Python
-	sources []string // empty: the suite with its security fixes
+	name   string // names its entries in the cache
+	major  string
+	suite  string
+	python string // the suite's version of Python
+	frozen bool   // without the suite's updates and security fixes
 }
 
 // Debian's security archive is usually a minor version ahead of its last point release.
 var (
 	postgres15    = postgres{name: "postgres-15", major: "15", suite: "bookworm", python: "3.11"}
-	postgres15Old = postgres{
-		name: "postgres-15-old", major: "15", suite: "bookworm", python: "3.11",
-		sources: []string{"deb http://deb.debian.org/debian bookworm main"},
-	}
-	postgres17 = postgres{name: "postgres-17", major: "17", suite: "trixie", python: "3.13"}
+	postgres15Old = postgres{name: "postgres-15-old", major: "15", suite: "bookworm", python: "3.11", frozen: true}
+	postgres17    = postgres{name: "postgres-17", major: "17", suite: "trixie", python: "3.13"}
 )
 
 // postgresHook finishes the root file system. It expects the variables MAJOR and BARMAN (a folder made by
@@ -53,7 +50,7 @@ func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (
 		return image.Archive{}, err
 	}
 	root := debian.RootFS{
-		Name: "rootfs-" + p.name, Suite: p.suite, Sources: p.sources,
+		Name: "rootfs-" + p.name, Suite: p.suite, Frozen: p.frozen,
 		Include: []string{
 			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-lz4", "python3-zstandard",
 			"ca-certificates", "locales",
