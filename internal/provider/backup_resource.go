@@ -28,7 +28,7 @@ var (
 
 const defaultBackupTimeout = 2 * time.Hour
 
-type backupResource struct{ backend *backend }
+type backupResource struct{ resourceBase }
 
 func newBackupResource() resource.Resource { return &backupResource{} }
 
@@ -98,14 +98,6 @@ func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			"error":        computed("Why it failed."),
 		},
 	}
-}
-
-func (r *backupResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
-func (r *backupResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.backend = backendFrom(req.ProviderData, &resp.Diagnostics)
 }
 
 // ModifyPlan refuses a backup of a database that takes none. A database that is not there yet may be made by this apply.

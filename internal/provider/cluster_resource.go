@@ -10,8 +10,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/identityschema"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -118,22 +116,6 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.K
 		diags.AddError(summary, paragraphs(sentence(err), remedy(err),
 			fmt.Sprintf("The Cluster %s stays in Terraform's state; destroy again when the cause is mended.", key)))
 	}
-}
-
-type identityModel struct {
-	Namespace types.String `tfsdk:"namespace"`
-	Name      types.String `tfsdk:"name"`
-}
-
-func identityOf(key cnpg.Key) identityModel {
-	return identityModel{Namespace: types.StringValue(key.Namespace), Name: types.StringValue(key.Name)}
-}
-
-func identitySchema() identityschema.Schema {
-	return identityschema.Schema{Attributes: map[string]identityschema.Attribute{
-		"namespace": identityschema.StringAttribute{RequiredForImport: true, Description: "Namespace of the object."},
-		"name":      identityschema.StringAttribute{RequiredForImport: true, Description: "Name of the object."},
-	}}
 }
 
 // importCluster takes a Cluster over by its ID, namespace/name, or its identity. What is imported is protected.

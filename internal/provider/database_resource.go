@@ -22,7 +22,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*databaseResource)(nil)
 )
 
-type databaseResource struct{ backend *backend }
+type databaseResource struct{ resourceBase }
 
 func newDatabaseResource() resource.Resource { return &databaseResource{} }
 
@@ -32,14 +32,6 @@ func (r *databaseResource) Metadata(_ context.Context, _ resource.MetadataReques
 
 func (r *databaseResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = databaseSchema(ctx)
-}
-
-func (r *databaseResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
-func (r *databaseResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.backend = backendFrom(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *databaseResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {

@@ -37,7 +37,7 @@ const (
 
 const unableToRestore = "Unable to Restore Database"
 
-type restoreResource struct{ backend *backend }
+type restoreResource struct{ resourceBase }
 
 func newRestoreResource() resource.Resource { return &restoreResource{} }
 
@@ -47,14 +47,6 @@ func (r *restoreResource) Metadata(_ context.Context, _ resource.MetadataRequest
 
 func (r *restoreResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
 	resp.Schema = restoreSchema(ctx)
-}
-
-func (r *restoreResource) IdentitySchema(_ context.Context, _ resource.IdentitySchemaRequest, resp *resource.IdentitySchemaResponse) {
-	resp.IdentitySchema = identitySchema()
-}
-
-func (r *restoreResource) Configure(_ context.Context, req resource.ConfigureRequest, resp *resource.ConfigureResponse) {
-	r.backend = backendFrom(req.ProviderData, &resp.Diagnostics)
 }
 
 func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
