@@ -57,7 +57,7 @@ func (c *Client) ListBackups(ctx context.Context, cluster Key) ([]cnpgv1.Backup,
 // As for a Cluster, a nonce tells our own Backup from another's where an answer is lost, so that none is taken twice;
 // where that cannot be asked, the error is [ErrOutcomeUnknown].
 func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, labels map[string]string) (*cnpgv1.Backup, error) {
-	nonce := rand.Text()
+	nonce, first := rand.Text(), at
 	for range backupNames {
 		key := Key{Namespace: cluster.Namespace, Name: BackupName(cluster.Name, at)}
 		created, err := c.createBackup(ctx, key, cluster.Name, nonce, labels)
@@ -66,7 +66,7 @@ func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, la
 		}
 		at = at.Add(time.Second)
 	}
-	return nil, fmt.Errorf("Backup %s and the %d seconds after it: %w", BackupName(cluster.Name, at), backupNames, ErrAlreadyExists)
+	return nil, fmt.Errorf("Backup %s and the %d seconds after it: %w", BackupName(cluster.Name, first), backupNames-1, ErrAlreadyExists)
 }
 
 // backupNames is how many seconds are tried for a free name.

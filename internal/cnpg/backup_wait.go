@@ -26,8 +26,8 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 	err := c.Observe(ctx, key, []Kind{KindBackup}, func(s *Snapshot) (bool, error) {
 		if s.Backup == nil {
 			// A first list may come from a cache of the API server that has not seen the object yet.
-			if _, err := c.GetBackup(ctx, key); err != nil {
-				return false, fmt.Errorf("waiting for a Backup: %w", err)
+			if _, err := c.GetBackup(ctx, key); isAnswer(err) {
+				return false, fmt.Errorf("while it was waited for: %w", err)
 			}
 			return false, nil
 		}

@@ -103,7 +103,7 @@ func again[T any](ctx context.Context, read func(context.Context) (T, error)) (T
 	var err error
 	_ = wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
 		object, err = read(ctx)
-		return err == nil || errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden), nil
+		return err == nil || isAnswer(err), nil
 	})
 	return object, err
 }

@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -93,13 +94,16 @@ func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error
 }
 
 // stillThere asks again for a Cluster that a watch does not see: its first list may come from a cache of the API server
-// that has not seen the object yet.
+// that has not seen the object yet. What the watch rides out is no answer either.
 func (c *Client) stillThere(ctx context.Context, key Key) error {
-	if _, err := c.GetCluster(ctx, key); err != nil {
+	if _, err := c.GetCluster(ctx, key); isAnswer(err) {
 		return fmt.Errorf("while it was waited for: %w", err)
 	}
 	return nil
 }
+
+// isAnswer tells an error that says something of the object from one that only says that nothing could be asked.
+func isAnswer(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) }
 
 func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	phase := s.Cluster.Status.Phase

@@ -187,6 +187,11 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	if err == nil {
 		return
 	}
+	if errors.Is(err, cnpg.ErrNotFound) {
+		resp.State.RemoveResource(ctx)
+		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "The Backup object was deleted meanwhile; what it had put into S3 stays."))
+		return
+	}
 	stays := fmt.Sprintf("The Backup object %s stays and is recorded in Terraform's state; the next apply replaces it by another backup.", key)
 	var failed *cnpg.BackupError
 	if errors.As(err, &failed) && failed.Phase == cnpgv1.BackupPhaseWalArchivingFailing {
@@ -210,11 +215,6 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	ctx, cancel := context.WithTimeout(ctx, defaultReadTimeout)
 	defer cancel()
-	client, err := r.backend.kubernetesClient()
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
-		return
-	}
 	key, err := cnpg.ParseKey(state.ID.ValueString())
 	if err != nil {
 		resp.Diagnostics.AddError(summary, sentence(err))
@@ -222,6 +222,15 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
+	client, err := r.backend.kubernetesClient()
+	if errors.Is(err, errNotKnown) {
+		warnNotRefreshed(key, &resp.Diagnostics)
+		return
+	}
+	if err != nil {
+		addConnectionError(&resp.Diagnostics, summary, err)
+		return
+	}
 	backup, err := client.GetBackup(ctx, key)
 	switch {
 	case errors.Is(err, cnpg.ErrNotFound):

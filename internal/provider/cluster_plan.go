@@ -116,3 +116,9 @@ func (b *backend) warnMissingNamespace(ctx context.Context, namespace string, di
 			fmt.Sprintf("The namespace %q does not exist. Unless this apply makes it, creating the database will fail.", namespace))
 	}
 }
+
+// warnNotRefreshed says that the state is taken as it is while the provider's configuration is not known.
+func warnNotRefreshed(key cnpg.Key, diags *diag.Diagnostics) {
+	diags.AddWarning("Not Refreshed", fmt.Sprintf(
+		"How to reach Kubernetes is not known while this plan is made, so %s is planned as it was last seen.", key))
+}

@@ -60,6 +60,8 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
 	default:
 		r.planUpdate(ctx, plan, state, &resp.Diagnostics)
+	}
+	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -75,7 +77,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 		}
 	}
 	if m.Tier.IsUnknown() {
-		m.sizeUnknown(ctx, config, diags)
+		m.sizeUnknown(ctx, config, state, diags)
 		return
 	}
 	sizes, known := tiers[tier(m.Tier.ValueString())]
@@ -101,7 +103,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 	case configured.Size.IsNull():
 		storage.Size = quantityType.value(larger(sizes.storage, before.Size.ValueString()))
 		m.Storage = storage.object()
-	case configured.Size.same(before.Size):
+	case !configured.Size.IsUnknown() && configured.Size.same(before.Size):
 		storage.Size = before.Size
 		m.Storage = storage.object()
 	}
@@ -124,7 +126,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 }
 
 // sizeUnknown leaves open what a tier decides that is not known yet.
-func (m *databaseModel) sizeUnknown(ctx context.Context, config *databaseModel, diags *diag.Diagnostics) {
+func (m *databaseModel) sizeUnknown(ctx context.Context, config, state *databaseModel, diags *diag.Diagnostics) {
 	if config.Instances.IsNull() {
 		m.Instances = types.Int64Unknown()
 	}
@@ -146,6 +148,9 @@ func (m *databaseModel) sizeUnknown(ctx context.Context, config *databaseModel, 
 		resources.Memory = quantityType.unknown()
 	}
 	m.Resources = resources.object()
+	if state != nil {
+		m.Resources = keepResources(ctx, resources, state.Resources, diags)
+	}
 }
 
 func (m *databaseModel) sizes(ctx context.Context, diags *diag.Diagnostics) tierSizes {

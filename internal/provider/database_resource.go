@@ -116,6 +116,11 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	defer cancel()
 
 	client, err := r.backend.kubernetesClient()
+	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
+		warnNotRefreshed(state.key(), &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
+		return
+	}
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return

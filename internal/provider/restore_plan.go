@@ -83,7 +83,8 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 		return
 	}
 	if err != nil {
-		return // refuseExisting has said it
+		addConnectionError(diags, "Unable to Plan Restore", err)
+		return
 	}
 	if r.backend.requireArchive(path.Root("source"), diags); diags.HasError() {
 		return
@@ -101,7 +102,8 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 	if err == nil {
 		var catalog *recovery.Catalog
 		if catalog, err = s3.SharedCatalog(ctx, loc, cnpg.ServerName(source)); err == nil {
-			_, err = catalog.Choose(recovery.Request{Target: plan.target(), Live: true})
+			// Without a flush what is archived by then counts, which the plan can only compare with what is archived now.
+			_, err = chooseBackup(catalog, plan.target(), plan.FlushSource.ValueBool())
 		}
 	}
 	switch {

@@ -123,16 +123,18 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
 		return from, location, false
 	}
-	if plan.FlushSource.ValueBool() && !r.flush(ctx, client, source, diags) {
-		return from, location, false
+	flushed := false
+	if plan.FlushSource.ValueBool() {
+		if flushed, ok = r.flush(ctx, client, source, diags); !ok {
+			return from, location, false
+		}
 	}
 	catalog, err := r.backend.catalogOf(ctx, source)
 	if err != nil {
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
 		return from, location, false
 	}
-	// The source lives: times of uploads, in whole seconds of another clock, do not tell whether a recent target is covered.
-	choice, err := catalog.Choose(recovery.Request{Target: plan.target(), Live: true})
+	choice, err := chooseBackup(catalog, plan.target(), flushed)
 	if err != nil {
 		addRefusal(diags, plan, err)
 		return from, location, false
@@ -150,26 +152,39 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	}, location, true
 }
 
-// flush makes the source's archive reach up to now. It is false where its WAL does not arrive in S3; that the source's pod
-// cannot be used is only a warning.
-func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) bool {
+// chooseBackup chooses the base backup. A source that was flushed has archived up to now. One that was not may never archive
+// more, so that a target behind its last WAL is refused; but for a second, since S3 tells times of uploads in whole ones.
+func chooseBackup(catalog *recovery.Catalog, target recovery.Target, flushed bool) (recovery.Choice, error) {
+	choice, err := catalog.Choose(recovery.Request{Target: target, Live: true})
+	if err != nil || flushed || choice.Covered || target.Kind != recovery.TargetTime {
+		return choice, err
+	}
+	if target.Time.After(choice.Window.Latest.Add(time.Second)) {
+		return catalog.Choose(recovery.Request{Target: target})
+	}
+	return choice, nil
+}
+
+// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only a
+// warning; ok is false where its WAL does not arrive in S3.
+func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
 	key := cnpg.KeyOf(source)
 	inTime, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	segment, err := client.Flush(inTime, key)
 	if err != nil {
 		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
-			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit will not be reached."))
-		return true
+			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
+		return false, true
 	}
 	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	arrived, err := r.waitForSegment(ctx, source, segment)
 	switch {
 	case err == nil && arrived:
-		return true
+		return true, true
 	case archive.Unreachable(err):
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
-		return true
+		return false, true
 	case err == nil:
 		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	}
@@ -181,7 +196,7 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 	}
 	diags.AddError(unableToRestore, paragraphs(sentence(err), reason,
 		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
-	return false
+	return false, false
 }
 
 func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) (bool, error) {
@@ -218,6 +233,11 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	client, err := r.backend.kubernetesClient()
+	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
+		warnNotRefreshed(state.key(), &resp.Diagnostics)
+		resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
+		return
+	}
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return

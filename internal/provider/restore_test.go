@@ -168,6 +168,24 @@ func TestRestoreTheLatestState(t *testing.T) {
 
 func TestRestoreFlushesItsSource(t *testing.T) {
 	t.Parallel()
+	behind := "target_time = \"2026-03-26T13:00:05Z\"" // later than anything in the archive
+	t.Run("so that a target behind the archive is reached", func(t *testing.T) {
+		t.Parallel()
+		f, _ := withSource(t)
+		unit(t, resource.TestStep{Config: f.config(restoreOf(unprotected + behind))})
+	})
+	t.Run("and refuses such a target where that fails", func(t *testing.T) {
+		t.Parallel()
+		f, _ := withSource(t)
+		f.kube.OnExec(nil)
+		unit(t, resource.TestStep{
+			Config:      f.config(restoreOf(unprotected + behind)),
+			ExpectError: says("Restore Cannot Succeed", "lies after the end of the archive", "Nothing was changed"),
+		})
+		if clusters := apitest.All[cnpgv1.Cluster](f.kube); len(clusters) != 1 {
+			t.Errorf("%d Clusters, not the source alone", len(clusters))
+		}
+	})
 	t.Run("not without being asked", func(t *testing.T) {
 		t.Parallel()
 		f, _ := withSource(t)
@@ -208,6 +226,10 @@ func TestRestoreRefused(t *testing.T) {
 		"in the future": {
 			config: restoreOf(target("2100-01-01T00:00:00Z")),
 			want:   []string{"Target Lies in the Future", `target_time = "2100-01-01T00:00:00Z"`, "has not come yet"},
+		},
+		"behind the last WAL of a source that is not flushed": {
+			config: restoreOf(target("2026-03-26T13:00:05Z") + "\nflush_source = false"),
+			want:   []string{"Restore Cannot Succeed", "target_time", "lies after the end of the archive", lastSegment, window},
 		},
 		"where WAL is missing": {
 			prepare: func(f *fakes, a s3test.Archive) {

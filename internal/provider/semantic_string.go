@@ -117,7 +117,13 @@ func (v semanticString) StringSemanticEquals(_ context.Context, o basetypes.Stri
 	return ok && v.same(other), nil
 }
 
+// same is false for what is not there or not known.
 func (v semanticString) same(other semanticString) bool {
+	for _, s := range []semanticString{v, other} {
+		if s.IsNull() || s.IsUnknown() {
+			return false
+		}
+	}
 	return v.kind.same(v.ValueString(), other.ValueString())
 }
 

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -46,6 +47,48 @@ resource "terraform_data" "other" { input = { config_path = %q } }
 			})
 		})
 	}
+}
+
+// What is in the state stays while nobody knows how to look at it; when that is known, everything goes on.
+func TestExistingResourcesUnderAnUnknownConfiguration(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	config := func(version string) string {
+		return fmt.Sprintf(`
+resource "terraform_data" "cluster" {
+  input            = { config_path = %q }
+  triggers_replace = %q
+}
+
+provider "pgplatform" {
+  namespace  = %q
+  kubernetes = { config_path = terraform_data.cluster.output.config_path }
+  object_store = {
+    destination_path  = "s3://%s/pg"
+    endpoint_url      = %q
+    region            = %q
+    access_key_id     = %q
+    secret_access_key = %q
+  }
+}
+`, f.kubeconfig, version, fakeNamespace, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey) +
+			strings.Replace(goodDatabase, `"my-db"`, `"new-db"`, 1) + restoreOf("  deletion_protection = false") + `
+resource "pgplatform_backup" "now" {
+  database = pgplatform_database.db.id
+}
+`
+	}
+	unit(t,
+		resource.TestStep{Config: config("1")},
+		resource.TestStep{
+			Config: config("2"), // the provider's configuration is unknown in this plan
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(db, plancheck.ResourceActionNoop),
+				plancheck.ExpectResourceAction(pitr, plancheck.ResourceActionNoop),
+				plancheck.ExpectResourceAction("pgplatform_backup.now", plancheck.ResourceActionNoop),
+			}},
+		},
+	)
 }
 
 func TestRestoreIntoAnUnknownNamespace(t *testing.T) {
