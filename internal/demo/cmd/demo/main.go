@@ -1,3 +1,5 @@
+//go:build unix
+
 // Command demo runs the story of package demo on the platform that `make platform` brings up. It reads the environment
 // that .platform/env sets.
 package main
@@ -42,6 +44,13 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	release, err := lock(ctx, filepath.Join(stateDir, "demo.lock"), func() {
+		fmt.Println("Another demo runs on this platform: waiting for its end.")
+	})
+	if err != nil {
+		return err
+	}
+	defer release()
 	d := &demo.Demo{
 		Out:      os.Stdout,
 		CLI:      os.Getenv("TF_ACC_TERRAFORM_PATH"),
