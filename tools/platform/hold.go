@@ -45,7 +45,13 @@ takes it down. Where the command fails, the platform's logs are collected first.
 
 // hold runs the command with the platform up, and ends with the command's error.
 func (p *platform) hold(ctx context.Context, images string, keep bool, command []string) error {
+	unlock, err := p.lock(ctx, "hold")
+	if err != nil {
+		// There is nothing to leave, and leaving would wait for the same lock.
+		return err
+	}
 	release, err := p.upAndHold(ctx, images, keep, strings.Join(command, " ")+" in "+p.clone)
+	unlock()
 	if err == nil {
 		err = runHolding(ctx, command)
 	}
@@ -65,15 +71,10 @@ func (p *platform) hold(ctx context.Context, images string, keep bool, command [
 	return err
 }
 
-// upAndHold leaves no moment in which the platform is up for this process and could be taken down by another.
-// Release is never nil.
+// upAndHold leaves no moment in which the platform is up for this process and could be taken down by another: whoever
+// calls has the lock. Release is never nil.
 func (p *platform) upAndHold(ctx context.Context, images string, keep bool, what string) (release func(), err error) {
 	release = func() {}
-	unlock, err := p.lock(ctx, "hold")
-	if err != nil {
-		return release, err
-	}
-	defer unlock()
 	if err := p.up(ctx, images, !keep); err != nil {
 		return release, err
 	}

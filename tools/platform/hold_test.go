@@ -50,6 +50,28 @@ func TestWhatIsHeldStaysUp(t *testing.T) {
 	}
 }
 
+func TestAnInterruptEndsTheWaitForTheLock(t *testing.T) {
+	t.Parallel()
+	p := recorded(t, nil)
+	unlock, err := p.state.Lock(t.Context(), "up", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unlock()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- p.hold(ctx, imagesBuilt, false, []string{"true"}) }()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("hold: %v", err)
+		}
+	case <-time.After(time.Minute):
+		t.Fatal("hold goes on waiting")
+	}
+}
+
 func TestWhatUpBroughtUpStaysUp(t *testing.T) {
 	t.Parallel()
 	p := recorded(t, &state.Record{Images: imagesBuilt, Complete: true})
