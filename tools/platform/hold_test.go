@@ -50,6 +50,23 @@ func TestWhatIsHeldStaysUp(t *testing.T) {
 	}
 }
 
+func TestTheClusterIsNotMadeAnewUnderAHolder(t *testing.T) {
+	t.Parallel()
+	p := recorded(t, nil)
+	p.record = &state.Record{Images: imagesBuilt, ClusterMade: true, NodeImage: "node:before"}
+	release, err := p.state.Hold("the tests of /another/clone")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer release()
+	if err := p.ensureCluster(t.Context(), "node:now"); err == nil || !strings.Contains(err.Error(), "the tests of /another/clone") {
+		t.Errorf("ensureCluster: %v, want an error that names the holder", err)
+	}
+	if !p.record.ClusterMade || p.record.NodeImage != "node:before" {
+		t.Errorf("the record: %+v", p.record)
+	}
+}
+
 func TestAnInterruptEndsTheWaitForTheLock(t *testing.T) {
 	t.Parallel()
 	p := recorded(t, nil)

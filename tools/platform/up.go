@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,18 +74,19 @@ func (p *platform) up(ctx context.Context, images string, temporary bool) error 
 		return err
 	}
 
-	if p.record.Complete && p.clusterAnswers(ctx) {
-		// Interrupted here, it stays up.
-		if err := p.deploy(ctx); err != nil {
-			return err
-		}
-		p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
-		if recipe, err := p.recipe(); err == nil && recipe != p.record.Recipe {
-			p.Say("it was made from other sources than this clone's: platform down and up again give you these")
-		}
-		return nil
+	recipe, err := p.recipe()
+	if err != nil {
+		return err
 	}
-	if err := p.bringUp(ctx); err != nil {
+
+	if p.record.Complete && p.clusterAnswers(ctx) {
+		return p.useRunning(ctx, recipe)
+	}
+	if p.record.Complete && ctx.Err() != nil {
+		// It was whole, and nothing was changed yet.
+		return ctx.Err()
+	}
+	if err := p.bringUp(ctx, recipe); err != nil {
 		if p.record.Temporary {
 			return err
 		}
@@ -101,16 +103,39 @@ func (p *platform) newRecord(images string) *state.Record {
 	return &state.Record{Images: images, DockerHost: os.Getenv("DOCKER_HOST"), Address: loopback}
 }
 
+const otherSources = "the platform was made from other sources than this clone's: platform down and up again give you these"
+
+// answerAtMost is how long a cluster that runs may be too busy to answer.
+const answerAtMost = 30 * time.Second
+
 // clusterAnswers tells whether the cluster of a complete platform still runs.
 func (p *platform) clusterAnswers(ctx context.Context) bool {
 	if p.builtEngine() && !p.engine().Running(ctx) {
 		return false
 	}
-	return p.cluster().WaitForAPI(ctx, 0) == nil
+	if p.cluster().WaitForAPI(ctx, 0) == nil {
+		return true
+	}
+	p.Say("the API server does not answer: waiting for it, at most %s", answerAtMost)
+	return p.cluster().WaitForAPI(ctx, answerAtMost) == nil
+}
+
+// useRunning makes a platform that is whole usable for the calling clone. What other sources made stays as it is: others
+// may be using it. Interrupted here, the platform stays up.
+func (p *platform) useRunning(ctx context.Context, recipe string) error {
+	keep := p.record.Recipe != recipe
+	if err := p.deploy(ctx, keep); err != nil {
+		return err
+	}
+	p.Say("the platform is up since %s", p.record.Since.Local().Format(time.DateTime))
+	if keep {
+		p.Say(otherSources)
+	}
+	return nil
 }
 
 // bringUp does every step of which the result is not there yet.
-func (p *platform) bringUp(ctx context.Context) error {
+func (p *platform) bringUp(ctx context.Context, recipe string) error {
 	p.record.Complete = false
 	if err := p.state.Save(p.record); err != nil {
 		return err
@@ -123,7 +148,19 @@ func (p *platform) bringUp(ctx context.Context) error {
 		return err
 	}
 
-	if err := p.deploy(ctx); err != nil {
+	// Those for whom it stopped answering go on with what they had.
+	holders, err := p.state.Holders()
+	if err != nil {
+		return err
+	}
+	keep := len(holders) > 0 && p.record.Recipe != "" && p.record.Recipe != recipe
+	if !keep {
+		p.record.Recipe = "" // what runs is of both, until all is deployed
+		if err := p.state.Save(p.record); err != nil {
+			return err
+		}
+	}
+	if err := p.deploy(ctx, keep); err != nil {
 		return err
 	}
 	if p.builtEngine() {
@@ -131,8 +168,10 @@ func (p *platform) bringUp(ctx context.Context) error {
 			return err
 		}
 	}
-	if p.record.Recipe, err = p.recipe(); err != nil {
-		return err
+	if keep {
+		p.Say(otherSources)
+	} else {
+		p.record.Recipe = recipe
 	}
 	p.record.Complete = true
 	if p.record.Since.IsZero() {
@@ -142,9 +181,10 @@ func (p *platform) bringUp(ctx context.Context) error {
 }
 
 // deploy makes everything run in the cluster that is to, and writes the calling clone's env file. Where all runs
-// it takes seconds.
-func (p *platform) deploy(ctx context.Context) error {
+// it takes seconds. With keep nothing that runs is changed.
+func (p *platform) deploy(ctx context.Context, keep bool) error {
 	w := p.workload()
+	w.Keep = keep
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return p.Run(gctx, "Wait for the cluster's own pods", func(ctx context.Context, s *progress.Step) error {
@@ -188,9 +228,12 @@ func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 	})
 }
 
-// ensureCluster keeps a cluster that was made to its end from this image and comes back, and else makes one.
+// ensureCluster keeps a cluster that was made to its end from this image and comes back, and else makes one, unless
+// somebody holds the platform: the databases of before would be gone.
 func (p *platform) ensureCluster(ctx context.Context, node string) error {
-	if p.record.ClusterMade && p.record.NodeImage == node {
+	why := "it was not made to its end"
+	switch {
+	case p.record.ClusterMade && p.record.NodeImage == node:
 		err := p.Run(ctx, "Start the cluster again", func(ctx context.Context, _ *progress.Step) error {
 			if err := kindcluster.Start(ctx); err != nil {
 				return err
@@ -200,9 +243,21 @@ func (p *platform) ensureCluster(ctx context.Context, node string) error {
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		p.Say("the cluster does not come back: it is made anew")
-	} else if p.record.ClusterMade {
-		p.Say("the node image is another one now: the cluster is made anew")
+		why = "it does not come back"
+	case p.record.ClusterMade:
+		why = "the node image is another one now"
+	}
+	// This process is none of them yet.
+	holders, err := p.state.Holders()
+	if err != nil {
+		return err
+	}
+	if len(holders) > 0 {
+		return fmt.Errorf("the cluster would have to be made anew (%s), but it is in use (platform down --force removes it all the same):\n  %s",
+			why, strings.Join(holders, "\n  "))
+	}
+	if p.record.ClusterMade {
+		p.Say("the cluster is made anew: %s", why)
 	}
 	p.record.ClusterMade, p.record.NodeImage, p.record.Since = false, node, time.Time{}
 	if err := p.state.Save(p.record); err != nil {
@@ -217,11 +272,15 @@ func (p *platform) ensureCluster(ctx context.Context, node string) error {
 	return p.state.Save(p.record)
 }
 
-// abandon handles the error that up ends with. A signal ends the engine too: nothing half done goes on running
-// unseen. After any other error all stays as it is, to be looked at.
+// abandon handles the error that up ends with. A signal ends the engine too, unless somebody holds the platform: nothing
+// half done goes on running unseen. After any other error all stays as it is, to be looked at.
 func (p *platform) abandon(ctx context.Context, cause error) error {
 	if ctx.Err() == nil {
 		return fmt.Errorf("%w\nwhat runs so far stays, to be looked at (platform logs); platform up goes on from there, platform down removes it", cause)
+	}
+	holders, err := p.state.Holders()
+	if err != nil || len(holders) > 0 {
+		return errors.Join(errors.New("interrupted"), err)
 	}
 	p.Say("interrupted: stopping")
 	if p.builtEngine() {

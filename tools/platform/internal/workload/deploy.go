@@ -35,8 +35,9 @@ type part struct {
 	objects               []*unstructured.Unstructured
 }
 
-// deploy applies the part, unless it was applied before just so and is still there, and waits until it runs.
-func (p part) deploy(ctx context.Context, client *kube.Client, log io.Writer) error {
+// deployPart applies the part, unless it is still there and was applied before just so or is kept, and waits until it
+// runs.
+func (w *Workload) deployPart(ctx context.Context, client *kube.Client, p part, log io.Writer) error {
 	content, err := json.Marshal(p.objects)
 	if err != nil {
 		return err
@@ -50,7 +51,7 @@ func (p part) deploy(ctx context.Context, client *kube.Client, log io.Writer) er
 	if err != nil {
 		return fmt.Errorf("look for %s: %w", p.name, err)
 	}
-	if !there || noted != recipe {
+	if !there || noted != recipe && !w.Keep {
 		fmt.Fprintf(log, "applying %d objects\n", len(p.objects))
 		if err := client.Apply(ctx, p.objects); err != nil {
 			return err

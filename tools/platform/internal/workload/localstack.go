@@ -33,7 +33,7 @@ func (w *Workload) deployLocalStack(ctx context.Context, s *progress.Step, clien
 	if err != nil {
 		return err
 	}
-	if err := localStack.deploy(ctx, client, s.Log); err != nil {
+	if err := w.deployPart(ctx, client, localStack, s.Log); err != nil {
 		return err
 	}
 

@@ -38,7 +38,7 @@ func (w *Workload) deployOperator(ctx context.Context, s *progress.Step, client 
 	operator := part{
 		name: "operator", namespace: operatorNamespace, deployment: operatorDeployment, objects: objects,
 	}
-	if err := operator.deploy(ctx, client, s.Log); err != nil {
+	if err := w.deployPart(ctx, client, operator, s.Log); err != nil {
 		return err
 	}
 	return kube.Until(ctx, answerAtMost, func(ctx context.Context) error {

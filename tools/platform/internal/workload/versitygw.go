@@ -29,7 +29,7 @@ func (w *Workload) deployVersityGW(ctx context.Context, s *progress.Step, client
 	if err != nil {
 		return err
 	}
-	if err := versity.deploy(ctx, client, s.Log); err != nil {
+	if err := w.deployPart(ctx, client, versity, s.Log); err != nil {
 		return err
 	}
 

@@ -35,6 +35,9 @@ type Workload struct {
 	Kubeconfig, Context string
 	// Address is where this machine reaches the published ports: "10.213.77.2".
 	Address string
+	// Keep leaves what was applied as it is, also where these sources would apply something else. What is not there
+	// at all is applied.
+	Keep bool
 }
 
 // Archives makes the images from packages, for a node that cannot pull them, and notes their names.
