@@ -45,9 +45,9 @@ func (r replacement) leave(ctx context.Context, private privateState, diags *dia
 	diags.Append(private.SetKey(ctx, privateReplacement, value)...)
 }
 
-// replaces tells whether a creation that is planned follows the deletion of an object of the same name, and refuses
+// followsDeletion tells whether a creation that is planned follows the deletion of an object of the same name, and refuses
 // that where the object is protected.
-func replaces(ctx context.Context, private privateState, key cnpg.Key, diags *diag.Diagnostics) bool {
+func followsDeletion(ctx context.Context, private privateState, key cnpg.Key, diags *diag.Diagnostics) bool {
 	value, d := private.GetKey(ctx, privateReplacement)
 	diags.Append(d...)
 	var left replacement

@@ -7,9 +7,11 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -88,18 +90,36 @@ func readDatabase(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 		return err
 	})
 	group.Go(func() (err error) {
-		scheduled, err = client.GetScheduledBackup(ctx, key)
-		if errors.Is(err, cnpg.ErrNotFound) {
-			return nil
-		}
+		scheduled, err = readSchedule(ctx, client, key)
 		return err
 	})
 	err := group.Wait()
 	return cluster, scheduled, err
 }
 
+// readSchedule reads the ScheduledBackup of a Cluster; nil where it has none.
+func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpgv1.ScheduledBackup, error) {
+	scheduled, err := client.GetScheduledBackup(ctx, key)
+	if errors.Is(err, cnpg.ErrNotFound) {
+		return nil, nil
+	}
+	return scheduled, err
+}
+
 // destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
-func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.Key, diags *diag.Diagnostics) {
+// It is the last to look at the state's protection, whatever a plan has said.
+func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.Key, protection types.Bool, limits timeouts.Value, diags *diag.Diagnostics) {
+	timeout, d := limits.Delete(ctx, defaultDeleteTimeout)
+	diags.Append(d...)
+	if diags.HasError() {
+		return
+	}
+	if protection.ValueBool() {
+		refuseDestroy(key, diags)
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
 	client, err := b.kubernetesClient()
 	if err != nil {
 		addConnectionError(diags, summary, err)

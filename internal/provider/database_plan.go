@@ -228,7 +228,7 @@ func (r *databaseResource) planArchive(ctx context.Context, plan *databaseModel,
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as
 // tainted looks like too.
 func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, private privateState, diags *diag.Diagnostics) {
-	if !known(plan.Name, plan.Namespace) || replaces(ctx, private, plan.key(), diags) {
+	if !known(plan.Name, plan.Namespace) || followsDeletion(ctx, private, plan.key(), diags) {
 		return
 	}
 	r.backend.refuseExisting(ctx, "pgplatform_database", plan.key(), diags)

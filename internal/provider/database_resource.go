@@ -118,7 +118,6 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	client, err := r.backend.kubernetesClient()
 	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
-		resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 		return
 	}
 	if err != nil {
@@ -231,18 +230,7 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state databaseModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	timeout, d := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
-	resp.Diagnostics.Append(d...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	if state.DeletionProtection.ValueBool() {
-		refuseDestroy(state.key(), &resp.Diagnostics)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	r.backend.destroyCluster(ctx, "Unable to Destroy Database", state.key(), &resp.Diagnostics)
+	r.backend.destroyCluster(ctx, "Unable to Destroy Database", state.key(), state.DeletionProtection, state.Timeouts, &resp.Diagnostics)
 }
 
 func (r *databaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {

@@ -60,7 +60,7 @@ func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, pr
 		if refuseOwnSource(plan.database(ctx, diags).ValueString(), plan.key(), diags) {
 			return
 		}
-		if !replaces(ctx, private, plan.key(), diags) {
+		if !followsDeletion(ctx, private, plan.key(), diags) {
 			r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
 		}
 		if !diags.HasError() {

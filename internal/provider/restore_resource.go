@@ -118,7 +118,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		addCreateError(diags, unableToRestore, "pgplatform_restore", plan.key(), cnpg.ErrAlreadyExists)
 		return from, location, false
 	}
-	_, scheduled, err := readDatabase(ctx, client, cnpg.KeyOf(source))
+	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(source))
 	if err != nil {
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
 		return from, location, false
@@ -235,7 +235,6 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	client, err := r.backend.kubernetesClient()
 	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
-		resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 		return
 	}
 	if err != nil {
@@ -266,18 +265,7 @@ func (r *restoreResource) Update(ctx context.Context, req resource.UpdateRequest
 func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state restoreModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	timeout, d := state.Timeouts.Delete(ctx, defaultDeleteTimeout)
-	resp.Diagnostics.Append(d...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	if state.DeletionProtection.ValueBool() {
-		refuseDestroy(state.key(), &resp.Diagnostics)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", state.key(), &resp.Diagnostics)
+	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", state.key(), state.DeletionProtection, state.Timeouts, &resp.Diagnostics)
 }
 
 func (r *restoreResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
