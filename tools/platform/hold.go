@@ -86,9 +86,10 @@ func (p *platform) upAndHold(ctx context.Context, images string, keep bool, what
 }
 
 // runHolding runs the command in a process group of its own, without input, so that an interrupt reaches all of it, and
-// once: this process hands it on.
-func runHolding(ctx context.Context, command []string) error {
+// once: this process hands it on. Env is what the command's environment has beyond this process's.
+func runHolding(ctx context.Context, command []string, env ...string) error {
 	cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	group := func(signal syscall.Signal) error { return syscall.Kill(-cmd.Process.Pid, signal) }

@@ -56,6 +56,7 @@ func run() error {
 		SilenceErrors:     true,
 	}
 	root.PersistentFlags().String("clone", "", "root of the clone that is to use the platform (default: the one around the working folder)")
-	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand(), holdCommand(), cliCommand())
+	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand(), holdCommand(), cliCommand(),
+		apiserverCommand())
 	return root.ExecuteContext(ctx)
 }

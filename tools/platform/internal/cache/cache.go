@@ -80,7 +80,7 @@ func (c *Cache) Get(ctx context.Context, name, key string, build func(ctx contex
 		_ = os.Chtimes(final, now, now)
 		return final, nil
 	}
-	unlock, err := c.lock(ctx, name)
+	unlock, err := c.Lock(ctx, name, func() {})
 	if err != nil {
 		return "", err
 	}
@@ -145,12 +145,13 @@ func (c *Cache) KeepNewest(name string, n int) {
 	}
 }
 
-func (c *Cache) lock(ctx context.Context, name string) (func(), error) {
+// Lock waits until no other process has the lock of that name, and says so where it has to.
+func (c *Cache) Lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(c.dir, ".lock-"+name), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	for {
+	for told := false; ; {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			return func() { _ = f.Close() }, nil
@@ -158,6 +159,10 @@ func (c *Cache) lock(ctx context.Context, name string) (func(), error) {
 		if !errors.Is(err, unix.EWOULDBLOCK) {
 			_ = f.Close()
 			return nil, fmt.Errorf("lock the cache entry %s: %w", name, err)
+		}
+		if !told {
+			waiting()
+			told = true
 		}
 		select {
 		case <-ctx.Done():

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -47,6 +48,30 @@ func (w *Workload) deployOperator(ctx context.Context, s *progress.Step, client 
 		}
 		return nil
 	})
+}
+
+// Define makes CloudNativePG's kinds known to the cluster, with nothing that acts on their objects, and waits until it
+// serves them.
+func (w *Workload) Define(ctx context.Context, s *progress.Step) error {
+	manifest, err := w.operatorManifest(ctx, s)
+	if err != nil {
+		return err
+	}
+	objects, err := kube.Parse(manifest)
+	if err != nil {
+		return err
+	}
+	definitions := slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool {
+		return o.GetKind() != "CustomResourceDefinition"
+	})
+	client, err := kube.Connect(w.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	if err := client.Apply(ctx, definitions); err != nil {
+		return err
+	}
+	return client.WaitForDefinitions(ctx, definitions, answerAtMost)
 }
 
 // operatorManifest is the release manifest, which the operator's Go module carries.

@@ -64,6 +64,23 @@ func TestRolledOut(t *testing.T) {
 	}
 }
 
+func TestEstablished(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		`kind: D`: false,
+		`status: {conditions: [{type: NamesAccepted, status: "True"}, {type: Established, status: "False"}]}`: false,
+		`status: {conditions: [{type: NamesAccepted, status: "True"}, {type: Established, status: "True"}]}`:  true,
+	} {
+		objects, err := Parse([]byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := established(objects[0]); got != want {
+			t.Errorf("%s is established: %t", text, got)
+		}
+	}
+}
+
 func TestWaitTellsWhatPodsSay(t *testing.T) {
 	t.Parallel()
 	one := int32(1)

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 const lookAgain = 250 * time.Millisecond
@@ -41,6 +43,35 @@ func Until(ctx context.Context, atMost time.Duration, try func(ctx context.Conte
 		case <-time.After(lookAgain):
 		}
 	}
+}
+
+// WaitForDefinitions waits until the API server serves the kinds that the CustomResourceDefinitions define.
+func (c *Client) WaitForDefinitions(ctx context.Context, definitions []*unstructured.Unstructured, atMost time.Duration) error {
+	return Until(ctx, atMost, func(ctx context.Context) error {
+		for _, d := range definitions {
+			mapping, err := c.mapper.RESTMapping(d.GroupVersionKind().GroupKind(), d.GroupVersionKind().Version)
+			if err != nil {
+				return err
+			}
+			there, err := c.dynamic.Resource(mapping.Resource).Get(ctx, d.GetName(), metav1.GetOptions{})
+			if err != nil {
+				return fmt.Errorf("look for %s: %w", d.GetName(), err)
+			}
+			if !established(there) {
+				return fmt.Errorf("%s is not established", d.GetName())
+			}
+		}
+		return nil
+	})
+}
+
+func established(definition *unstructured.Unstructured) bool {
+	// What has no conditions yet is not.
+	conditions, _, _ := unstructured.NestedSlice(definition.Object, "status", "conditions")
+	return slices.ContainsFunc(conditions, func(c any) bool {
+		condition, _ := c.(map[string]any)
+		return condition["type"] == "Established" && condition["status"] == "True"
+	})
 }
 
 // HasDeployment tells whether the Deployment exists.
