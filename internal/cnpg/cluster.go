@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -200,6 +201,21 @@ func (c *Client) DeleteCluster(ctx context.Context, key Key) error {
 // provider's owns or, for a Cluster that was made by other means, that anybody stated by server-side apply.
 func OwnedParameters(cluster *cnpgv1.Cluster) map[string]string {
 	return pick(cluster.Spec.PostgresConfiguration.Parameters, ownedKeys(cluster, "f:spec", "f:postgresql", "f:parameters"))
+}
+
+// OwnedLabels are the labels of which the same is true.
+func OwnedLabels(cluster *cnpgv1.Cluster) map[string]string {
+	return pick(cluster.Labels, ownedKeys(cluster, "f:metadata", "f:labels"))
+}
+
+// OwnedAnnotations are the annotations of which the same is true.
+func OwnedAnnotations(cluster *cnpgv1.Cluster) map[string]string {
+	return pick(cluster.Annotations, ownedKeys(cluster, "f:metadata", "f:annotations"))
+}
+
+// OwnsImage tells whether [FieldManager] states the image that the Cluster runs.
+func OwnsImage(cluster *cnpgv1.Cluster) bool {
+	return managed(cluster, FieldManager) && slices.Contains(ownedKeys(cluster, "f:spec"), "imageName")
 }
 
 // KeyOf is the namespace and name of an object.

@@ -85,11 +85,14 @@ func bootstrapped(cluster *cnpgv1.Cluster) (database, owner, secret string) {
 		database, owner, userSecret = bootstrap.InitDB.Database, bootstrap.InitDB.Owner, bootstrap.InitDB.Secret
 	case bootstrap.Recovery != nil:
 		database, owner, userSecret = bootstrap.Recovery.Database, bootstrap.Recovery.Owner, bootstrap.Recovery.Secret
+	case bootstrap.PgBaseBackup != nil:
+		database, owner, userSecret = bootstrap.PgBaseBackup.Database, bootstrap.PgBaseBackup.Owner, bootstrap.PgBaseBackup.Secret
 	}
 	if userSecret != nil {
 		secret = userSecret.Name
 	}
-	return cmp.Or(database, defaultDatabase), cmp.Or(owner, defaultDatabase), secret
+	database = cmp.Or(database, defaultDatabase)
+	return database, cmp.Or(owner, database), secret
 }
 
 // defaultDatabase is CNPG's name for the application database and its owner where nobody names them.

@@ -23,10 +23,23 @@ type databaseModel struct {
 	Tier               types.String   `tfsdk:"tier"`
 	Instances          types.Int64    `tfsdk:"instances"`
 	Storage            types.Object   `tfsdk:"storage"`
+	WALStorage         types.Object   `tfsdk:"wal_storage"`
 	Resources          types.Object   `tfsdk:"resources"`
+	PostgresVersion    types.String   `tfsdk:"postgres_version"`
+	Image              types.String   `tfsdk:"image"`
 	Parameters         types.Map      `tfsdk:"parameters"`
+	DatabaseName       types.String   `tfsdk:"database_name"`
+	Owner              types.String   `tfsdk:"owner"`
+	Labels             types.Map      `tfsdk:"labels"`
+	Annotations        types.Map      `tfsdk:"annotations"`
+	ImagePullSecrets   types.List     `tfsdk:"image_pull_secrets"`
+	PgHBA              types.List     `tfsdk:"pg_hba"`
+	Scheduling         types.Object   `tfsdk:"scheduling"`
 	Backup             types.Object   `tfsdk:"backup"`
 	DeletionProtection types.Bool     `tfsdk:"deletion_protection"`
+	FinalBackup        types.Bool     `tfsdk:"final_backup"`
+	ForceConflicts     types.Bool     `tfsdk:"force_conflicts"`
+	Wait               types.Bool     `tfsdk:"wait"`
 	Timeouts           timeouts.Value `tfsdk:"timeouts"`
 
 	ID         types.String `tfsdk:"id"`
@@ -35,13 +48,6 @@ type databaseModel struct {
 	Connection types.Object `tfsdk:"connection_info"`
 	Archive    types.Object `tfsdk:"archive"`
 }
-
-type storageModel struct {
-	Size         semanticString `tfsdk:"size"`
-	StorageClass types.String   `tfsdk:"storage_class"`
-}
-
-var storageTypes = map[string]attr.Type{"size": quantityType, "storage_class": types.StringType}
 
 type resourcesModel struct {
 	CPU    semanticString `tfsdk:"cpu"`
@@ -63,22 +69,33 @@ func (m *databaseModel) backup(ctx context.Context, diags *diag.Diagnostics) *ba
 func (m *databaseModel) toCluster(ctx context.Context, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
 	var storage storageModel
 	var resources resourcesModel
-	var parameters map[string]string
+	var parameters, labels, annotations map[string]string
+	var hba []string
 	diags.Append(m.Storage.As(ctx, &storage, basetypes.ObjectAsOptions{})...)
 	diags.Append(m.Resources.As(ctx, &resources, basetypes.ObjectAsOptions{})...)
-	diags.Append(m.Parameters.ElementsAs(ctx, &parameters, false)...)
+	diags.Append(elements(ctx, m.Parameters, &parameters)...)
+	diags.Append(elements(ctx, m.Labels, &labels)...)
+	diags.Append(elements(ctx, m.Annotations, &annotations)...)
+	diags.Append(elements(ctx, m.PgHBA, &hba)...)
 	backup := m.backup(ctx, diags)
+	walStorage := toWALStorage(ctx, m.WALStorage, diags)
+	pullSecrets := toPullSecrets(ctx, m.ImagePullSecrets, diags)
+	affinity := toAffinity(ctx, m.Scheduling, diags)
 	if diags.HasError() {
 		return nil
 	}
 
 	cluster := &cnpgv1.Cluster{
-		ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()},
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString(), Labels: labels, Annotations: annotations},
 		Spec: cnpgv1.ClusterSpec{
+			ImageName:             m.Image.ValueString(),
+			ImagePullSecrets:      pullSecrets,
 			Instances:             int(m.Instances.ValueInt64()),
-			StorageConfiguration:  cnpgv1.StorageConfiguration{Size: storage.Size.ValueString(), StorageClass: storage.StorageClass.ValueStringPointer()},
+			StorageConfiguration:  storage.toStorage(),
+			WalStorage:            walStorage,
 			Resources:             resources.requirements(diags),
-			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: parameters},
+			Affinity:              affinity,
+			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: parameters, PgHBA: hba},
 			Backup:                backup.toBackupConfiguration(m.Name.ValueString(), location),
 		},
 	}
@@ -123,12 +140,17 @@ func (m *databaseModel) fromCluster(ctx context.Context, cluster *cnpgv1.Cluster
 	m.OrgID = nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])
 	m.Tier = nullIfEmpty(cluster.Annotations[cnpg.AnnotationTier])
 	m.Instances = types.Int64Value(int64(cluster.Spec.Instances))
-	m.Storage = types.ObjectValueMust(storageTypes, map[string]attr.Value{
-		"size":          quantityType.value(cluster.Spec.StorageConfiguration.Size),
-		"storage_class": types.StringPointerValue(cluster.Spec.StorageConfiguration.StorageClass),
-	})
+	m.Storage = storageOf(cluster.Spec.StorageConfiguration)
+	m.WALStorage = walStorageOf(cluster)
 	m.Resources = resourcesOf(cluster)
-	m.Parameters = parametersOf(ctx, cluster, m.Parameters, diags)
+	m.Image = imageOf(cluster)
+	m.PostgresVersion = imageVersion(m.Image.ValueString())
+	m.Parameters = parametersOf(cluster, m.Parameters)
+	m.DatabaseName, m.Owner = applicationOf(cluster)
+	m.Labels, m.Annotations = labelsOf(cluster, m.Labels), annotationsOf(cluster, m.Annotations)
+	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
+	m.PgHBA = hbaOf(cluster, m.PgHBA)
+	m.Scheduling = schedulingOf(ctx, cluster, m.Scheduling, diags)
 	m.Backup = backupOf(cluster, scheduled, m.backup(ctx, diags))
 	m.observe(cluster)
 }
@@ -140,6 +162,10 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 	m.Phase = nullIfEmpty(cluster.Status.Phase)
 	m.Connection = connectionOf(cluster)
 	m.Archive = archiveOf(cluster)
+	if m.Image.IsUnknown() { // the operator's choice
+		m.Image = imageOf(cluster)
+		m.PostgresVersion = imageVersion(m.Image.ValueString())
+	}
 }
 
 func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
@@ -157,29 +183,21 @@ func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
 }
 
 // parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.
-func parametersOf(ctx context.Context, cluster *cnpgv1.Cluster, before types.Map, diags *diag.Diagnostics) types.Map {
+func parametersOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
 	stated := cnpg.OwnedParameters(cluster)
 	for name := range before.Elements() {
 		if value, ok := cluster.Spec.PostgresConfiguration.Parameters[name]; ok {
 			stated[name] = value
 		}
 	}
-	if len(stated) == 0 {
-		if before.IsNull() {
-			return types.MapNull(types.StringType)
-		}
-		return types.MapValueMust(types.StringType, map[string]attr.Value{})
-	}
-	value, d := types.MapValueFrom(ctx, types.StringType, stated)
-	diags.Append(d...)
-	return value
+	return mapOr(stated, before)
 }
 
 // nullUnknowns makes a state of a plan: what is not known yet is null until it is.
 func (m *databaseModel) nullUnknowns() {
-	nullUnknown(&m.ID)
-	nullUnknown(&m.Status)
-	nullUnknown(&m.Phase)
+	for _, s := range []*types.String{&m.ID, &m.Status, &m.Phase, &m.Image, &m.PostgresVersion} {
+		nullUnknown(s)
+	}
 	if m.Connection.IsUnknown() {
 		m.Connection = types.ObjectNull(connectionTypes)
 	}

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -15,6 +14,7 @@ import (
 func (r *databaseResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var config databaseModel
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	validateScheduling(ctx, config.Scheduling, &resp.Diagnostics)
 	backup := config.backup(ctx, &resp.Diagnostics)
 	if backup == nil || !known(backup.Enabled, backup.Schedule) {
 		return
@@ -52,19 +52,48 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		plan.Namespace = r.backend.namespace
 	}
 	plan.size(ctx, config, state, &resp.Diagnostics)
+	plan.choosePostgres(config, state)
 	r.planArchive(ctx, plan, &resp.Diagnostics)
 	switch {
 	case state == nil:
 		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)
-	case !plan.Name.Equal(state.Name) || !plan.Namespace.Equal(state.Namespace):
+	case plan.replaces(state):
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
 	default:
-		r.planUpdate(ctx, plan, state, &resp.Diagnostics)
+		r.planUpdate(ctx, plan, config, state, &resp.Diagnostics)
 	}
 	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+}
+
+// replaces tells whether the inputs differ in a way that only another database can follow.
+func (m *databaseModel) replaces(state *databaseModel) bool {
+	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) ||
+		!m.DatabaseName.Equal(state.DatabaseName) || !m.Owner.Equal(state.Owner)
+}
+
+// postgresPath is the attribute by which the configuration chooses PostgreSQL.
+func (m *databaseModel) postgresPath() path.Path {
+	if m.PostgresVersion.IsNull() {
+		return path.Root("image")
+	}
+	return path.Root("postgres_version")
+}
+
+func (m *databaseModel) postgres() imageModel {
+	return imageModel{image: m.Image, version: m.PostgresVersion}
+}
+
+// choosePostgres fills in which PostgreSQL the database runs.
+func (m *databaseModel) choosePostgres(config, state *databaseModel) {
+	before := imageModel{image: types.StringUnknown(), version: types.StringUnknown()}
+	if state != nil {
+		before = state.postgres()
+	}
+	planned := planImage(config.postgres(), before)
+	m.Image, m.PostgresVersion = planned.image, planned.version
 }
 
 // size fills in what the configuration leaves to the tier. A volume never shrinks: a tier with a smaller one keeps
@@ -174,10 +203,6 @@ func optional(ctx context.Context, object types.Object, into any) diag.Diagnosti
 	return object.As(ctx, into, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: false})
 }
 
-func (s storageModel) object() types.Object {
-	return types.ObjectValueMust(storageTypes, map[string]attr.Value{"size": typed(s.Size, quantityType), "storage_class": s.StorageClass})
-}
-
 func (r resourcesModel) object() types.Object {
 	return types.ObjectValueMust(resourcesTypes, map[string]attr.Value{"cpu": typed(r.CPU, quantityType), "memory": typed(r.Memory, quantityType)})
 }
@@ -237,8 +262,10 @@ func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, 
 	}
 }
 
-func (r *databaseResource) planUpdate(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) {
-	refuseShrink(ctx, plan.Storage, state.Storage, diags)
+func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, diags *diag.Diagnostics) {
+	refuseStorageChange(ctx, path.Root("storage"), plan.Storage, state.Storage, diags)
+	refuseWALStorageChange(ctx, plan.WALStorage, state.WALStorage, diags)
+	refuseDowngrade(config.postgresPath(), plan.postgres(), state.postgres(), diags)
 	if !plan.changes(state) && !r.credentialsRotated(ctx, plan, state, diags) {
 		plan.Status, plan.Phase, plan.Connection, plan.Archive = state.Status, state.Phase, state.Connection, state.Archive
 		return
@@ -250,8 +277,11 @@ func (r *databaseResource) planUpdate(ctx context.Context, plan, state *database
 // changes tells whether anything differs that stands in Kubernetes.
 func (m *databaseModel) changes(state *databaseModel) bool {
 	return !m.OrgID.Equal(state.OrgID) || !m.Tier.Equal(state.Tier) || !m.Instances.Equal(state.Instances) ||
-		!m.Storage.Equal(state.Storage) || !m.Resources.Equal(state.Resources) || !m.Parameters.Equal(state.Parameters) ||
-		!m.Backup.Equal(state.Backup)
+		!m.Storage.Equal(state.Storage) || !m.WALStorage.Equal(state.WALStorage) || !m.Resources.Equal(state.Resources) ||
+		!m.Image.Equal(state.Image) || !sameElements(m.Parameters, state.Parameters) ||
+		!sameElements(m.Labels, state.Labels) || !sameElements(m.Annotations, state.Annotations) ||
+		!sameElements(m.ImagePullSecrets, state.ImagePullSecrets) || !sameElements(m.PgHBA, state.PgHBA) ||
+		!sameElements(m.Scheduling, state.Scheduling) || !m.Backup.Equal(state.Backup)
 }
 
 func (r *databaseResource) credentialsRotated(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) bool {
@@ -260,20 +290,4 @@ func (r *databaseResource) credentialsRotated(ctx context.Context, plan, state *
 	}
 	fingerprint, ok := state.Archive.Attributes()["credentials_fingerprint"].(types.String)
 	return ok && !matchesFingerprint(fingerprint.ValueString(), r.backend.store.podKeys, r.backend.store.region)
-}
-
-func refuseShrink(ctx context.Context, planned, before types.Object, diags *diag.Diagnostics) {
-	var from, to storageModel
-	diags.Append(optional(ctx, before, &from)...)
-	diags.Append(optional(ctx, planned, &to)...)
-	old, errOld := parseSize(from.Size.ValueString())
-	wanted, errNew := parseSize(to.Size.ValueString())
-	if errOld == nil && errNew == nil && wanted.Cmp(old) < 0 {
-		diags.AddAttributeError(path.Root("storage").AtName("size"), "Storage Cannot Shrink",
-			fmt.Sprintf("The volumes have %s; %s is less. A volume can only grow.", from.Size.ValueString(), to.Size.ValueString()))
-	}
-	if !to.StorageClass.IsUnknown() && !to.StorageClass.Equal(from.StorageClass) {
-		diags.AddAttributeError(path.Root("storage").AtName("storage_class"), "Storage Class Cannot Change",
-			"The volumes of a database keep the storage class that they were made with.")
-	}
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
@@ -93,7 +94,7 @@ func TestSizeOfWhatIsNotKnownYet(t *testing.T) {
 	}
 }
 
-func TestRefuseShrink(t *testing.T) {
+func TestRefuseStorageChange(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
 		before, planned string
@@ -106,7 +107,7 @@ func TestRefuseShrink(t *testing.T) {
 			t.Parallel()
 			var diags diag.Diagnostics
 			object := func(size string) types.Object { return storageModel{Size: quantityType.value(size)}.object() }
-			refuseShrink(t.Context(), object(test.planned), object(test.before), &diags)
+			refuseStorageChange(t.Context(), path.Root("storage"), object(test.planned), object(test.before), &diags)
 			if diags.HasError() != test.refused {
 				t.Errorf("diagnostics: %v", diags)
 			}

@@ -73,7 +73,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 		return
 	}
 	cluster.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{
-		InitDB: &cnpgv1.BootstrapInitDB{Database: defaultDatabase, Owner: defaultDatabase},
+		InitDB: &cnpgv1.BootstrapInitDB{Database: plan.DatabaseName.ValueString(), Owner: plan.Owner.ValueString()},
 	}
 	created, err := client.CreateCluster(ctx, cluster)
 	if created == nil {
@@ -139,9 +139,10 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 
 func (r *databaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	const summary = "Unable to Update Database"
-	var plan, state databaseModel
+	var plan, state, config databaseModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	timeout, d := plan.Timeouts.Update(ctx, defaultUpdateTimeout)
 	resp.Diagnostics.Append(d...)
 	backup := plan.backup(ctx, &resp.Diagnostics)
@@ -178,6 +179,9 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	desired := plan.toCluster(ctx, location, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
+	}
+	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !cnpg.OwnsImage(live) {
+		desired.Spec.ImageName = "" // the operator's choice stays the operator's
 	}
 	cluster, err := client.ApplyCluster(ctx, live, desired)
 	if err == nil {
@@ -235,4 +239,8 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 
 func (r *databaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importCluster(ctx, req, resp)
+	// What only Terraform keeps gets its defaults.
+	for name, value := range map[string]any{"database_type": typePostgreSQL, "wait": true, "final_backup": false, "force_conflicts": false} {
+		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+	}
 }

@@ -11,25 +11,16 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-// maxNameLength is CNPG's limit for a Cluster's name: the names of its pods and services are made of it.
-const maxNameLength = 50
+var label = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
 
-var (
-	dns1035 = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
-	dns1123 = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
-	label   = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
-)
-
-// Bounds of Kubernetes for names of namespaces and values of labels.
-const (
-	maxNamespaceLength = 63
-	maxLabelLength     = 63
-)
+// maxLabelLength is Kubernetes' limit for values of labels.
+const maxLabelLength = 63
 
 func databaseSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
@@ -47,9 +38,9 @@ func databaseSchema(ctx context.Context) schema.Schema {
 				Validators:          []validator.String{stringvalidator.LengthBetween(1, maxLabelLength), stringvalidator.RegexMatches(label, "must be a valid Kubernetes label value")},
 			},
 			"database_type": schema.StringAttribute{
-				Optional:            true,
-				MarkdownDescription: "Kind of database. Only `POSTGRESQL`.",
-				Validators:          []validator.String{stringvalidator.OneOf("POSTGRESQL")},
+				Optional: true, Computed: true, Default: stringdefault.StaticString(typePostgreSQL),
+				MarkdownDescription: "Kind of database. Only `POSTGRESQL`, which is the default.",
+				Validators:          []validator.String{stringvalidator.OneOf(typePostgreSQL)},
 			},
 			"tier": schema.StringAttribute{
 				Optional: true, Computed: true,
@@ -61,22 +52,8 @@ func databaseSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "Number of PostgreSQL instances: one primary, the others replicas. Default: the tier's.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
-			"storage": schema.SingleNestedAttribute{
-				Optional: true, Computed: true,
-				MarkdownDescription: "Volume of each instance.",
-				Attributes: map[string]schema.Attribute{
-					"size": schema.StringAttribute{
-						Optional: true, Computed: true, CustomType: quantityType,
-						MarkdownDescription: "Size, such as `10Gi`. It may grow, never shrink. Default: the tier's.",
-						Validators:          []validator.String{isSize()},
-						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
-					},
-					"storage_class": schema.StringAttribute{
-						Optional:            true,
-						MarkdownDescription: "Storage class of the volumes. Default: the Kubernetes cluster's. It cannot be changed.",
-					},
-				},
-			},
+			"storage":     storageAttribute(),
+			"wal_storage": walStorageAttribute(),
 			"resources": schema.SingleNestedAttribute{
 				Optional: true, Computed: true,
 				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none.",
@@ -95,13 +72,35 @@ func databaseSchema(ctx context.Context) schema.Schema {
 					},
 				},
 			},
+			"postgres_version": postgresVersionAttribute(),
+			"image":            imageAttribute(),
 			"parameters": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
 				MarkdownDescription: "PostgreSQL parameters, as in `postgresql.conf`. Those that CloudNativePG sets itself, such as `archive_command`, are refused.",
 				Validators:          []validator.Map{mapvalidator.KeysAre(isParameter()), mapvalidator.NoNullValues()},
 			},
+			"database_name":       databaseNameAttribute(),
+			"owner":               ownerAttribute(),
+			"labels":              labelsAttribute(),
+			"annotations":         annotationsAttribute(),
+			"image_pull_secrets":  imagePullSecretsAttribute(),
+			"pg_hba":              pgHBAAttribute(),
+			"scheduling":          schedulingAttribute(),
 			"backup":              backupAttribute(),
 			"deletion_protection": deletionProtectionAttribute(),
+			"final_backup": schema.BoolAttribute{
+				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+				MarkdownDescription: "Whether a destroy first takes a last base backup and waits until it and its WAL are in S3; where that fails, " +
+					"nothing is destroyed. Needs backups. Default `false`.",
+			},
+			"force_conflicts": schema.BoolAttribute{
+				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+				MarkdownDescription: "Whether to take over fields that another manager of the Cluster states otherwise, instead of failing with their names. Default `false`.",
+			},
+			"wait": schema.BoolAttribute{
+				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
+				MarkdownDescription: "Whether a create or update waits until the database is healthy and, with backups, archives to S3. Default `true`.",
+			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, CreateDescription: "Default `30m`.",
 				Read: true, ReadDescription: "Default `2m`.",
@@ -118,6 +117,9 @@ func databaseSchema(ctx context.Context) schema.Schema {
 		},
 	}
 }
+
+// typePostgreSQL is the only database_type.
+const typePostgreSQL = "POSTGRESQL"
 
 func nameAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
