@@ -6,7 +6,16 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 )
+
+// optional reads an object into a model; a null or unknown one leaves the model as it is.
+func optional(ctx context.Context, object types.Object, into any) diag.Diagnostics {
+	if object.IsNull() || object.IsUnknown() {
+		return nil
+	}
+	return object.As(ctx, into, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: false})
+}
 
 // elements reads a list or map into Go's; null and unknown ones leave it as it is.
 func elements(ctx context.Context, value interface {

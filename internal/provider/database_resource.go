@@ -172,7 +172,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
-	location, ok := r.locationFor(ctx, live, backup, summary, &resp.Diagnostics)
+	location, ok := r.locationFor(ctx, live, backup, changesMajor(plan.postgres(), state.postgres()), summary, &resp.Diagnostics)
 	if !ok {
 		return
 	}
@@ -200,15 +200,16 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// locationFor keeps the archive that a Cluster has, with the provider's keys of today; one that has none gets a new one.
-func (r *databaseResource) locationFor(ctx context.Context, live *cnpgv1.Cluster, backup *backupSettings, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
+// locationFor keeps the archive that a Cluster has, with the provider's keys of today; one that has none gets a new one,
+// and so does one that needs a fresh one.
+func (r *databaseResource) locationFor(ctx context.Context, live *cnpgv1.Cluster, backup *backupSettings, fresh bool, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
 	if !backup.enabled() {
 		return archiveLocation{}, true
 	}
 	if r.backend.requireArchive(path.Root("backup"), diags); diags.HasError() {
 		return archiveLocation{}, false
 	}
-	if cnpg.Archiver(live) == nil {
+	if cnpg.Archiver(live) == nil || fresh {
 		return r.backend.newArchive(ctx, live.Name, summary, diags)
 	}
 	store := r.backend.store

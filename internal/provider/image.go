@@ -173,28 +173,6 @@ func planImage(configured, before imageModel) imageModel {
 	return before
 }
 
-// refuseDowngrade refuses what PostgreSQL cannot do with the data that are there.
-func refuseDowngrade(at path.Path, planned, before imageModel, diags *diag.Diagnostics) {
-	to, errTo := parsePostgresVersion(planned.version.ValueString())
-	from, errFrom := parsePostgresVersion(before.version.ValueString())
-	switch {
-	case errTo != nil || errFrom != nil:
-	case to.older(from):
-		diags.AddAttributeError(at, "PostgreSQL Cannot Be Downgraded", fmt.Sprintf(
-			"The database runs PostgreSQL %s; %s is older.", before.version.ValueString(), planned.version.ValueString()))
-	case to.major > from.major && to.major < oldestUpgrade:
-		diags.AddAttributeError(at, "Unsupported Upgrade", fmt.Sprintf(
-			"CloudNativePG upgrades a database to another major version only if that is %d or later.", oldestUpgrade))
-	}
-}
-
-// majorUpgrade tells whether a plan goes to another major version of PostgreSQL.
-func majorUpgrade(planned, before imageModel) bool {
-	to, errTo := parsePostgresVersion(planned.version.ValueString())
-	from, errFrom := parsePostgresVersion(before.version.ValueString())
-	return errTo == nil && errFrom == nil && to.major > from.major
-}
-
 func toPullSecrets(ctx context.Context, list types.List, diags *diag.Diagnostics) []cnpgv1.LocalObjectReference {
 	var names []string
 	diags.Append(elements(ctx, list, &names)...)

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -26,8 +27,14 @@ var fixedParameters = []string{
 	"unix_socket_directories", "unix_socket_group", "unix_socket_permissions",
 }
 
+// parameterName is how PostgreSQL's parameters and those of its extensions are named.
+var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
+
 func isParameter() validator.String {
 	return parses{"a PostgreSQL parameter that CloudNativePG leaves to you", func(s string) error {
+		if !parameterName.MatchString(s) {
+			return fmt.Errorf("%q is no name of a PostgreSQL parameter", s)
+		}
 		if slices.Contains(fixedParameters, strings.ToLower(s)) {
 			return fmt.Errorf("PostgreSQL's parameter %q is set by CloudNativePG and cannot be configured", s)
 		}

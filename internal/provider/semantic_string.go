@@ -100,6 +100,12 @@ func (t semanticStringType) unknown() semanticString {
 	return semanticString{StringValue: basetypes.NewStringUnknown(), kind: t.kind}
 }
 
+// typed gives the zero value of a semantic string its kind.
+func typed(v semanticString, t semanticStringType) semanticString {
+	v.kind = t.kind
+	return v
+}
+
 type semanticString struct {
 	basetypes.StringValue
 	kind semanticKind

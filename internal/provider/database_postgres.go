@@ -1,0 +1,77 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// postgresPath is the attribute by which the configuration chooses PostgreSQL.
+func (m *databaseModel) postgresPath() path.Path {
+	if m.PostgresVersion.IsNull() {
+		return path.Root("image")
+	}
+	return path.Root("postgres_version")
+}
+
+func (m *databaseModel) postgres() imageModel {
+	return imageModel{image: m.Image, version: m.PostgresVersion}
+}
+
+// choosePostgres fills in which PostgreSQL the database runs.
+func (m *databaseModel) choosePostgres(config, state *databaseModel) {
+	before := imageModel{image: types.StringUnknown(), version: types.StringUnknown()}
+	if state != nil {
+		before = state.postgres()
+	}
+	planned := planImage(config.postgres(), before)
+	m.Image, m.PostgresVersion = planned.image, planned.version
+}
+
+// changesMajor tells whether a plan goes to another major version of PostgreSQL, or back from one that an upgrade did not
+// reach. Either way the archive begins anew: a folder holds the WAL of one version.
+func changesMajor(planned, before imageModel) bool {
+	to, errTo := parsePostgresVersion(planned.version.ValueString())
+	from, errFrom := parsePostgresVersion(before.version.ValueString())
+	return errTo == nil && errFrom == nil && to.major != from.major
+}
+
+// planPostgres refuses what PostgreSQL cannot do with the data that are there, and tells what a major upgrade means for
+// the backups.
+func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan, state *databaseModel, diags *diag.Diagnostics) {
+	planned, before := plan.postgres(), state.postgres()
+	to, errTo := parsePostgresVersion(planned.version.ValueString())
+	from, errFrom := parsePostgresVersion(before.version.ValueString())
+	switch {
+	case errTo != nil || errFrom != nil:
+	case to.major < from.major && r.backend.neverUpgraded(ctx, plan.key(), to.major):
+	case to.older(from):
+		diags.AddAttributeError(at, "PostgreSQL Cannot Be Downgraded", fmt.Sprintf(
+			"The database %s runs PostgreSQL %s; %s is older.", plan.key(), before.version.ValueString(), planned.version.ValueString()))
+	case to.major > from.major && to.major < oldestUpgrade:
+		diags.AddAttributeError(at, "Unsupported Upgrade", fmt.Sprintf(
+			"CloudNativePG upgrades a database to another major version only if that is %d or later.", oldestUpgrade))
+	case to.major > from.major:
+		diags.AddAttributeWarning(at, "Major Upgrade", paragraphs(
+			fmt.Sprintf("PostgreSQL %s takes over the data of PostgreSQL %s. The database %s is down while it does, and there is no way back but a restore.",
+				planned.version.ValueString(), before.version.ValueString(), plan.key()),
+			"Nothing can be restored across major versions: with backups, the database archives to a new folder from then on, and a base backup is taken at once. "+
+				"The old folder keeps what can be restored with the old version."))
+	}
+}
+
+// neverUpgraded tells whether the data of a Cluster are still of a major version, although its image is of a later one:
+// an upgrade that failed leaves it so, and CNPG goes on with the old image.
+func (b *backend) neverUpgraded(ctx context.Context, key cnpg.Key, major int) bool {
+	client, err := b.kubernetesClient()
+	if err != nil {
+		return false
+	}
+	cluster, err := client.GetCluster(ctx, key)
+	return err == nil && cluster.Status.PGDataImageInfo != nil && cluster.Status.PGDataImageInfo.MajorVersion <= major
+}
