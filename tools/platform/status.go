@@ -84,7 +84,7 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	line("node image", "%s", p.record.NodeImage)
 	line("API server", "https://%s:%d", p.record.Address, kindcluster.APIServerPort)
 	line("LocalStack", "http://%s:%d", p.record.Address, workload.LocalStackPort)
-	line("versitygw", "http://%s:%d", p.record.Address, workload.VersityGWPort)
+	line("versitygw", "http://%s:%d, https://%[1]s:%[3]d", p.record.Address, workload.VersityGWPort, workload.VersityGWTLSPort)
 	line("kubeconfig", "%s", p.state.Kubeconfig())
 	line("versions", "Kubernetes %s, CloudNativePG %s, LocalStack %s, versitygw %s",
 		versions.Kubernetes, versions.CloudNativePG, versions.LocalStack, versions.VersityGW)

@@ -15,6 +15,7 @@ const APIServerPort = 6443
 var published = []v1alpha4.PortMapping{
 	{ContainerPort: 30566, HostPort: 4566}, // LocalStack
 	{ContainerPort: 30707, HostPort: 7070}, // versitygw
+	{ContainerPort: 30743, HostPort: 7443}, // versitygw with TLS
 }
 
 // kubeletPatch lets kubelets run on machines with cgroup v1.

@@ -70,6 +70,13 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 	f.Set("PGPLATFORM_STRICT_OTHER_BUCKET", strictOtherBucket)
 	setAccount(f, "PGPLATFORM_STRICT_ROOT", keys.StrictRoot)
 
+	if w.servesTLS() {
+		f.Group("The same accounts and buckets of versitygw over TLS, and the authority that its certificate is from")
+		f.Set("PGPLATFORM_TLS_ENDPOINT_URL", w.versityTLSURL())
+		f.Set("PGPLATFORM_TLS_POD_ENDPOINT_URL", versityTLSPodURL())
+		f.Set("PGPLATFORM_TLS_CA_CERTIFICATE_FILE", w.authorityFile())
+	}
+
 	f.Group("PostgreSQL images that the cluster has")
 	f.Set("PGPLATFORM_POSTGRES_IMAGES", strings.Join(names.Postgres(), " "))
 	f.Set("PGPLATFORM_POSTGRES_15_OLD", names.Postgres15Old)

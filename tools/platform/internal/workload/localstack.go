@@ -67,5 +67,9 @@ func localStackPodURL() string { return podURL(localStackName, LocalStackPort) }
 
 // podURL is how pods reach a Service that has the name of its namespace.
 func podURL(service string, port int) string {
-	return fmt.Sprintf("http://%s.%s.svc.cluster.local:%d", service, service, port)
+	return fmt.Sprintf("http://%s:%d", serviceHost(service), port)
+}
+
+func serviceHost(service string) string {
+	return fmt.Sprintf("%s.%s.svc.cluster.local", service, service)
 }

@@ -1,10 +1,14 @@
 package workload
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -46,13 +50,43 @@ func TestKeysStayTheSame(t *testing.T) {
 	}
 }
 
+func TestCertificatesStayTheSame(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "certificates.json")
+	made, err := loadCertificates(file, "s3.local", "10.0.0.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM([]byte(made.Authority)) {
+		t.Fatal("there is no authority")
+	}
+	pair, err := tls.X509KeyPair([]byte(made.Certificate), []byte(made.Key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, host := range []string{"s3.local", "10.0.0.2"} {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: roots, DNSName: host}); err != nil {
+			t.Errorf("as %s: %v", host, err)
+		}
+	}
+	again, err := loadCertificates(file, "s3.local", "10.0.0.2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again != made {
+		t.Error("the certificates changed when they were read again")
+	}
+}
+
 func TestManifests(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string]map[string]any{
 		localStackName: {"Image": "registry/image:1", "Port": 1, "NodePort": 2},
 		versityName: {
-			"Image": "registry/image:1", "Port": 1, "NodePort": 2, "Region": Region,
-			"Root": store.Account{AccessKeyID: "id", SecretAccessKey: "secret"},
+			"Image": "registry/image:1", "Region": Region, "Servers": versityServers,
+			"Root":         store.Account{AccessKeyID: "id", SecretAccessKey: "secret"},
+			"Certificates": certificates{Authority: "a\nb", Certificate: "c", Key: "k"},
 		},
 	} {
 		p, err := fromManifest(name, values)
@@ -78,17 +112,22 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// imageOf is the image of all its containers.
 func imageOf(t *testing.T, deployment *unstructured.Unstructured) string {
 	t.Helper()
 	containers, _, err := unstructured.NestedSlice(deployment.Object, "spec", "template", "spec", "containers")
-	if err != nil || len(containers) != 1 {
-		t.Fatalf("containers are %v, %v", containers, err)
+	if err != nil {
+		t.Fatal(err)
 	}
-	container, ok := containers[0].(map[string]any)
-	if !ok {
-		t.Fatalf("the container is %v", containers[0])
+	images := map[string]bool{}
+	for _, c := range containers {
+		container, ok := c.(map[string]any)
+		if !ok {
+			t.Fatalf("the container is %v", c)
+		}
+		images[fmt.Sprint(container["image"])] = true
 	}
-	return fmt.Sprint(container["image"])
+	return strings.Join(slices.Collect(maps.Keys(images)), " ")
 }
 
 const operatorRelease = `
@@ -152,6 +191,9 @@ func TestOperatorIsAdapted(t *testing.T) {
 func TestEnvHasEveryVariable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "s3-ca.crt"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	w := &Workload{StateDir: dir, Kubeconfig: "/state/kubeconfig", Context: "kind-pgplatform", Address: "10.213.77.2"}
 	f, err := w.env(filepath.Join(dir, ".platform"), tools{kubectl: "/usr/bin/kubectl", cli: "/opt/tofu", openTofu: true}, "/clone/rc")
 	if err != nil {
@@ -174,6 +216,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	}
 	for _, name := range []string{
 		"PGPLATFORM_STATE", "KUBECONFIG", "KUBE_CONFIG_PATH", "KUBECACHEDIR", "AWS_ENDPOINT_URL_S3", "PGPLATFORM_POD_ENDPOINT_URL",
+		"PGPLATFORM_TLS_ENDPOINT_URL", "PGPLATFORM_TLS_POD_ENDPOINT_URL", "PGPLATFORM_TLS_CA_CERTIFICATE_FILE",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "PGPLATFORM_BUCKET", "TF_CLI_CONFIG_FILE",
 		"PGPLATFORM_STRICT_ENDPOINT_URL", "PGPLATFORM_STRICT_POD_ENDPOINT_URL", "PGPLATFORM_STRICT_BUCKET",
 		"PGPLATFORM_STRICT_ACCESS_KEY_ID", "PGPLATFORM_STRICT_SECRET_ACCESS_KEY",

@@ -82,7 +82,7 @@ func (s Server) admin(ctx context.Context, path string, body []byte) error {
 	if err := v4.NewSigner().SignHTTP(ctx, keys, req, hash, "s3", s.Region, time.Now()); err != nil {
 		return err
 	}
-	resp, err := httpClient.Do(req)
+	resp, err := s.http().Do(req)
 	if err != nil {
 		return fmt.Errorf("call versitygw: %w", err)
 	}

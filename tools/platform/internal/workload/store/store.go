@@ -3,6 +3,7 @@ package store
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,6 +26,8 @@ type Server struct {
 	Endpoint string // "http://10.213.77.2:4566"
 	Region   string
 	Account  Account
+	// Authority is the certificate, in PEM, of who vouches for the server; nobody but those of this machine where empty.
+	Authority []byte
 }
 
 func (s Server) client() *s3.Client {
@@ -35,12 +38,22 @@ func (s Server) client() *s3.Client {
 		UsePathStyle: true,
 		// Callers try again by themselves, until the server is there.
 		RetryMaxAttempts: 1,
-		HTTPClient:       httpClient,
+		HTTPClient:       s.http(),
 	})
 }
 
 // httpClient uses no proxy: the servers are on this machine.
 var httpClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) { t.Proxy = nil })
+
+func (s Server) http() *awshttp.BuildableClient {
+	if len(s.Authority) == 0 {
+		return httpClient
+	}
+	return httpClient.WithTransportOptions(func(t *http.Transport) {
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		t.TLSClientConfig.RootCAs.AppendCertsFromPEM(s.Authority)
+	})
+}
 
 // HasBucket tells whether the account may use the bucket. The server has answered where there is no error.
 func (s Server) HasBucket(ctx context.Context, bucket string) (bool, error) {
@@ -48,7 +61,8 @@ func (s Server) HasBucket(ctx context.Context, bucket string) (bool, error) {
 	if err == nil {
 		return true, nil
 	}
-	if status := new(awshttp.ResponseError); errors.As(err, &status) && status.HTTPStatusCode() < 500 {
+	// Without an answer the status is 0.
+	if status := new(awshttp.ResponseError); errors.As(err, &status) && status.HTTPStatusCode()/100 == 4 {
 		return false, nil
 	}
 	return false, fmt.Errorf("look for the bucket %s at %s: %w", bucket, s.Endpoint, err)

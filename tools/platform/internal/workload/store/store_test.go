@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -49,6 +50,20 @@ func TestHasBucket(t *testing.T) {
 	}
 	if _, err := (Server{Endpoint: "http://127.0.0.1:1", Region: "r"}).HasBucket(t.Context(), "b"); err == nil {
 		t.Error("a server that is not there is no error")
+	}
+}
+
+func TestServersOverTLSAreTrustedByTheirAuthority(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(server.Close)
+	s := Server{Endpoint: server.URL, Region: "us-east-1", Account: Account{"root", "secret"}}
+	if _, err := s.HasBucket(t.Context(), "b"); err == nil {
+		t.Error("a server that nobody vouches for is trusted")
+	}
+	s.Authority = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if there, err := s.HasBucket(t.Context(), "b"); err != nil || !there {
+		t.Errorf("with its authority: %t, %v", there, err)
 	}
 }
 
