@@ -77,7 +77,7 @@ func TestReadsTakeOneRequestEach(t *testing.T) {
 func TestClientIsNotThrottledByItself(t *testing.T) {
 	t.Parallel()
 	_, server, _ := setup(t)
-	config, err := cnpg.Connection{Host: server.URL}.RESTConfig()
+	config, err := cnpg.Connection{Host: server.URL}.RESTConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -42,6 +43,12 @@ func TestConnection(t *testing.T) {
 	t.Parallel()
 	path := writeKubeconfig(t, kubeconfig)
 	other := writeKubeconfig(t, strings.NewReplacer("one", "three", "first", "third", "two", "four", "second", "fourth").Replace(kubeconfig))
+	careless := writeKubeconfig(t, strings.Replace(kubeconfig, `6443"`, `6443", insecure-skip-tls-verify: true`, 1))
+	pair := func() (certificate, key string) {
+		c, k := apitest.NewTLS(t).ClientCertificate(t, "ci")
+		return string(c), string(k)
+	}
+	certificate, key := pair()
 	tests := map[string]struct {
 		connection cnpg.Connection
 		check      func(*rest.Config) bool
@@ -52,12 +59,12 @@ func TestConnection(t *testing.T) {
 		"username and password": {cnpg.Connection{Host: "https://k8s", Username: "u", Password: "p"}, func(c *rest.Config) bool {
 			return c.Username == "u" && c.Password == "p"
 		}},
-		"insecure":        {cnpg.Connection{Host: "https://k8s", Insecure: true}, func(c *rest.Config) bool { return c.Insecure }},
+		"insecure":        {cnpg.Connection{Host: "https://k8s", Insecure: ptr.To(true)}, func(c *rest.Config) bool { return c.Insecure }},
 		"tls_server_name": {cnpg.Connection{Host: "https://k8s", TLSServerName: "name"}, func(c *rest.Config) bool { return c.ServerName == "name" }},
-		"client certificate": {cnpg.Connection{Host: "https://k8s", ClientCertificate: "cert", ClientKey: "key"}, func(c *rest.Config) bool {
-			return string(c.CertData) == "cert" && string(c.KeyData) == "key"
+		"client certificate": {cnpg.Connection{Host: "https://k8s", ClientCertificate: certificate, ClientKey: key}, func(c *rest.Config) bool {
+			return string(c.CertData) == certificate && string(c.KeyData) == key
 		}},
-		"cluster_ca_certificate": {cnpg.Connection{Host: "https://k8s", ClusterCACertificate: "ca"}, func(c *rest.Config) bool { return string(c.CAData) == "ca" }},
+		"cluster_ca_certificate": {cnpg.Connection{Host: "https://k8s", ClusterCACertificate: certificate}, func(c *rest.Config) bool { return string(c.CAData) == certificate }},
 		"config_path": {cnpg.Connection{ConfigPaths: []string{path}}, func(c *rest.Config) bool {
 			return c.Host == "https://one.example.com:6443" && c.BearerToken == "alices-token"
 		}},
@@ -73,22 +80,27 @@ func TestConnection(t *testing.T) {
 		"config_context_auth_info": {cnpg.Connection{ConfigPaths: []string{path}, AuthInfo: "bob"}, func(c *rest.Config) bool {
 			return c.Host == "https://one.example.com:6443" && c.Username == "bob" && c.BearerToken == ""
 		}},
-		"token beside a kubeconfig": {cnpg.Connection{ConfigPaths: []string{path}, Token: "mine"}, func(c *rest.Config) bool { return c.BearerToken == "mine" }},
+		"token in place of a kubeconfig's": {cnpg.Connection{ConfigPaths: []string{path}, Token: "mine"}, func(c *rest.Config) bool { return c.BearerToken == "mine" }},
+		"token in place of a kubeconfig's password": {cnpg.Connection{ConfigPaths: []string{path}, Context: "second", Token: "mine"}, func(c *rest.Config) bool {
+			return c.BearerToken == "mine" && c.Username == "" && c.Password == ""
+		}},
+		"password in place of a kubeconfig's token": {cnpg.Connection{ConfigPaths: []string{path}, Username: "u", Password: "p"}, func(c *rest.Config) bool {
+			return c.BearerToken == "" && c.Username == "u" && c.Password == "p"
+		}},
+		"a CA where the kubeconfig trusts anybody": {cnpg.Connection{ConfigPaths: []string{careless}, ClusterCACertificate: certificate}, func(c *rest.Config) bool {
+			return !c.Insecure && string(c.CAData) == certificate
+		}},
+		"not insecure where the kubeconfig is": {cnpg.Connection{ConfigPaths: []string{careless}, Insecure: ptr.To(false)}, func(c *rest.Config) bool { return !c.Insecure }},
+		"insecure as the kubeconfig is":        {cnpg.Connection{ConfigPaths: []string{careless}}, func(c *rest.Config) bool { return c.Insecure }},
 		"proxy_url": {cnpg.Connection{Host: "https://k8s", ProxyURL: "http://proxy:3128"}, func(c *rest.Config) bool {
 			u, err := c.Proxy(nil)
 			return err == nil && u.String() == "http://proxy:3128"
-		}},
-		"exec": {cnpg.Connection{Host: "https://k8s", Exec: &cnpg.ExecCredential{
-			APIVersion: "client.authentication.k8s.io/v1", Command: "get-token", Args: []string{"--cluster", "k8s"}, Env: map[string]string{"A": "B"},
-		}}, func(c *rest.Config) bool {
-			e := c.ExecProvider
-			return e != nil && e.Command == "get-token" && len(e.Args) == 2 && len(e.Env) == 1 && e.Env[0].Name == "A" && e.Env[0].Value == "B"
 		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			config, err := test.connection.RESTConfig()
+			config, err := test.connection.RESTConfig(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -102,29 +114,55 @@ func TestConnection(t *testing.T) {
 func TestConnectionErrorsNameTheAttribute(t *testing.T) {
 	t.Parallel()
 	path := writeKubeconfig(t, kubeconfig)
+	noContext := writeKubeconfig(t, strings.Replace(kubeconfig, "current-context: first", "", 1))
+	brokenUser := writeKubeconfig(t, strings.Replace(kubeconfig, "token: alices-token", `client-certificate-data: "Z2FyYmFnZQ==", client-key-data: "Z2FyYmFnZQ=="`, 1))
+	server := apitest.NewTLS(t)
+	certificate, key := server.ClientCertificate(t, "ci")
+	_, otherKey := server.ClientCertificate(t, "other")
+	garbage := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("garbage")}))
 	tests := map[string]struct {
 		connection cnpg.Connection
 		attribute  string
 		want       string
 	}{
-		"missing file":     {cnpg.Connection{ConfigPaths: []string{"/does/not/exist"}}, "config_path", "/does/not/exist: no such file or directory"},
-		"missing in home":  {cnpg.Connection{ConfigPaths: []string{"~/.kube/pgplatform-no-such-file"}}, "config_path", "/.kube/pgplatform-no-such-file: no such file"},
-		"one of several":   {cnpg.Connection{ConfigPaths: []string{path, "/does/not/exist"}}, "config_path", "/does/not/exist"},
-		"not YAML":         {cnpg.Connection{ConfigPaths: []string{writeKubeconfig(t, "{")}}, "config_path", "error loading config file"},
-		"a folder":         {cnpg.Connection{ConfigPaths: []string{t.TempDir()}}, "config_path", "is a directory"},
-		"unknown context":  {cnpg.Connection{ConfigPaths: []string{path}, Context: "nope"}, "config_context", `context "nope" does not exist`},
-		"nothing is given": {cnpg.Connection{}, "host", "set config_path (KUBE_CONFIG_PATH) or host (KUBE_HOST)"},
+		"missing file":          {cnpg.Connection{ConfigPaths: []string{"/does/not/exist"}}, "config_path", "/does/not/exist: no such file or directory"},
+		"missing in home":       {cnpg.Connection{ConfigPaths: []string{"~/.kube/pgplatform-no-such-file"}}, "config_path", "/.kube/pgplatform-no-such-file: no such file"},
+		"one of several":        {cnpg.Connection{ConfigPaths: []string{path, "/does/not/exist"}}, "config_paths", "/does/not/exist"},
+		"not YAML":              {cnpg.Connection{ConfigPaths: []string{writeKubeconfig(t, "{")}}, "config_path", "error loading config file"},
+		"a folder":              {cnpg.Connection{ConfigPaths: []string{t.TempDir()}}, "config_path", "is a directory"},
+		"unknown context":       {cnpg.Connection{ConfigPaths: []string{path}, Context: "nope"}, "config_context", `context "nope" does not exist; the kubeconfig has ["first" "second"]`},
+		"unknown user":          {cnpg.Connection{ConfigPaths: []string{path}, AuthInfo: "nope"}, "config_context_auth_info", `user "nope" does not exist; the kubeconfig has ["alice" "bob"]`},
+		"unknown cluster":       {cnpg.Connection{ConfigPaths: []string{path}, Cluster: "nope"}, "config_context_cluster", `cluster "nope" does not exist; the kubeconfig has ["one" "two"]`},
+		"no context":            {cnpg.Connection{ConfigPaths: []string{noContext}}, "config_context", `no current context; its contexts are ["first" "second"]`},
+		"broken user":           {cnpg.Connection{ConfigPaths: []string{brokenUser}}, "config_path", "failed to find any PEM data in certificate"},
+		"no URL":                {cnpg.Connection{Host: "https://"}, "host", "https://host:port"},
+		"no proxy":              {cnpg.Connection{Host: "k8s", ProxyURL: "http://user:s3cr3t@[::1"}, "proxy_url", "http://host:port"},
+		"proxy of another kind": {cnpg.Connection{Host: "k8s", ProxyURL: "ftp://user:s3cr3t@proxy"}, "proxy_url", "socks5://host:port"},
+		"no CA":                 {cnpg.Connection{Host: "k8s", ClusterCACertificate: "nonsense"}, "cluster_ca_certificate", "no certificate in PEM form"},
+		"CA in base64":          {cnpg.Connection{Host: "k8s", ClusterCACertificate: "LS0tLS1CRUdJTiBDRVJ"}, "cluster_ca_certificate", "base64decode()"},
+		"no certificate":        {cnpg.Connection{Host: "k8s", ClientCertificate: "nonsense", ClientKey: string(key)}, "client_certificate", "no certificate in PEM form"},
+		"key alone":             {cnpg.Connection{Host: "k8s", ClientKey: string(key)}, "client_certificate", "no certificate in PEM form"},
+		"certificate alone":     {cnpg.Connection{Host: "k8s", ClientCertificate: string(certificate)}, "client_key", "no private key in PEM form"},
+		"broken certificate":    {cnpg.Connection{Host: "k8s", ClientCertificate: garbage, ClientKey: string(key)}, "client_certificate", "x509: malformed certificate"},
+		"another's key":         {cnpg.Connection{Host: "k8s", ClientCertificate: string(certificate), ClientKey: string(otherKey)}, "client_certificate", "private key does not match public key"},
+		"token and password":    {cnpg.Connection{Host: "k8s", Token: "s3cr3t", Username: "u", Password: "s3cr3t"}, "token", "only one can be used"},
+		"token and exec":        {cnpg.Connection{Host: "k8s", Token: "s3cr3t", Exec: &cnpg.ExecCredential{Command: "c"}}, "exec", "would never be run"},
+		"insecure with CA":      {cnpg.Connection{Host: "k8s", Insecure: ptr.To(true), ClusterCACertificate: string(certificate)}, "insecure", "needs no cluster_ca_certificate"},
+		"nothing is given":      {cnpg.Connection{}, "host", "set config_path (KUBE_CONFIG_PATH) or host (KUBE_HOST)"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := test.connection.RESTConfig()
+			_, err := test.connection.RESTConfig(t.Context())
 			var connection *cnpg.ConnectionError
 			if !errors.As(err, &connection) {
 				t.Fatalf("RESTConfig: %v, want a ConnectionError", err)
 			}
 			if connection.Attribute != test.attribute || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("at %q: %v; want at %q: %q", connection.Attribute, err, test.attribute, test.want)
+			}
+			if strings.Contains(err.Error(), "s3cr3t") {
+				t.Errorf("%v holds a secret", err)
 			}
 		})
 	}
@@ -137,7 +175,7 @@ func TestConnectionOverTLS(t *testing.T) {
 	server.AddNamespace("myorg")
 	get := func(t *testing.T, connection cnpg.Connection) error {
 		t.Helper()
-		config, err := connection.RESTConfig()
+		config, err := connection.RESTConfig(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +198,7 @@ func TestConnectionOverTLS(t *testing.T) {
 	})
 	t.Run("insecure", func(t *testing.T) {
 		t.Parallel()
-		if err := get(t, cnpg.Connection{Host: server.URL, Insecure: true}); err != nil {
+		if err := get(t, cnpg.Connection{Host: server.URL, Insecure: ptr.To(true)}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -176,20 +214,6 @@ func TestConnectionOverTLS(t *testing.T) {
 			t.Error(err)
 		}
 	})
-}
-
-func TestNewRefusesBrokenCertificates(t *testing.T) {
-	t.Parallel()
-	garbage := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("garbage")}))
-	config, err := cnpg.Connection{Host: "https://k8s", ClientCertificate: garbage, ClientKey: garbage}.RESTConfig()
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = cnpg.New(config, "test")
-	var connection *cnpg.ConnectionError
-	if !errors.As(err, &connection) {
-		t.Errorf("New: %v, want a ConnectionError", err)
-	}
 }
 
 func TestUnreachableServer(t *testing.T) {

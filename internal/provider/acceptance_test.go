@@ -54,7 +54,7 @@ func newWorld(t *testing.T) *world {
 		accessKeyID:     env(t, "AWS_ACCESS_KEY_ID"),
 		secretAccessKey: env(t, "AWS_SECRET_ACCESS_KEY"),
 	}}
-	connection, err := cnpg.Connection{ConfigPaths: []string{env(t, "KUBE_CONFIG_PATH")}}.RESTConfig()
+	connection, err := cnpg.Connection{ConfigPaths: []string{env(t, "KUBE_CONFIG_PATH")}}.RESTConfig(t.Context())
 	must(t, err)
 	w.kubernetes, err = cnpg.New(connection, "acceptance-test")
 	must(t, err)

@@ -1,17 +1,12 @@
 package provider
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
@@ -54,6 +49,7 @@ func newBackend(ctx context.Context, m providerModel, userAgent string, diags *d
 	var kubernetes kubernetesModel
 	if whole(ctx, m.Kubernetes, &kubernetes, diags) {
 		b.connection = newConnection(ctx, &kubernetes, diags)
+		checkConnection(b.connection, diags)
 	}
 	var store providerObjectStore
 	if whole(ctx, m.ObjectStore, &store, diags) {
@@ -78,12 +74,13 @@ func backendFrom(data any, diags *diag.Diagnostics) *backend {
 var errNotKnown = errors.New("the provider's configuration is not known yet")
 
 // kubernetesClient is the client of the API server; [errNotKnown] while its address is not known.
-func (b *backend) kubernetesClient() (*cnpg.Client, error) {
+func (b *backend) kubernetesClient(ctx context.Context) (*cnpg.Client, error) {
 	if b == nil || b.connection == nil {
 		return nil, errNotKnown
 	}
+	// The client outlives the call that happens to be the first.
 	b.kubernetesOnce.Do(func() {
-		config, err := b.connection.RESTConfig()
+		config, err := b.connection.RESTConfig(context.WithoutCancel(ctx))
 		if err != nil {
 			b.kubernetesErr = err
 			return
@@ -98,18 +95,8 @@ func (b *backend) s3Client(ctx context.Context) (*archive.Client, error) {
 	if b == nil || b.store == nil {
 		return nil, errNotKnown
 	}
-	// The client outlives the call that happens to be the first.
 	b.s3Once.Do(func() { b.s3, b.s3Err = archive.New(context.WithoutCancel(ctx), b.store.client) })
 	return b.s3, b.s3Err
-}
-
-// addConnectionError says why there is no client, at the provider's attribute where one is at fault.
-func addConnectionError(diags *diag.Diagnostics, summary string, err error) {
-	var connection *cnpg.ConnectionError
-	if errors.As(err, &connection) && connection.Attribute != "" {
-		err = errors.New("provider attribute kubernetes." + connection.Attribute + ": " + err.Error())
-	}
-	diags.AddError(summary, sentence(err))
 }
 
 // whole reads an object into a model. It is false, and the model left as it is, while anything in the object is unknown;
@@ -134,56 +121,4 @@ func known(values ...attr.Value) bool {
 		}
 	}
 	return true
-}
-
-func newConnection(ctx context.Context, m *kubernetesModel, diags *diag.Diagnostics) *cnpg.Connection {
-	fromEnv := func(v types.String, variable string) string { return cmp.Or(v.ValueString(), os.Getenv(variable)) }
-	c := &cnpg.Connection{
-		Host:                 fromEnv(m.Host, "KUBE_HOST"),
-		Username:             fromEnv(m.Username, "KUBE_USER"),
-		Password:             fromEnv(m.Password, "KUBE_PASSWORD"),
-		Token:                fromEnv(m.Token, "KUBE_TOKEN"),
-		Insecure:             m.Insecure.ValueBool(),
-		TLSServerName:        fromEnv(m.TLSServerName, "KUBE_TLS_SERVER_NAME"),
-		ClientCertificate:    fromEnv(m.ClientCertificate, "KUBE_CLIENT_CERT_DATA"),
-		ClientKey:            fromEnv(m.ClientKey, "KUBE_CLIENT_KEY_DATA"),
-		ClusterCACertificate: fromEnv(m.ClusterCACertificate, "KUBE_CLUSTER_CA_CERT_DATA"),
-		Context:              fromEnv(m.ConfigContext, "KUBE_CTX"),
-		AuthInfo:             fromEnv(m.ConfigContextAuthInfo, "KUBE_CTX_AUTH_INFO"),
-		Cluster:              fromEnv(m.ConfigContextCluster, "KUBE_CTX_CLUSTER"),
-		ProxyURL:             fromEnv(m.ProxyURL, "KUBE_PROXY_URL"),
-	}
-	if v := os.Getenv("KUBE_INSECURE"); m.Insecure.IsNull() && v != "" {
-		insecure, err := strconv.ParseBool(v)
-		if err != nil {
-			diags.AddAttributeError(path.Root("kubernetes").AtName("insecure"), "Invalid Environment Variable",
-				"KUBE_INSECURE must be true or false.")
-		}
-		c.Insecure = insecure
-	}
-
-	// Either way of naming files in the configuration beats both environment variables.
-	if !m.ConfigPaths.IsNull() {
-		diags.Append(m.ConfigPaths.ElementsAs(ctx, &c.ConfigPaths, false)...)
-	}
-	switch {
-	case len(c.ConfigPaths) > 0:
-	case m.ConfigPath.ValueString() != "":
-		c.ConfigPaths = []string{m.ConfigPath.ValueString()}
-	case os.Getenv("KUBE_CONFIG_PATH") != "":
-		c.ConfigPaths = []string{os.Getenv("KUBE_CONFIG_PATH")}
-	case os.Getenv("KUBE_CONFIG_PATHS") != "":
-		c.ConfigPaths = filepath.SplitList(os.Getenv("KUBE_CONFIG_PATHS"))
-	}
-
-	if m.Exec != nil {
-		c.Exec = &cnpg.ExecCredential{APIVersion: m.Exec.APIVersion.ValueString(), Command: m.Exec.Command.ValueString()}
-		if !m.Exec.Args.IsNull() {
-			diags.Append(m.Exec.Args.ElementsAs(ctx, &c.Exec.Args, false)...)
-		}
-		if !m.Exec.Env.IsNull() {
-			diags.Append(m.Exec.Env.ElementsAs(ctx, &c.Exec.Env, false)...)
-		}
-	}
-	return c
 }

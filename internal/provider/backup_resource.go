@@ -107,7 +107,7 @@ func (r *backupResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	}
 	var plan backupModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if resp.Diagnostics.HasError() || plan.Database.IsUnknown() || errors.Is(err, errNotKnown) {
 		return
 	}
@@ -147,7 +147,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	ctx, finish := r.backend.collectWarnings(ctx)
 	defer finish(&resp.Diagnostics)
 
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return
@@ -222,7 +222,7 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 	}
 	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) {
 		warnNotRefreshed(key, &resp.Diagnostics)
 		return
@@ -261,7 +261,7 @@ func (r *backupResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	const summary = "Unable to Remove Backup"
 	var state backupModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 	}

@@ -143,7 +143,7 @@ func (d *backupsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 		resp.Diagnostics.AddAttributeError(path.Root("database"), summary, sentence(err))
 		return
 	}
-	client, err := d.backend.kubernetesClient()
+	client, err := d.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return

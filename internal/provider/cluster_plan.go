@@ -88,7 +88,7 @@ func refuseReplace(key cnpg.Key, protection types.Bool, diags *diag.Diagnostics)
 
 // refuseExisting fails a plan to create a Cluster that exists. Where that cannot be asked now, the create itself will.
 func (b *backend) refuseExisting(ctx context.Context, resourceType string, key cnpg.Key, diags *diag.Diagnostics) {
-	client, err := b.kubernetesClient()
+	client, err := b.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) {
 		return
 	}
@@ -107,7 +107,7 @@ func (b *backend) refuseExisting(ctx context.Context, resourceType string, key c
 
 // warnMissingNamespace only warns: the namespace may be made by the same apply.
 func (b *backend) warnMissingNamespace(ctx context.Context, namespace string, diags *diag.Diagnostics) {
-	client, err := b.kubernetesClient()
+	client, err := b.kubernetesClient(ctx)
 	if err != nil {
 		return
 	}

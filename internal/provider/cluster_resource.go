@@ -120,7 +120,7 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.K
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := b.kubernetesClient()
+	client, err := b.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(diags, summary, err)
 		return

@@ -68,7 +68,7 @@ func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan,
 // neverUpgraded tells whether the data of a Cluster are still of a major version, although its image is of a later one:
 // an upgrade that failed leaves it so, and CNPG goes on with the old image.
 func (b *backend) neverUpgraded(ctx context.Context, key cnpg.Key, major int) bool {
-	client, err := b.kubernetesClient()
+	client, err := b.kubernetesClient(ctx)
 	if err != nil {
 		return false
 	}

@@ -50,7 +50,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	defer finish(&resp.Diagnostics)
 
 	key := plan.key()
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return
@@ -115,7 +115,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
 		return
@@ -162,7 +162,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	defer finish(&resp.Diagnostics)
 
 	key := plan.key()
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return

@@ -86,7 +86,9 @@ func kubernetesSchema() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "How to reach the Kubernetes API server. The names and environment variables are those of the " +
-			"`hashicorp/kubernetes` provider; a value in the configuration beats the environment. With nothing set, the service account of the pod that Terraform runs in is used.",
+			"`hashicorp/kubernetes` provider. A value in the configuration beats the environment, and so it does variables that say the same in another way: " +
+			"where the configuration says which API server (`host`, `config_path`), how it is trusted or who one is there, the environment does not. " +
+			"Credentials that are set here or in the environment take the place of those in the kubeconfig. With nothing set, the service account of the pod that Terraform runs in is used.",
 		Attributes: map[string]schema.Attribute{
 			"host":                     schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the API server, `https://host:port`. `KUBE_HOST`."},
 			"username":                 schema.StringAttribute{Optional: true, MarkdownDescription: "User name for HTTP basic authentication. `KUBE_USER`."},
@@ -105,7 +107,7 @@ func kubernetesSchema() schema.SingleNestedAttribute {
 			"proxy_url":                schema.StringAttribute{Optional: true, MarkdownDescription: "Proxy to the API server. `KUBE_PROXY_URL`."},
 			"exec": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "A command that prints credentials, as kubeconfig files name it.",
+				MarkdownDescription: "A command that prints credentials, as kubeconfig files name it. When it fails, the error quotes what it wrote to stderr, without the values of `env`.",
 				Attributes: map[string]schema.Attribute{
 					"api_version": schema.StringAttribute{Required: true, MarkdownDescription: "Version of the ExecCredential that the command prints, such as `client.authentication.k8s.io/v1`."},
 					"command":     schema.StringAttribute{Required: true, MarkdownDescription: "The command."},

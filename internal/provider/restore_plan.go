@@ -78,7 +78,7 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 	if database.IsUnknown() || plan.TargetTime.IsUnknown() || diags.HasError() {
 		return
 	}
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) || r.backend.store == nil {
 		return
 	}

@@ -63,7 +63,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	defer finish(&resp.Diagnostics)
 
 	key := plan.key()
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, unableToRestore, err)
 		return
@@ -232,7 +232,7 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	client, err := r.backend.kubernetesClient()
+	client, err := r.backend.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
 		return

@@ -35,6 +35,10 @@ type Request struct {
 	UserAgent   string
 	// Authorization is the header of that name.
 	Authorization string
+	// Certificate is the common name of the client certificate; "" where none was shown.
+	Certificate string
+	// ServerName is the name that the client wants to reach, where it says one (TLS SNI).
+	ServerName string
 }
 
 // Writes tells whether the request changes something.
@@ -150,6 +154,12 @@ func describe(r *http.Request) target {
 	t := target{Request: Request{
 		Path: r.URL.Path, Query: r.URL.Query(), UserAgent: r.UserAgent(), Authorization: r.Header.Get("Authorization"), Verb: VerbOther,
 	}}
+	if r.TLS != nil {
+		t.ServerName = r.TLS.ServerName
+		if len(r.TLS.PeerCertificates) > 0 {
+			t.Certificate = r.TLS.PeerCertificates[0].Subject.CommonName
+		}
+	}
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	var version string
 	switch {

@@ -2,14 +2,15 @@
 // protocol as the provider uses, for the few resources that it uses. Server-side apply runs on the API server's own code
 // for managed fields. The server records every request and fails on demand.
 //
-// What differs from a real one: there is no authentication and no schema beyond Go's types; lists are atomic and maps
+// What differs from a real one: every identity is taken, and recorded; there is no schema beyond Go's types; lists are atomic and maps
 // granular for every resource (which is how CNPG's own schema has the fields that the provider writes); lists are never
 // paged; garbage is collected within the deleting request.
 package apitest
 
 import (
 	"encoding/pem"
-	"net/http"
+	"io"
+	"log"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -32,6 +33,8 @@ type Server struct {
 	// CA is the PEM of the certificate authority of a server made by NewTLS; nil of one made by New.
 	CA []byte
 
+	clients *authority // signs client certificates; nil of a server made by New
+
 	mu       sync.Mutex
 	objects  map[*resource]map[types.NamespacedName]*unstructured.Unstructured
 	version  int64
@@ -53,25 +56,34 @@ type Server struct {
 // New starts a server without TLS that stops with the test. It has the namespace default.
 func New(t testing.TB) *Server {
 	t.Helper()
-	return start(t, httptest.NewServer)
+	return start(t, nil)
 }
 
-// NewTLS starts a server whose certificate [Server.CA] has signed.
+// NewTLS starts a server whose certificate [Server.CA] has signed: for 127.0.0.1, and for [TLSServerName]. It takes the
+// client certificates that [Server.ClientCertificate] makes.
 func NewTLS(t testing.TB) *Server {
 	t.Helper()
-	return start(t, httptest.NewTLSServer)
+	return start(t, newAuthority(t))
 }
 
-func start(t testing.TB, serve func(http.Handler) *httptest.Server) *Server {
+func start(t testing.TB, clients *authority) *Server {
 	t.Helper()
 	s := &Server{
+		clients: clients,
 		objects: map[*resource]map[types.NamespacedName]*unstructured.Unstructured{},
 		news:    make(chan struct{}),
 		logs:    map[logKey]string{},
 		absent:  map[string]bool{},
 		version: 100, // no object has the version "1", as in a real cluster
 	}
-	http := serve(s)
+	http := httptest.NewUnstartedServer(s)
+	http.Config.ErrorLog = log.New(io.Discard, "", 0) // what tests of certificates expect
+	if clients == nil {
+		http.Start()
+	} else {
+		http.TLS = clients.serverConfig()
+		http.StartTLS()
+	}
 	t.Cleanup(func() {
 		http.CloseClientConnections() // watches would hold up Close
 		http.Close()

@@ -28,7 +28,7 @@ func main() {
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	config, err := cnpg.Connection{ConfigPaths: []string{os.Getenv("KUBE_CONFIG_PATH")}}.RESTConfig()
+	config, err := cnpg.Connection{ConfigPaths: []string{os.Getenv("KUBE_CONFIG_PATH")}}.RESTConfig(ctx)
 	if err != nil {
 		return fmt.Errorf("%w (source .platform/env first)", err)
 	}
