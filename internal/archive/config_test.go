@@ -2,11 +2,8 @@ package archive_test
 
 import (
 	"context"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,37 +101,23 @@ func TestNoCredentialsAtAll(t *testing.T) {
 func TestAssumeRole(t *testing.T) {
 	srv := s3test.New(t)
 	srv.CreateBucket("backups")
-	var form string
-	denied := false
-	sts := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil {
-			t.Error(err)
-		}
-		form = r.Form.Encode()
-		if denied {
-			w.WriteHeader(http.StatusForbidden)
-			fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not authorized to perform: sts:AssumeRole</Message></Error></ErrorResponse>`)
-			return
-		}
-		fmt.Fprintf(w, `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>
-			<AccessKeyId>%s</AccessKeyId><SecretAccessKey>%s</SecretAccessKey><SessionToken>token</SessionToken><Expiration>2126-01-01T00:00:00Z</Expiration>
-			</Credentials></AssumeRoleResult></AssumeRoleResponse>`, s3test.AccessKeyID, s3test.SecretAccessKey)
-	}))
-	defer sts.Close()
+	sts := s3test.NewSTS(t, srv)
 	t.Setenv("AWS_ENDPOINT_URL_STS", sts.URL)
-	c := archive.Config{
-		EndpointURL: srv.URL, AccessKeyID: "AKIABASE000000000000", SecretAccessKey: "base-secret-base-secret",
-		AssumeRole: archive.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/reader", SessionName: "here", ExternalID: "ext"},
-	}
+	c := config(srv)
+	c.AssumeRole = archive.AssumeRole{RoleARN: "arn:aws:iam::123456789012:role/reader", SessionName: "here", ExternalID: "ext"}
 	if err := client(t, c).CheckBucket(context.Background(), "backups"); err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"ExternalId=ext", "RoleSessionName=here", "role%2Freader"} {
-		if !strings.Contains(form, want) {
-			t.Errorf("STS was asked with %q, without %q", form, want)
+	calls := sts.Calls()
+	if len(calls) != 1 || calls[0].RoleARN != c.AssumeRole.RoleARN || calls[0].SessionName != "here" || calls[0].ExternalID != "ext" || calls[0].AccessKeyID != s3test.AccessKeyID {
+		t.Fatalf("the role was assumed by %+v", calls)
+	}
+	for _, r := range srv.Requests() {
+		if r.AccessKeyID != calls[0].Given {
+			t.Errorf("%+v is not of the role", r)
 		}
 	}
-	denied = true
+	sts.Deny()
 	err := client(t, c).CheckBucket(context.Background(), "backups")
 	var refused *archive.AccessDeniedError
 	if !errors.As(err, &refused) || refused.Action != "sts:AssumeRole" || refused.Resource != c.AssumeRole.RoleARN {
@@ -144,16 +127,13 @@ func TestAssumeRole(t *testing.T) {
 
 func TestCACertificate(t *testing.T) {
 	t.Parallel()
-	inner := s3test.New(t)
-	inner.CreateBucket("backups")
-	srv := httptest.NewTLSServer(inner)
-	defer srv.Close()
-	c := config(inner)
-	c.EndpointURL = srv.URL
+	srv := s3test.NewTLS(t)
+	srv.CreateBucket("backups")
+	c := config(srv)
 	if err := client(t, c).CheckBucket(context.Background(), "backups"); !archive.Unreachable(err) || !strings.Contains(err.Error(), "certificate is not trusted") {
 		t.Errorf("got %v", err)
 	}
-	c.CACertificate = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: srv.Certificate().Raw}))
+	c.CACertificate = string(srv.CA)
 	if err := client(t, c).CheckBucket(context.Background(), "backups"); err != nil {
 		t.Error(err)
 	}

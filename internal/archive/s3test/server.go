@@ -5,7 +5,9 @@ package s3test
 
 import (
 	"cmp"
+	"encoding/pem"
 	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -16,7 +18,8 @@ import (
 	"time"
 )
 
-// The keys that the server takes: any others are refused as AWS does, unless [Server.AnyKey] is set.
+// The key that the server takes from the beginning. Requests that are not signed with a key that it knows are refused as AWS
+// does, unless [Server.AnyKey] is set.
 const (
 	AccessKeyID     = "S3TESTACCESSKEY00001"
 	SecretAccessKey = "s3test-secret-access-key-0000000000000001"
@@ -27,9 +30,12 @@ const (
 type Server struct {
 	// URL is the endpoint, such as http://127.0.0.1:40123. Only path style addresses work.
 	URL string
+	// CA is the PEM of the authority that signed the certificate of a server made by NewTLS; nil of one made by New.
+	CA []byte
 
 	mu       sync.Mutex
 	buckets  map[string]*bucket
+	keys     map[string]Key
 	requests []Request
 	fault    func(Request) *Fault
 	latency  time.Duration
@@ -72,6 +78,9 @@ type Request struct {
 	Delimiter  string
 	StartAfter string
 	Token      string
+	// AccessKeyID is who signed the request, Region what for.
+	AccessKeyID string
+	Region      string
 }
 
 // Fault is what a request gets in place of its answer.
@@ -89,13 +98,29 @@ type Fault struct {
 // New starts a server that stops with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
-	s := &Server{buckets: map[string]*bucket{}}
-	srv := httptest.NewServer(s)
+	return start(t, (*httptest.Server).Start)
+}
+
+// NewTLS starts a server whose certificate [Server.CA] has signed.
+func NewTLS(t testing.TB) *Server {
+	t.Helper()
+	return start(t, (*httptest.Server).StartTLS)
+}
+
+func start(t testing.TB, begin func(*httptest.Server)) *Server {
+	t.Helper()
+	s := &Server{buckets: map[string]*bucket{}, keys: map[string]Key{AccessKeyID: {ID: AccessKeyID, Secret: SecretAccessKey}}}
+	srv := httptest.NewUnstartedServer(s)
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // what tests of certificates expect
+	begin(srv)
 	t.Cleanup(func() {
 		srv.CloseClientConnections() // hanging requests would hold up Close
 		srv.Close()
 	})
 	s.URL = srv.URL
+	if certificate := srv.Certificate(); certificate != nil {
+		s.CA = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw})
+	}
 	return s
 }
 
@@ -240,8 +265,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if !anyKey {
-		if key := accessKey(r); key != AccessKeyID {
-			refuse(w, r, http.StatusForbidden, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+		if code := s.verify(r, nil); code != "" {
+			refuse(w, r, http.StatusForbidden, code, meanings[code])
 			return
 		}
 	}
@@ -261,17 +286,11 @@ func wait(r *http.Request, d time.Duration) bool {
 	}
 }
 
-// accessKey is the access key ID in the request's signature.
-func accessKey(r *http.Request) string {
-	_, rest, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
-	key, _, _ := strings.Cut(rest, "/")
-	return key
-}
-
 func describe(r *http.Request) Request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	q := r.URL.Query()
-	d := Request{Bucket: bucket, Key: key}
+	signed := signatureOf(r)
+	d := Request{Bucket: bucket, Key: key, AccessKeyID: signed.keyID, Region: signed.region}
 	switch {
 	case bucket == "":
 		d.Op = "ListBuckets"
