@@ -27,6 +27,11 @@ const (
 	AnnotationNonce = "pgplatform.io/create-nonce"
 	// AnnotationCredentials is a salted, truncated fingerprint of the S3 keys in the credentials Secret.
 	AnnotationCredentials = "pgplatform.io/credentials-fingerprint" //nolint:gosec // a fingerprint, not a credential
+	// AnnotationObjectStore is what a database's configuration says of its object store beside the provider's, as JSON. It
+	// holds no key: what reads the archive, also after an import, reaches the same store by it.
+	AnnotationObjectStore = "pgplatform.io/object-store"
+	// AnnotationRoleARN, on the pods' service account, is the IAM role that EKS lets them assume.
+	AnnotationRoleARN = "eks.amazonaws.com/role-arn"
 	// AnnotationSource is the namespace/name of the database that a restored Cluster was made from.
 	AnnotationSource = "pgplatform.io/restored-from"
 	// AnnotationTargetTime is a restore's target_time as it was configured.

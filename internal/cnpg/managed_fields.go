@@ -7,6 +7,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// Applied tells whether [FieldManager] has ever applied the object.
+func Applied(object metav1.Object) bool { return managed(object, FieldManager) }
+
 // managed tells whether a field manager has applied the object.
 func managed(object metav1.Object, manager string) bool {
 	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {

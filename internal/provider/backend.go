@@ -29,9 +29,8 @@ type backend struct {
 	kubernetes     *cnpg.Client
 	kubernetesErr  error
 
-	s3Once sync.Once
-	s3     *archive.Client
-	s3Err  error
+	s3Mu sync.Mutex
+	s3   map[s3Key]*archive.Client
 
 	// warned keeps admission warnings to one of each text per run.
 	warned sync.Map
@@ -88,15 +87,6 @@ func (b *backend) kubernetesClient(ctx context.Context) (*cnpg.Client, error) {
 		b.kubernetes, b.kubernetesErr = cnpg.New(config, b.userAgent)
 	})
 	return b.kubernetes, b.kubernetesErr
-}
-
-// s3Client is the client of the provider's object store; [errNotKnown] while its settings are not known.
-func (b *backend) s3Client(ctx context.Context) (*archive.Client, error) {
-	if b == nil || b.store == nil {
-		return nil, errNotKnown
-	}
-	b.s3Once.Do(func() { b.s3, b.s3Err = archive.New(context.WithoutCancel(ctx), b.store.client) })
-	return b.s3, b.s3Err
 }
 
 // whole reads an object into a model. It is false, and the model left as it is, while anything in the object is unknown;

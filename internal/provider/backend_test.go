@@ -55,7 +55,7 @@ func TestClientsOfAnUnknownConfiguration(t *testing.T) {
 	if _, err := b.kubernetesClient(t.Context()); err != errNotKnown { //nolint:errorlint // this very value
 		t.Errorf("kubernetesClient: %v", err)
 	}
-	if _, err := b.s3Client(t.Context()); err != errNotKnown { //nolint:errorlint // this very value
+	if _, err := b.s3Client(t.Context(), b.store); err != errNotKnown { //nolint:errorlint // this very value
 		t.Errorf("s3Client: %v", err)
 	}
 }

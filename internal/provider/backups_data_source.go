@@ -170,10 +170,9 @@ func (d *backupsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, model)...)
 }
 
-// catalogOf reads the archive that a Cluster writes. A Cluster that was made by other means may archive elsewhere than
-// the provider's object store says: its own path counts.
+// catalogOf reads the archive that a Cluster writes.
 func (b *backend) catalogOf(ctx context.Context, cluster *cnpgv1.Cluster) (*recovery.Catalog, error) {
-	client, err := b.s3Client(ctx)
+	client, err := b.s3Client(ctx, b.storeOf(cluster))
 	if err != nil {
 		return nil, err
 	}

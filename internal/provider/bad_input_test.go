@@ -183,14 +183,14 @@ func TestBadSurroundings(t *testing.T) {
 				f.s3.CreateBucket("another-bucket")
 			},
 			apply: true,
-			want:  says("Unable to Create Database", `bucket "backups" does not exist`, "another-bucket", "Nothing was created."),
+			want:  says("Unable to Create Database", `bucket "backups" does not exist`, "another-bucket", "Nothing was changed."),
 		},
 		"wrong keys": {
 			config: func(f *fakes) string {
 				return strings.Replace(f.config(goodDatabase), s3test.AccessKeyID, "WRONGACCESSKEY000001", 1)
 			},
 			apply: true,
-			want:  says("Unable to Create Database", "the store does not know the access key ID", "Nothing was created."),
+			want:  says("Unable to Create Database", "the store does not know the access key ID", "Nothing was changed."),
 		},
 		"no object store": {
 			config: func(f *fakes) string {

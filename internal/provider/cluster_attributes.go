@@ -98,10 +98,9 @@ func bootstrapped(cluster *cnpgv1.Cluster) (database, owner, secret string) {
 // defaultDatabase is CNPG's name for the application database and its owner where nobody names them.
 const defaultDatabase = "app"
 
-const methodBarmanObjectStore = "barmanObjectStore"
-
 var archiveTypes = map[string]attr.Type{
 	"destination_path":        types.StringType,
+	"endpoint_url":            types.StringType,
 	"server_name":             types.StringType,
 	"method":                  types.StringType,
 	"continuous_archiving":    types.BoolType,
@@ -118,6 +117,7 @@ func archiveOf(cluster *cnpgv1.Cluster) types.Object {
 	works, message := cnpg.ContinuousArchiving(cluster)
 	return types.ObjectValueMust(archiveTypes, map[string]attr.Value{
 		"destination_path":        types.StringValue(store.DestinationPath),
+		"endpoint_url":            nullIfEmpty(store.EndpointURL),
 		"server_name":             types.StringValue(cnpg.ServerName(cluster)),
 		"method":                  types.StringValue(methodBarmanObjectStore),
 		"continuous_archiving":    types.BoolPointerValue(works),
@@ -176,11 +176,12 @@ func archiveAttribute() schema.SingleNestedAttribute {
 		MarkdownDescription: "Where WAL and base backups go; null without backups.",
 		Attributes: map[string]schema.Attribute{
 			"destination_path":        schema.StringAttribute{Computed: true, MarkdownDescription: "Bucket and prefix, `s3://bucket/prefix`."},
+			"endpoint_url":            schema.StringAttribute{Computed: true, MarkdownDescription: "Address of the S3 API as the database pods reach it; null for AWS."},
 			"server_name":             schema.StringAttribute{Computed: true, MarkdownDescription: "Folder under the path that is this database's alone."},
 			"method":                  schema.StringAttribute{Computed: true, MarkdownDescription: "How CloudNativePG archives: `barmanObjectStore`."},
 			"continuous_archiving":    schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the last WAL segment reached the archive; null before the first."},
 			"message":                 schema.StringAttribute{Computed: true, MarkdownDescription: "The archiver's error while archiving fails."},
-			"credentials_fingerprint": schema.StringAttribute{Computed: true, MarkdownDescription: "Salted, truncated hash of the pods' access key: it changes when the key is rotated, and says nothing about it."},
+			"credentials_fingerprint": schema.StringAttribute{Computed: true, MarkdownDescription: "Salted, truncated hash of what the provider's Secret for the pods holds (access key, region, certificate): it changes when the key is rotated, and says nothing about it. Null where the pods need none."},
 		},
 	}
 }

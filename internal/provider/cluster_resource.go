@@ -61,23 +61,13 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 	diags.AddError(summary, paragraphs(sentence(err), remedy(err), "Nothing was created."))
 }
 
-// applyBackups brings what belongs to a Cluster's backups to what is wanted: first the keys, then the schedule, so that
+// applyBackups makes what belongs to the backups of a new Cluster: first the keys, then the schedule, so that
 // a schedule that exists tells that the keys do too.
 func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation) error {
-	if backup.enabled() {
-		if err := client.ApplySecret(ctx, location.credentialsSecret(cluster)); err != nil {
-			return err
-		}
-	}
-	scheduled, err := backup.toScheduledBackup(cluster)
-	if err != nil {
+	if err := applyCredentials(ctx, client, cluster, location); err != nil {
 		return err
 	}
-	if scheduled == nil {
-		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster))
-	}
-	_, err = client.ApplyScheduledBackup(ctx, scheduled)
-	return err
+	return applySchedule(ctx, client, cluster, backup)
 }
 
 // readDatabase reads a Cluster and its ScheduledBackup (nil where it has none) side by side. ErrNotFound is the Cluster's.

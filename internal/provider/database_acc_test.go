@@ -272,12 +272,12 @@ resource "pgplatform_database" "strict" {
 		Steps: []resource.TestStep{
 			{
 				Config:      wrongKeys.config(database),
-				ExpectError: regexp.MustCompile(`(?s)Unable to Create Database.*secret\s+access\s+key\s+does\s+not\s+belong.*Nothing was created`),
+				ExpectError: regexp.MustCompile(`(?s)Unable to Create Database.*secret\s+access\s+key\s+does\s+not\s+belong.*Nothing was changed`),
 			},
 			{
 				PreConfig:   func() { must(t, nothing()) },
 				Config:      missingBucket.config(database),
-				ExpectError: regexp.MustCompile(`(?s)Unable to Create Database.*"no-such-bucket"\s+does\s+not\s+exist.*Nothing was created`),
+				ExpectError: regexp.MustCompile(`(?s)Unable to Create Database.*"no-such-bucket"\s+does\s+not\s+exist.*Nothing was changed`),
 			},
 			{
 				PreConfig: func() { must(t, nothing()) },

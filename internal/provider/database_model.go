@@ -96,7 +96,6 @@ func (m *databaseModel) toCluster(ctx context.Context, location archiveLocation,
 			Resources:             resources.requirements(diags),
 			Affinity:              affinity,
 			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: parameters, PgHBA: hba},
-			Backup:                backup.toBackupConfiguration(m.Name.ValueString(), location),
 		},
 	}
 	if org := m.OrgID.ValueString(); org != "" {
@@ -105,9 +104,7 @@ func (m *databaseModel) toCluster(ctx context.Context, location archiveLocation,
 	if tier := m.Tier.ValueString(); tier != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationTier, tier)
 	}
-	if backup.enabled() {
-		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationCredentials, location.fingerprint)
-	}
+	backup.toCluster(ctx, cluster, location, diags)
 	return cluster
 }
 
@@ -134,7 +131,7 @@ func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceReq
 }
 
 // fromCluster takes over what stands in Kubernetes. What Kubernetes has no place for stays as it is in the model.
-func (m *databaseModel) fromCluster(ctx context.Context, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, diags *diag.Diagnostics) {
+func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, diags *diag.Diagnostics) {
 	m.Namespace = types.StringValue(cluster.Namespace)
 	m.Name = types.StringValue(cluster.Name)
 	m.OrgID = nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])
@@ -151,7 +148,7 @@ func (m *databaseModel) fromCluster(ctx context.Context, cluster *cnpgv1.Cluster
 	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
 	m.PgHBA = hbaOf(cluster, m.PgHBA)
 	m.Scheduling = schedulingOf(ctx, cluster, m.Scheduling, diags)
-	m.Backup = backupOf(cluster, scheduled, m.backup(ctx, diags))
+	m.Backup = b.backupOf(cluster, scheduled, m.backup(ctx, diags)).object()
 	m.observe(cluster)
 }
 
@@ -185,6 +182,7 @@ func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
 // parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.
 func parametersOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
 	stated := cnpg.OwnedParameters(cluster)
+	delete(stated, parameterArchiveTimeout) // the backup attribute has it
 	for name := range before.Elements() {
 		if value, ok := cluster.Spec.PostgresConfiguration.Parameters[name]; ok {
 			stated[name] = value

@@ -15,13 +15,7 @@ func (r *databaseResource) ValidateConfig(ctx context.Context, req resource.Vali
 	validateScheduling(ctx, config.Scheduling, &resp.Diagnostics)
 	backup := config.backup(ctx, &resp.Diagnostics)
 	validateFinalBackup(config, backup, &resp.Diagnostics)
-	if backup == nil || !known(backup.Enabled, backup.Schedule) {
-		return
-	}
-	if on := backup.Enabled.IsNull() || backup.Enabled.ValueBool(); on && backup.Schedule.IsNull() {
-		resp.Diagnostics.AddAttributeError(path.Root("backup").AtName("schedule"), "Missing Schedule",
-			`A database with backups needs backup.schedule for its base backups, such as "0 2 * * *": without a base backup, archived WAL restores nothing.`)
-	}
+	config.validateBackup(ctx, &resp.Diagnostics)
 }
 
 // validateFinalBackup refuses a last backup of what is never backed up.
@@ -61,14 +55,15 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	plan.size(ctx, config, state, &resp.Diagnostics)
 	plan.choosePostgres(config, state)
-	r.planArchive(ctx, plan, &resp.Diagnostics)
+	fresh := state != nil && changesMajor(plan.postgres(), state.postgres())
+	archiving := r.planArchive(ctx, plan, config, state, fresh, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:
 		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)
 	case plan.replaces(state):
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
 	default:
-		r.planUpdate(ctx, plan, config, state, &resp.Diagnostics)
+		r.planUpdate(ctx, plan, config, state, archiving, &resp.Diagnostics)
 	}
 	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
@@ -80,15 +75,6 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 func (m *databaseModel) replaces(state *databaseModel) bool {
 	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) ||
 		!m.DatabaseName.Equal(state.DatabaseName) || !m.Owner.Equal(state.Owner)
-}
-
-// planArchive refuses backups for which the provider's object store lacks what they need.
-func (r *databaseResource) planArchive(ctx context.Context, plan *databaseModel, diags *diag.Diagnostics) {
-	backup := plan.backup(ctx, diags)
-	if r.backend.store == nil || backup == nil || backup.Enabled.IsUnknown() || !backup.enabled() {
-		return
-	}
-	r.backend.requireArchive(path.Root("backup"), diags)
 }
 
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as
@@ -103,16 +89,16 @@ func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, 
 	}
 }
 
-func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, diags *diag.Diagnostics) {
+func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, archiving archivePlan, diags *diag.Diagnostics) {
 	refuseStorageChange(ctx, path.Root("storage"), plan.Storage, state.Storage, diags)
 	refuseWALStorageChange(ctx, plan.WALStorage, state.WALStorage, diags)
 	r.planPostgres(ctx, config.postgresPath(), plan, state, diags)
-	if !plan.changes(state) && !r.credentialsRotated(ctx, plan, state, diags) {
+	if !plan.changes(state) && !archiving.changes {
 		plan.Status, plan.Phase, plan.Connection, plan.Archive = state.Status, state.Phase, state.Connection, state.Archive
 		return
 	}
 	plan.Status, plan.Phase = types.StringUnknown(), types.StringUnknown()
-	plan.Connection, plan.Archive = types.ObjectUnknown(connectionTypes), types.ObjectUnknown(archiveTypes)
+	plan.Connection, plan.Archive = types.ObjectUnknown(connectionTypes), archiving.archive
 }
 
 // changes tells whether anything differs that stands in Kubernetes.
@@ -123,12 +109,4 @@ func (m *databaseModel) changes(state *databaseModel) bool {
 		!sameElements(m.Labels, state.Labels) || !sameElements(m.Annotations, state.Annotations) ||
 		!sameElements(m.ImagePullSecrets, state.ImagePullSecrets) || !sameElements(m.PgHBA, state.PgHBA) ||
 		!sameElements(m.Scheduling, state.Scheduling) || !m.Backup.Equal(state.Backup)
-}
-
-func (r *databaseResource) credentialsRotated(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) bool {
-	if r.backend.store == nil || !plan.backup(ctx, diags).enabled() {
-		return false
-	}
-	fingerprint, ok := state.Archive.Attributes()["credentials_fingerprint"].(types.String)
-	return ok && !matchesFingerprint(fingerprint.ValueString(), r.backend.store.podKeys, r.backend.store.region)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -40,7 +39,6 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	timeout, d := plan.Timeouts.Create(ctx, defaultCreateTimeout)
 	resp.Diagnostics.Append(d...)
-	backup := plan.backup(ctx, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -58,15 +56,9 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if !namespaceExists(ctx, client, key.Namespace, summary, &resp.Diagnostics) {
 		return
 	}
-	var location archiveLocation
-	if backup.enabled() {
-		var ok bool
-		if r.backend.requireArchive(path.Root("backup"), &resp.Diagnostics); resp.Diagnostics.HasError() {
-			return
-		}
-		if location, ok = r.backend.newArchive(ctx, key.Name, summary, &resp.Diagnostics); !ok {
-			return
-		}
+	location, ok := r.locate(ctx, &plan, nil, resp.Private, summary, &resp.Diagnostics)
+	if !ok {
+		return
 	}
 	cluster := plan.toCluster(ctx, location, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
@@ -87,8 +79,9 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
+	archiveApplied(created, false).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = applyBackups(ctx, client, created, backup, location)
+		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location)
 	}
 	if err == nil {
 		created, err = client.WaitReady(ctx, key)
@@ -133,8 +126,10 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
-	state.fromCluster(ctx, cluster, scheduled, &resp.Diagnostics)
+	state.fromCluster(ctx, r.backend, cluster, scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	seen, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
+	archiveRead(cluster, seen).leave(ctx, resp.Private, &resp.Diagnostics)
 }
 
 func (r *databaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -145,7 +140,6 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	timeout, d := plan.Timeouts.Update(ctx, defaultUpdateTimeout)
 	resp.Diagnostics.Append(d...)
-	backup := plan.backup(ctx, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -172,7 +166,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
-	location, ok := r.locationFor(ctx, live, backup, changesMajor(plan.postgres(), state.postgres()), summary, &resp.Diagnostics)
+	location, ok := r.locate(ctx, &plan, live, req.Private, summary, &resp.Diagnostics)
 	if !ok {
 		return
 	}
@@ -183,13 +177,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !cnpg.OwnsImage(live) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
 	}
-	cluster, err := client.ApplyCluster(ctx, live, desired)
-	if err == nil {
-		err = applyBackups(ctx, client, cluster, backup, location)
-	}
-	if err == nil {
-		cluster, err = client.WaitReady(ctx, key)
-	}
+	cluster, err := r.applyUpdate(ctx, client, live, desired, &plan, location, req.Private, resp)
 	if err != nil {
 		r.stateAsItIs(ctx, client, &state, resp)
 		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), remedy(err),
@@ -200,24 +188,35 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
-// locationFor keeps the archive that a Cluster has, with the provider's keys of today; one that has none gets a new one,
-// and so does one that needs a fresh one.
-func (r *databaseResource) locationFor(ctx context.Context, live *cnpgv1.Cluster, backup *backupSettings, fresh bool, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
-	if !backup.enabled() {
-		return archiveLocation{}, true
+// applyUpdate brings a Cluster and what belongs to it to what is desired. The Secret comes first: by a fingerprint in the
+// Cluster everybody sees that its keys have arrived.
+func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, live, desired *cnpgv1.Cluster, plan *databaseModel, location archiveLocation, private privateState, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
+	desired.UID = live.UID
+	if err := applyCredentials(ctx, client, desired, location); err != nil {
+		return nil, err
 	}
-	if r.backend.requireArchive(path.Root("backup"), diags); diags.HasError() {
-		return archiveLocation{}, false
+	cluster, err := client.ApplyCluster(ctx, live, desired)
+	if err != nil {
+		return nil, err
 	}
-	if cnpg.Archiver(live) == nil || fresh {
-		return r.backend.newArchive(ctx, live.Name, summary, diags)
+	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
+	backup := plan.backup(ctx, &resp.Diagnostics)
+	due := backup.enabled() && (seen.BackupDue || cnpg.Archiver(live) != nil && !archivesTo(live, location))
+	archiveApplied(cluster, due).leave(ctx, resp.Private, &resp.Diagnostics)
+	if err := applySchedule(ctx, client, cluster, backup); err != nil {
+		return nil, err
 	}
-	store := r.backend.store
-	fingerprint := live.Annotations[cnpg.AnnotationCredentials]
-	if !matchesFingerprint(fingerprint, store.podKeys, store.region) {
-		fingerprint = fingerprintOf(store.podKeys, store.region, "")
+	if cluster, err = client.WaitReady(ctx, plan.key()); err != nil {
+		return nil, err
 	}
-	return archiveLocation{store: store, serverName: cnpg.ServerName(live), fingerprint: fingerprint}, true
+	if due {
+		if err := beginArchive(ctx, client, cluster, plan.Wait.ValueBool()); err != nil {
+			return nil, err
+		}
+		archiveApplied(cluster, false).leave(ctx, resp.Private, &resp.Diagnostics)
+	}
+	removeCredentials(ctx, client, live, location, &resp.Diagnostics)
+	return cluster, nil
 }
 
 // stateAsItIs records, after a failed update, what stands in Kubernetes; where that cannot be read, the state of before stays.
@@ -228,7 +227,7 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 	if err != nil {
 		return
 	}
-	state.fromCluster(ctx, cluster, scheduled, &resp.Diagnostics)
+	state.fromCluster(ctx, r.backend, cluster, scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 

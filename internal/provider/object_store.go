@@ -2,27 +2,31 @@ package provider
 
 import (
 	"cmp"
-	"crypto/hmac"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 )
 
-// objectStore is the provider's S3 as configured: where archives lie, how Terraform and how the pods reach it.
+// objectStore is an S3 as configured: where archives lie, how Terraform and how the pods reach it.
 type objectStore struct {
 	destinationPath string
 	podEndpointURL  string
 	region          string
+	caCertificate   string
 	client          archive.Config
-	podKeys         podKeys
+	pods            podIdentity
+	// override is what a database's configuration says beside the provider's, as [cnpg.AnnotationObjectStore] keeps it.
+	override string
 }
 
 // String and GoString keep keys out of anything that prints the struct: fmt does not ask the fields, which are not exported.
@@ -31,40 +35,11 @@ func (s objectStore) String() string { return s.destinationPath }
 // GoString is String.
 func (s objectStore) GoString() string { return s.String() }
 
-// podKeys are the static keys that go into the Secret of a database's pods.
-type podKeys struct {
-	accessKeyID     string
-	secretAccessKey string
-}
-
-func (k podKeys) set() bool { return k.accessKeyID != "" && k.secretAccessKey != "" }
-
-// String and GoString keep keys out of anything that prints a struct.
-func (k podKeys) String() string { return "[keys]" }
-
-func (k podKeys) GoString() string { return k.String() }
-
-// fingerprintOf is salt and a truncated keyed hash of what the credentials Secret holds. It tells a rotated key from the
-// one before, and nothing about the key.
-func fingerprintOf(keys podKeys, region, salt string) string {
-	if salt == "" {
-		salt = strings.ToLower(rand.Text()[:8])
-	}
-	mac := hmac.New(sha256.New, []byte(salt))
-	fmt.Fprintf(mac, "%q %q %q", keys.accessKeyID, keys.secretAccessKey, region)
-	return salt + "-" + hex.EncodeToString(mac.Sum(nil)[:8])
-}
-
-// matchesFingerprint tells whether a fingerprint was made of these keys.
-func matchesFingerprint(fingerprint string, keys podKeys, region string) bool {
-	salt, _, ok := strings.Cut(fingerprint, "-")
-	return ok && hmac.Equal([]byte(fingerprint), []byte(fingerprintOf(keys, region, salt)))
-}
-
 func newObjectStore(m *providerObjectStore) objectStore {
 	store := objectStore{
 		destinationPath: m.DestinationPath.ValueString(),
 		region:          cmp.Or(m.Region.ValueString(), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
+		caCertificate:   m.CACertificate.ValueString(),
 		client: archive.Config{
 			Region:          m.Region.ValueString(),
 			EndpointURL:     m.EndpointURL.ValueString(),
@@ -72,27 +47,115 @@ func newObjectStore(m *providerObjectStore) objectStore {
 			SecretAccessKey: m.SecretAccessKey.ValueString(),
 			SessionToken:    m.SessionToken.ValueString(),
 			Profile:         m.Profile.ValueString(),
+			AssumeRole:      m.AssumeRole.config(),
 			UsePathStyle:    m.UsePathStyle.ValueBoolPointer(),
 			CACertificate:   m.CACertificate.ValueString(),
 		},
 	}
 	store.podEndpointURL = cmp.Or(m.PodEndpointURL.ValueString(), m.EndpointURL.ValueString(),
 		os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
-	if m.AssumeRole != nil {
-		store.client.AssumeRole = archive.AssumeRole{
-			RoleARN:     m.AssumeRole.RoleARN.ValueString(),
-			SessionName: m.AssumeRole.SessionName.ValueString(),
-			ExternalID:  m.AssumeRole.ExternalID.ValueString(),
-		}
-	}
 	switch {
 	case m.PodCredentials != nil:
-		store.podKeys = podKeys{m.PodCredentials.AccessKeyID.ValueString(), m.PodCredentials.SecretAccessKey.ValueString()}
+		store.pods.keys = podKeys{m.PodCredentials.AccessKeyID.ValueString(), m.PodCredentials.SecretAccessKey.ValueString()}
+	case m.PodIAMRoleARN.ValueString() != "":
+		store.pods.iamRoleARN = m.PodIAMRoleARN.ValueString()
 	case m.SessionToken.ValueString() == "":
 		// Keys with a session token are temporary: a pod that got them would stop archiving when they expire.
-		store.podKeys = podKeys{m.AccessKeyID.ValueString(), m.SecretAccessKey.ValueString()}
+		store.pods.keys = podKeys{m.AccessKeyID.ValueString(), m.SecretAccessKey.ValueString()}
 	}
 	return store
+}
+
+func (m *assumeRoleModel) config() archive.AssumeRole {
+	if m == nil {
+		return archive.AssumeRole{}
+	}
+	return archive.AssumeRole{
+		RoleARN:     m.RoleARN.ValueString(),
+		SessionName: m.SessionName.ValueString(),
+		ExternalID:  m.ExternalID.ValueString(),
+	}
+}
+
+// storeFor is the object store of a database: the provider's, with what its backup attribute says otherwise. It is nil
+// while a part of it is not known.
+func (b *backend) storeFor(ctx context.Context, backup *backupSettings, diags *diag.Diagnostics) *objectStore {
+	var override storeOverride
+	var secret credentialsSecretModel
+	overridden := whole(ctx, backup.ObjectStore, &override, diags)
+	named := whole(ctx, backup.CredentialsSecret, &secret, diags)
+	if b.store == nil || !overridden || !named {
+		return nil
+	}
+	store := b.store.with(&override)
+	if secret.Name.ValueString() != "" {
+		store.pods = podIdentity{secret: secretKeys{secret.Name.ValueString(), secret.AccessKeyIDKey.ValueString(), secret.SecretAccessKeyKey.ValueString()}}
+	}
+	return store
+}
+
+// with is the store with a database's own settings in it.
+func (s *objectStore) with(o *storeOverride) *objectStore {
+	store := *s
+	store.override = o.annotation()
+	client := &store.client
+	if endpoint := o.EndpointURL.ValueString(); endpoint != "" {
+		client.EndpointURL, store.podEndpointURL = endpoint, endpoint
+		client.UsePathStyle, client.CACertificate, store.caCertificate = nil, "", ""
+	}
+	if profile := o.Profile.ValueString(); profile != "" {
+		client.Profile, client.AccessKeyID, client.SecretAccessKey, client.SessionToken = profile, "", "", ""
+		client.AssumeRole = archive.AssumeRole{}
+	}
+	if o.AssumeRole != nil {
+		client.AssumeRole = o.AssumeRole.config()
+	}
+	if region := o.Region.ValueString(); region != "" {
+		client.Region, store.region = region, region
+	}
+	if !o.UsePathStyle.IsNull() {
+		client.UsePathStyle = o.UsePathStyle.ValueBoolPointer()
+	}
+	if certificate := o.CACertificate.ValueString(); certificate != "" {
+		client.CACertificate, store.caCertificate = certificate, certificate
+	}
+	store.destinationPath = cmp.Or(o.DestinationPath.ValueString(), store.destinationPath)
+	store.podEndpointURL = cmp.Or(o.PodEndpointURL.ValueString(), store.podEndpointURL)
+	return &store
+}
+
+// s3Client is the client of an object store; [errNotKnown] while its settings are not known. Databases that use the same
+// store in the same way share one.
+func (b *backend) s3Client(ctx context.Context, store *objectStore) (*archive.Client, error) {
+	if b == nil || store == nil {
+		return nil, errNotKnown
+	}
+	key := s3Key{Config: store.client}
+	if key.UsePathStyle != nil {
+		key.pathStyle = fmt.Sprint(*key.UsePathStyle)
+		key.UsePathStyle = nil // two pointers to the same value differ
+	}
+	b.s3Mu.Lock()
+	defer b.s3Mu.Unlock()
+	if client, ok := b.s3[key]; ok {
+		return client, nil
+	}
+	// The client outlives the call that happens to be the first.
+	client, err := archive.New(context.WithoutCancel(ctx), store.client)
+	if err != nil {
+		return nil, err
+	}
+	if b.s3 == nil {
+		b.s3 = map[s3Key]*archive.Client{}
+	}
+	b.s3[key] = client
+	return client, nil
+}
+
+// s3Key tells clients apart.
+type s3Key struct {
+	archive.Config
+	pathStyle string
 }
 
 func isDestinationPath() validator.String {
@@ -107,6 +170,38 @@ func isURL() validator.String {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			return fmt.Errorf("%q is no address such as https://s3.example.com", s)
+		}
+		return nil
+	}}
+}
+
+func isCertificate() validator.String {
+	return parses{"certificates in PEM form", func(s string) error {
+		found := 0
+		for rest := []byte(s); ; found++ {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			if block.Type != "CERTIFICATE" {
+				return fmt.Errorf("it holds a block of type %q beside certificates", strings.ToLower(block.Type))
+			}
+			if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+				return fmt.Errorf("it holds a certificate that cannot be read: %w", err)
+			}
+		}
+		if found == 0 {
+			return errors.New("it holds no certificate in PEM form")
+		}
+		return nil
+	}}
+}
+
+func isRoleARN() validator.String {
+	return parses{"the ARN of an IAM role", func(s string) error {
+		parts := strings.SplitN(s, ":", 6)
+		if len(parts) != 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "role/") {
+			return fmt.Errorf("%q is no ARN of an IAM role, such as arn:aws:iam::123456789012:role/backups", s)
 		}
 		return nil
 	}}

@@ -30,10 +30,16 @@ var fixedParameters = []string{
 // parameterName is how PostgreSQL's parameters and those of its extensions are named.
 var parameterName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_$]*(\.[A-Za-z_][A-Za-z0-9_$]*)*$`)
 
+// parameterArchiveTimeout is the parameter that the backup attribute sets.
+const parameterArchiveTimeout = "archive_timeout"
+
 func isParameter() validator.String {
 	return parses{"a PostgreSQL parameter that CloudNativePG leaves to you", func(s string) error {
 		if !parameterName.MatchString(s) {
 			return fmt.Errorf("%q is no name of a PostgreSQL parameter", s)
+		}
+		if strings.EqualFold(s, parameterArchiveTimeout) {
+			return fmt.Errorf("PostgreSQL's parameter %q is set by backup.archive_timeout", s)
 		}
 		if slices.Contains(fixedParameters, strings.ToLower(s)) {
 			return fmt.Errorf("PostgreSQL's parameter %q is set by CloudNativePG and cannot be configured", s)

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/provider/schema"
@@ -55,6 +56,7 @@ type providerObjectStore struct {
 	UsePathStyle    types.Bool           `tfsdk:"use_path_style"`
 	CACertificate   types.String         `tfsdk:"ca_certificate"`
 	PodCredentials  *podCredentialsModel `tfsdk:"pod_credentials"`
+	PodIAMRoleARN   types.String         `tfsdk:"pod_iam_role_arn"`
 }
 
 type assumeRoleModel struct {
@@ -123,8 +125,9 @@ func objectStoreSchema() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "The S3 that databases archive to. What is not set comes from the AWS SDK's own chain: `AWS_*` environment variables, `AWS_ENDPOINT_URL_S3`, shared files, instance roles.\n\n" +
-			"Two identities use it. Terraform lists the archive with this one. The database pods get `pod_credentials`, or else `access_key_id` and `secret_access_key` where both are set here; " +
-			"keys from the environment, a profile or an assumed role are never given to pods, since they expire.",
+			"Two identities use it. Terraform lists the archive with this one. The database pods get `pod_credentials` or `pod_iam_role_arn`, or else `access_key_id` and `secret_access_key` where both are set here, " +
+			"unless a database names a Secret of its own (`backup.credentials_secret`); keys from the environment, a profile or an assumed role are never given to pods, since they expire.\n\n" +
+			"Whatever changes here that concerns the pods is an update of every database that uses it.",
 		Attributes: map[string]schema.Attribute{
 			"destination_path":  schema.StringAttribute{Optional: true, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist.", Validators: []validator.String{isDestinationPath()}},
 			"endpoint_url":      schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as Terraform reaches it. Leave it out for AWS.", Validators: []validator.String{isURL()}},
@@ -144,14 +147,21 @@ func objectStoreSchema() schema.SingleNestedAttribute {
 				},
 			},
 			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: true where an endpoint is set, else false."},
-			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, as Terraform checks them."},
+			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods.", Validators: []validator.String{isCertificate()}},
 			"pod_credentials": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Access key for the database pods, where it is another one than Terraform's.",
+				MarkdownDescription: "Access key for the database pods, where it is another one than Terraform's. Not together with `pod_iam_role_arn`.",
+				Validators:          []validator.Object{objectvalidator.ConflictsWith(path.MatchRelative().AtParent().AtName("pod_iam_role_arn"))},
 				Attributes: map[string]schema.Attribute{
 					"access_key_id":     schema.StringAttribute{Required: true, Sensitive: true, MarkdownDescription: "Access key."},
 					"secret_access_key": schema.StringAttribute{Required: true, Sensitive: true, MarkdownDescription: "Secret of the access key."},
 				},
+			},
+			"pod_iam_role_arn": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "IAM role of the database pods on EKS, instead of an access key: it is written to their service account (`eks.amazonaws.com/role-arn`). " +
+					"A pod takes the role up when it is started.",
+				Validators: []validator.String{isRoleARN()},
 			},
 		},
 	}

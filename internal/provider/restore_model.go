@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -68,21 +69,21 @@ const originName = "origin"
 
 // restoredFrom is everything that the new Cluster takes from its source.
 type restoredFrom struct {
-	cluster   *cnpgv1.Cluster
-	scheduled *cnpgv1.ScheduledBackup
-	backup    *recovery.Backup // the base backup that the recovery begins from
-	archive   archiveLocation  // where the source archives, as the new pods reach it
+	cluster *cnpgv1.Cluster
+	backups *backupSettings  // how the new Cluster is backed up
+	backup  *recovery.Backup // the base backup that the recovery begins from
+	archive archiveLocation  // where the source archives, as the new pods reach it
 }
 
 // toCluster is the restored Cluster, with its bootstrap fields. location is where it will archive itself.
-func (m *restoreModel) toCluster(from restoredFrom, location archiveLocation) *cnpgv1.Cluster {
+func (m *restoreModel) toCluster(ctx context.Context, from restoredFrom, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
 	source := from.cluster
 	database, owner, _ := bootstrapped(source)
 	cluster := &cnpgv1.Cluster{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace:   m.Namespace.ValueString(),
 			Name:        m.Name.ValueString(),
-			Annotations: map[string]string{cnpg.AnnotationSource: cnpg.KeyOf(source).String(), cnpg.AnnotationCredentials: location.fingerprint},
+			Annotations: map[string]string{cnpg.AnnotationSource: cnpg.KeyOf(source).String()},
 		},
 		Spec: cnpgv1.ClusterSpec{
 			ImageName:             source.Spec.ImageName,
@@ -94,10 +95,6 @@ func (m *restoreModel) toCluster(from restoredFrom, location archiveLocation) *c
 			WalStorage:            source.Spec.WalStorage,
 			Resources:             source.Spec.Resources,
 			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: cnpg.OwnedParameters(source)},
-			Backup: &cnpgv1.BackupConfiguration{
-				BarmanObjectStore: location.barmanStore(m.Name.ValueString()),
-				RetentionPolicy:   source.Spec.Backup.RetentionPolicy,
-			},
 			Bootstrap: &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{
 				Source:         originName,
 				Database:       database,
@@ -106,7 +103,7 @@ func (m *restoreModel) toCluster(from restoredFrom, location archiveLocation) *c
 			}},
 			ExternalClusters: []cnpgv1.ExternalCluster{{
 				Name:              originName,
-				BarmanObjectStore: from.archive.barmanStore(m.Name.ValueString()),
+				BarmanObjectStore: from.originStore(m.Name.ValueString()),
 			}},
 		},
 	}
@@ -123,21 +120,39 @@ func (m *restoreModel) toCluster(from restoredFrom, location archiveLocation) *c
 	if size, ok := source.Annotations[cnpg.AnnotationTier]; ok {
 		cluster.Annotations[cnpg.AnnotationTier] = size
 	}
+	from.backups.toCluster(ctx, cluster, location, diags)
 	return cluster
 }
 
-// backupSettings are the source's own, so that a restored database is a backed-up one.
-func (f restoredFrom) backupSettings() *backupSettings {
-	settings := &backupSettings{
-		Enabled:       types.BoolValue(true),
-		RetentionDays: retentionOf(f.cluster),
-		Schedule:      scheduleType.null(),
-		Immediate:     types.BoolValue(true),
+// originStore is the source's archive as the new pods read it, as many segments at a time as the source writes.
+func (f restoredFrom) originStore(name string) *cnpgv1.BarmanObjectStoreConfiguration {
+	store := f.archive.barmanStore(name)
+	if wal := cnpg.Archiver(f.cluster).Wal; wal != nil {
+		store.Wal = &cnpgv1.WalBackupConfiguration{MaxParallel: wal.MaxParallel}
 	}
-	if f.scheduled != nil {
-		settings.Schedule = scheduleType.value(f.scheduled.Spec.Schedule)
+	return store
+}
+
+// backupsLike are the backups of a Cluster that is made from a source in a namespace: the source's own, so that a restored
+// database is a backed-up one. A Secret that the source names is there only in its own namespace.
+func (b *backend) backupsLike(source *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, namespace string) *backupSettings {
+	settings := b.backupOf(source, scheduled, nil)
+	settings.Enabled, settings.Immediate, settings.ServerName = types.BoolValue(true), types.BoolValue(true), types.StringNull()
+	settings.ObjectStore = overrideOf(source).object()
+	if source.Namespace != namespace {
+		settings.CredentialsSecret = types.ObjectNull(credentialsSecretTypes)
 	}
 	return settings
+}
+
+// storeLike is the object store that a restored Cluster archives to; false where it lacks what backups need.
+func (b *backend) storeLike(ctx context.Context, settings *backupSettings, diags *diag.Diagnostics) (*objectStore, bool) {
+	store := b.storeFor(ctx, settings, diags)
+	if store == nil {
+		diags.AddError(unableToRestore, sentence(errNotKnown))
+		return nil, false
+	}
+	return store, store.require(path.Root("source"), diags)
 }
 
 // fromCluster takes over what stands in Kubernetes.

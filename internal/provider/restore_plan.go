@@ -86,14 +86,14 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 		addConnectionError(diags, "Unable to Plan Restore", err)
 		return
 	}
-	if r.backend.requireArchive(path.Root("source"), diags); diags.HasError() {
-		return
-	}
 	source, ok := readSource(ctx, client, database.ValueString(), plan.key(), diags)
 	if !ok || !refuseFuture(plan, diags) {
 		return
 	}
-	s3, err := r.backend.s3Client(ctx)
+	if _, ok := r.backend.storeLike(ctx, r.backend.backupsLike(source, nil, plan.Namespace.ValueString()), diags); !ok {
+		return
+	}
+	s3, err := r.backend.s3Client(ctx, r.backend.storeOf(source))
 	if err != nil {
 		diags.AddError("Unable to Plan Restore", sentence(err))
 		return

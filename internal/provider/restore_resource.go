@@ -8,7 +8,6 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
@@ -72,7 +71,11 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if !ok {
 		return
 	}
-	created, err := client.CreateCluster(ctx, plan.toCluster(from, location))
+	cluster := plan.toCluster(ctx, from, location, &resp.Diagnostics)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	created, err := client.CreateCluster(ctx, cluster)
 	if created == nil {
 		addCreateError(&resp.Diagnostics, unableToRestore, "pgplatform_restore", key, err)
 		return
@@ -85,7 +88,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	if err == nil {
-		err = applyBackups(ctx, client, created, from.backupSettings(), location)
+		err = applyBackups(ctx, client, created, from.backups, location)
 	}
 	if err == nil {
 		created, err = client.WaitRestored(ctx, key, func(text string) {
@@ -106,9 +109,6 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) {
 		return from, location, false
 	}
-	if r.backend.requireArchive(path.Root("source"), diags); diags.HasError() {
-		return from, location, false
-	}
 	source, ok := readSource(ctx, client, plan.database(ctx, diags).ValueString(), plan.key(), diags)
 	if !ok || !refuseFuture(plan, diags) {
 		return from, location, false
@@ -121,6 +121,11 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(source))
 	if err != nil {
 		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
+		return from, location, false
+	}
+	backups := r.backend.backupsLike(source, scheduled, plan.Namespace.ValueString())
+	store, ok := r.backend.storeLike(ctx, backups, diags)
+	if !ok {
 		return from, location, false
 	}
 	flushed := false
@@ -139,16 +144,16 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		addRefusal(diags, plan, err)
 		return from, location, false
 	}
-	if location, ok = r.backend.newArchive(ctx, plan.Name.ValueString(), unableToRestore, diags); !ok {
+	if location, ok = r.backend.newArchive(ctx, store, plan.key(), "", unableToRestore, diags); !ok {
 		return from, location, false
 	}
-	store := *r.backend.store
-	store.destinationPath = cnpg.Archiver(source).DestinationPath
+	origin := *store
+	origin.destinationPath, origin.podEndpointURL = cnpg.Archiver(source).DestinationPath, cnpg.Archiver(source).EndpointURL
 	return restoredFrom{
-		cluster:   source,
-		scheduled: scheduled,
-		backup:    choice.Backup,
-		archive:   archiveLocation{store: &store, serverName: cnpg.ServerName(source)},
+		cluster: source,
+		backups: backups,
+		backup:  choice.Backup,
+		archive: archiveLocation{store: &origin, serverName: cnpg.ServerName(source)},
 	}, location, true
 }
 
@@ -200,7 +205,7 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 }
 
 func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) (bool, error) {
-	s3, err := r.backend.s3Client(ctx)
+	s3, err := r.backend.s3Client(ctx, r.backend.storeOf(source))
 	if err != nil {
 		return false, err
 	}

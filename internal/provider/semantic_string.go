@@ -12,7 +12,7 @@ import (
 )
 
 // semanticStringType is a string of which several writings mean the same: a schedule in five or six fields, a quantity,
-// an instant. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
+// an instant, a duration. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
 type semanticStringType struct {
 	basetypes.StringType
 	kind semanticKind
@@ -25,6 +25,7 @@ const (
 	kindSchedule semanticKind = "schedule"
 	kindQuantity semanticKind = "quantity"
 	kindInstant  semanticKind = "instant"
+	kindDuration semanticKind = "duration"
 )
 
 // The types of attributes whose values may be written in several ways.
@@ -32,6 +33,7 @@ var (
 	scheduleType = semanticStringType{kind: kindSchedule}
 	quantityType = semanticStringType{kind: kindQuantity}
 	instantType  = semanticStringType{kind: kindInstant}
+	durationType = semanticStringType{kind: kindDuration}
 )
 
 var (
@@ -57,6 +59,10 @@ func (k semanticKind) same(a, b string) bool {
 		x, errX := parseInstant(a)
 		y, errY := parseInstant(b)
 		return errX == nil && errY == nil && x.Equal(y)
+	case kindDuration:
+		x, errX := parseDuration(a)
+		y, errY := parseDuration(b)
+		return errX == nil && errY == nil && x.Cmp(y) == 0
 	}
 	return false
 }

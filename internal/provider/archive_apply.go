@@ -1,0 +1,119 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// locate decides where a database archives and with which keys, and makes the plan say so. live is the Cluster as it
+// stands; nil for one that is to be made. An archive that it has is kept unless another one is planned.
+func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live *cnpgv1.Cluster, private privateState, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
+	backup := plan.backup(ctx, diags)
+	if diags.HasError() || !backup.enabled() {
+		plan.settleServerName(ctx, types.StringNull(), diags)
+		return archiveLocation{}, !diags.HasError()
+	}
+	store := r.backend.storeFor(ctx, backup, diags)
+	if store == nil {
+		diags.AddError(summary, sentence(errNotKnown))
+		return archiveLocation{}, false
+	}
+	if !store.require(path.Root("backup"), diags) {
+		return archiveLocation{}, false
+	}
+	location, ok := archiveLocation{store: store, serverName: backup.ServerName.ValueString()}, true
+	if live == nil || !r.keepsFolder(ctx, location, live, private, diags) {
+		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags)
+	}
+	location.fingerprint = fingerprintOf(store.secretData(), "")
+	if live != nil && matchesFingerprint(live.Annotations[cnpg.AnnotationCredentials], store.secretData()) {
+		location.fingerprint = live.Annotations[cnpg.AnnotationCredentials]
+	}
+	plan.settleServerName(ctx, types.StringValue(location.serverName), diags)
+	return location, ok
+}
+
+// keepsFolder tells whether a folder is the one that the Cluster archives to, or did before somebody changed that.
+func (r *databaseResource) keepsFolder(ctx context.Context, location archiveLocation, live *cnpgv1.Cluster, private privateState, diags *diag.Diagnostics) bool {
+	if location.serverName == "" || cnpg.Archiver(live) == nil {
+		return false
+	}
+	seen, _ := seenArchive(ctx, private, diags)
+	return seen.applied(location.store, location.serverName) || archivesTo(live, location)
+}
+
+func archivesTo(cluster *cnpgv1.Cluster, location archiveLocation) bool {
+	store := cnpg.Archiver(cluster)
+	return store != nil && cnpg.ServerName(cluster) == location.serverName && sameLocation(store.DestinationPath, location.store.destinationPath)
+}
+
+// settleServerName gives backup.server_name the value that was decided on, where the plan left it open.
+func (m *databaseModel) settleServerName(ctx context.Context, name types.String, diags *diag.Diagnostics) {
+	if backup := m.backup(ctx, diags); backup != nil && backup.ServerName.IsUnknown() {
+		backup.ServerName = name
+		m.Backup = backup.object()
+	}
+}
+
+// applyCredentials writes the Secret that a Cluster's pods reach S3 with, where they need one of the provider's.
+func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cluster, location archiveLocation) error {
+	if location.store == nil {
+		return nil
+	}
+	secret := location.credentialsSecret(owner)
+	if secret == nil {
+		return nil
+	}
+	return client.ApplySecret(ctx, secret)
+}
+
+// applySchedule brings the ScheduledBackup of a Cluster to what is wanted.
+func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings) error {
+	scheduled, err := backup.toScheduledBackup(cluster)
+	if err != nil {
+		return err
+	}
+	if scheduled == nil {
+		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster))
+	}
+	_, err = client.ApplyScheduledBackup(ctx, scheduled)
+	return err
+}
+
+// removeCredentials removes the Secret that the provider wrote for a Cluster's pods, when nothing refers to it any more:
+// before tells by its fingerprint that there is one. It belongs to the Cluster, so that where it cannot be removed now it
+// goes when the Cluster goes.
+func removeCredentials(ctx context.Context, client *cnpg.Client, before *cnpgv1.Cluster, location archiveLocation, diags *diag.Diagnostics) {
+	if before.Annotations[cnpg.AnnotationCredentials] == "" || location.fingerprint != "" {
+		return
+	}
+	key := cnpg.Key{Namespace: before.Namespace, Name: credentialsSecretName(before.Name)}
+	if err := client.DeleteSecret(ctx, key); err != nil {
+		diags.AddWarning("Secret Not Removed", paragraphs(sentence(err),
+			fmt.Sprintf("The database no longer uses the Secret %s with S3 keys. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
+	}
+}
+
+// beginArchive takes the first base backup in a folder that a living database has moved to: until there is one, nothing
+// in it can be restored. The Backup belongs to the Cluster.
+func beginArchive(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, wait bool) error {
+	backup, err := client.CreateBackup(ctx, cnpg.KeyOf(cluster), time.Now(), childLabels(cluster), ownerReference(cluster))
+	if err != nil {
+		return fmt.Errorf("the first base backup in the new folder %s: %w", cnpg.ServerName(cluster), err)
+	}
+	if !wait {
+		return nil
+	}
+	if _, err := client.WaitBackup(ctx, cnpg.KeyOf(backup)); err != nil {
+		return fmt.Errorf("the first base backup in the new folder %s: %w", cnpg.ServerName(cluster), err)
+	}
+	return nil
+}

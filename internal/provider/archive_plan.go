@@ -1,0 +1,149 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// validateBackup refuses what a look at the backup attribute alone can tell to be wrong.
+func (m *databaseModel) validateBackup(ctx context.Context, diags *diag.Diagnostics) {
+	backup := m.backup(ctx, diags)
+	if backup == nil {
+		return
+	}
+	on := backup.Enabled.IsNull() || backup.Enabled.ValueBool()
+	if known(backup.Enabled, backup.Schedule) && on && backup.Schedule.IsNull() {
+		diags.AddAttributeError(path.Root("backup").AtName("schedule"), "Missing Schedule",
+			`A database with backups needs backup.schedule for its base backups, such as "0 2 * * *": without a base backup, archived WAL restores nothing.`)
+	}
+	var secret credentialsSecretModel
+	if whole(ctx, backup.CredentialsSecret, &secret, diags) && known(m.Name) && secret.Name.ValueString() == credentialsSecretName(m.Name.ValueString()) {
+		diags.AddAttributeError(path.Root("backup").AtName("credentials_secret").AtName("name"), "Secret of the Provider's Own",
+			fmt.Sprintf("backup.credentials_secret.name: the Secret %s is the one that the provider itself writes for this database, and removes. Give yours another name.", secret.Name.ValueString()))
+	}
+}
+
+// archivePlan is what a plan can say of where a database will archive.
+type archivePlan struct {
+	changes bool         // whether something of it is to be changed that no attribute shows
+	archive types.Object // the archive attribute
+}
+
+// planArchive plans the folder of the archive and everything else about it that the configuration leaves open. fresh asks
+// for a new folder whatever there is.
+func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, fresh bool, private privateState, diags *diag.Diagnostics) archivePlan {
+	planned := archivePlan{archive: types.ObjectUnknown(archiveTypes)}
+	backup, configured := plan.backup(ctx, diags), config.backup(ctx, diags)
+	if plan.Backup.IsUnknown() || diags.HasError() {
+		return planned
+	}
+	archives := state != nil && !state.Archive.IsNull()
+	if !backup.enabled() && (backup == nil || !backup.Enabled.IsUnknown()) {
+		if backup != nil && configured.ServerName.IsNull() {
+			backup.ServerName = types.StringNull()
+		}
+		if archives {
+			warnGap(path.Root("backup"), "Nothing is archived any more. What is archived so far stays in S3, and is never restored from beyond this moment.", diags)
+		}
+		plan.Backup, planned.archive = backup.object(), types.ObjectNull(archiveTypes)
+		return planned
+	}
+
+	store := r.backend.storeFor(ctx, backup, diags)
+	switch {
+	case !configured.ServerName.IsNull():
+		backup.ServerName = configured.ServerName
+	case archives && store == nil && !fresh:
+		backup.ServerName = archivePart(state, "server_name")
+	default:
+		backup.ServerName = types.StringUnknown()
+	}
+	defer func() { plan.Backup = backup.object() }()
+	if backup.Enabled.IsUnknown() || store == nil || !store.require(path.Root("backup"), diags) {
+		return planned
+	}
+	if !archives {
+		if !configured.ServerName.IsNull() && known(backup.ServerName, plan.Name, plan.Namespace) {
+			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
+		}
+		return planned
+	}
+	r.planMove(ctx, plan, state, backup, store, fresh, private, &planned, diags)
+	return planned
+}
+
+// planMove plans the archive of a database that has one already.
+func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, private privateState, planned *archivePlan, diags *diag.Diagnostics) {
+	seen, hasSeen := seenArchive(ctx, private, diags)
+	path, server := archivePart(state, "destination_path"), archivePart(state, "server_name")
+	endpoint, fingerprint := archivePart(state, "endpoint_url"), archivePart(state, "credentials_fingerprint")
+
+	elsewhere := !sameLocation(store.destinationPath, path.ValueString())
+	if backup.ServerName.IsUnknown() && !fresh {
+		switch {
+		case hasSeen && seen.applied(store, seen.ServerName): // also where somebody has changed it in Kubernetes
+			backup.ServerName = types.StringValue(seen.ServerName)
+		case !elsewhere:
+			backup.ServerName = server
+		}
+	}
+	moves := elsewhere || !backup.ServerName.Equal(server)
+	if moves {
+		if !backup.ServerName.IsUnknown() && !seen.applied(store, backup.ServerName.ValueString()) {
+			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
+		}
+		warnGap(serverNamePath.ParentPath(), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
+			"backup is complete can be restored from neither. The old folder stays in S3.", diags)
+	}
+
+	want := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: plan.Name.ValueString()}}
+	backup.toCluster(ctx, want, archiveLocation{store: store}, diags)
+	rewired := hasSeen && !seen.wiredAs(wiringOf(want))
+	if rewired && wiringOf(want).InheritRole {
+		warnRole(plan, diags)
+	}
+	secret := store.secretData()
+	same := matchesFingerprint(fingerprint.ValueString(), secret)
+	rotated := !same && (!hasSeen || seen.Applied)
+	planned.changes = moves || rewired || rotated || seen.BackupDue ||
+		store.destinationPath != path.ValueString() || store.podEndpointURL != endpoint.ValueString()
+	if !same {
+		fingerprint = types.StringUnknown()
+	}
+	if len(secret) == 0 {
+		fingerprint = types.StringNull()
+	}
+	planned.archive = types.ObjectValueMust(archiveTypes, map[string]attr.Value{
+		"destination_path":        types.StringValue(store.destinationPath),
+		"endpoint_url":            nullIfEmpty(store.podEndpointURL),
+		"server_name":             backup.ServerName,
+		"method":                  types.StringValue(methodBarmanObjectStore),
+		"continuous_archiving":    types.BoolUnknown(),
+		"message":                 types.StringUnknown(),
+		"credentials_fingerprint": fingerprint,
+	})
+}
+
+// archivePart is a part of the archive attribute; the zero value where it is not known.
+func archivePart(m *databaseModel, name string) types.String {
+	value, _ := m.Archive.Attributes()[name].(types.String)
+	return value
+}
+
+func warnGap(at path.Path, text string, diags *diag.Diagnostics) {
+	diags.AddAttributeWarning(at, "Gap in Recoverability", text)
+}
+
+// warnRole: EKS gives a pod the role's token when it starts the pod, and CNPG starts none anew for it.
+func warnRole(m *databaseModel, diags *diag.Diagnostics) {
+	diags.AddAttributeWarning(path.Root("backup"), "Pods Take Up the Role When They Start", fmt.Sprintf(
+		"The pods of %s get pod_iam_role_arn when they are started, and archive with nothing until then. Restart them after the apply: kubectl cnpg restart %s -n %s",
+		m.key(), m.Name.ValueString(), m.Namespace.ValueString()))
+}
