@@ -112,18 +112,14 @@ func imageVersion(image string) types.String {
 // another release has other collations, which would break the indexes on text.
 func imageFor(version, running string) string {
 	flavour := "-" + postgresFlavour
-	if repository, tag := splitImage(running); repository == postgresRepository {
-		if rest := strings.TrimPrefix(tag, leadingVersion.FindString(tag)); rest != tag {
-			flavour = keepFlavour(rest)
-		}
+	if repository, tag := splitImage(running); repository == postgresRepository && leadingVersion.MatchString(tag) {
+		flavour = buildNumber.ReplaceAllString(strings.TrimPrefix(tag, leadingVersion.FindString(tag)), "")
 	}
 	return postgresRepository + ":" + version + flavour
 }
 
-// buildTime is the part of a tag that names one build of an image: "17.5-202506020832-system-trixie".
-var buildTime = regexp.MustCompile(`^-\d{8,}`)
-
-func keepFlavour(rest string) string { return buildTime.ReplaceAllString(rest, "") }
+// buildNumber is the part of a tag, after the version, that names one build of an image: "17.5-202506020832-system-trixie".
+var buildNumber = regexp.MustCompile(`^-\d+`)
 
 func isPostgresVersion() validator.String {
 	return parses{"a version of PostgreSQL", func(s string) error { _, err := parsePostgresVersion(s); return err }}

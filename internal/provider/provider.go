@@ -56,6 +56,7 @@ func (p *pgplatformProvider) Resources(context.Context) []func() resource.Resour
 
 func (p *pgplatformProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
+		newDatabaseDataSource,
 		newBackupsDataSource,
 	}
 }

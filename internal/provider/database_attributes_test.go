@@ -1,0 +1,383 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// Each attribute reaches the Cluster, changes in place, is read back as it was written, is imported, and leaves the Cluster
+// when it leaves the configuration.
+func TestDatabaseAttributes(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		before, after string // what the configuration says
+		look          func(*cnpgv1.Cluster) any
+		made, changed string // what the Cluster then has, as JSON
+		left          string // and when the attribute is gone; "" where it cannot go
+	}{
+		"org_id": {
+			before: `org_id = "acme"`, after: `org_id = "other"`,
+			look: func(c *cnpgv1.Cluster) any { return c.Labels },
+			made: `{"pgplatform.io/org-id":"acme"}`, changed: `{"pgplatform.io/org-id":"other"}`, left: `null`,
+		},
+		"labels": {
+			before: `labels = { team = "a", "example.com/tier" = "" }`, after: `labels = { team = "b" }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Labels },
+			made: `{"example.com/tier":"","team":"a"}`, changed: `{"team":"b"}`, left: `null`,
+		},
+		"annotations": {
+			before: `annotations = { "example.com/owner" = "A, B", "cnpg.io/hibernation" = "off" }`, after: `annotations = { "example.com/owner" = "C" }`,
+			look: func(c *cnpgv1.Cluster) any {
+				return map[string]string{"owner": c.Annotations["example.com/owner"], "hibernation": c.Annotations["cnpg.io/hibernation"]}
+			},
+			made: `{"hibernation":"off","owner":"A, B"}`, changed: `{"hibernation":"","owner":"C"}`, left: `{"hibernation":"","owner":""}`,
+		},
+		"image_pull_secrets": {
+			before: `image_pull_secrets = ["one", "two"]`, after: `image_pull_secrets = ["two"]`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImagePullSecrets },
+			made: `[{"name":"one"},{"name":"two"}]`, changed: `[{"name":"two"}]`, left: `null`,
+		},
+		"pg_hba": {
+			before: `pg_hba = ["host all app 10.0.0.0/8 md5", "hostssl all all all cert"]`, after: `pg_hba = ["hostssl all all all cert"]`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.PostgresConfiguration.PgHBA },
+			made: `["host all app 10.0.0.0/8 md5","hostssl all all all cert"]`, changed: `["hostssl all all all cert"]`, left: `null`,
+		},
+		"scheduling": {
+			before: `scheduling = {
+    node_selector = { disk = "ssd" }
+    tolerations   = [{ key = "dedicated", value = "db", effect = "NoExecute", toleration_seconds = 60 }, { operator = "Exists" }]
+    topology_key  = "topology.kubernetes.io/zone"
+  }`,
+			after: `scheduling = { node_selector = { disk = "nvme" } }`,
+			look: func(c *cnpgv1.Cluster) any {
+				affinity := c.Spec.Affinity
+				affinity.PodAntiAffinityType = "" // CNPG's
+				return affinity
+			},
+			made: `{"topologyKey":"topology.kubernetes.io/zone","nodeSelector":{"disk":"ssd"},` +
+				`"tolerations":[{"key":"dedicated","value":"db","effect":"NoExecute","tolerationSeconds":60},{"operator":"Exists"}]}`,
+			changed: `{"nodeSelector":{"disk":"nvme"}}`, left: `{}`,
+		},
+		"storage": {
+			before: `storage = { size = "2Gi", storage_class = "fast" }`, after: `storage = { size = "3Gi", storage_class = "fast" }`,
+			look: func(c *cnpgv1.Cluster) any {
+				return []any{c.Spec.StorageConfiguration.Size, c.Spec.StorageConfiguration.StorageClass}
+			},
+			made: `["2Gi","fast"]`, changed: `["3Gi","fast"]`,
+		},
+		"wal_storage": {
+			before: `wal_storage = { size = "1024Mi", storage_class = "fast" }`, after: `wal_storage = { size = "2Gi", storage_class = "fast" }`,
+			look: func(c *cnpgv1.Cluster) any { return []any{c.Spec.WalStorage.Size, c.Spec.WalStorage.StorageClass} },
+			made: `["1024Mi","fast"]`, changed: `["2Gi","fast"]`,
+		},
+		"instances": {
+			before: `instances = 2`, after: `instances = 3`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Instances },
+			made: `2`, changed: `3`, left: `1`,
+		},
+		"resources": {
+			before: `resources = { cpu = "500m", memory = "512Mi" }`, after: `resources = { cpu = "2", memory = "1Gi" }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Resources },
+			made: `{"limits":{"memory":"512Mi"},"requests":{"cpu":"500m","memory":"512Mi"}}`, changed: `{"limits":{"memory":"1Gi"},"requests":{"cpu":"2","memory":"1Gi"}}`,
+			left: `{"limits":{"memory":"512Mi"},"requests":{"cpu":"100m","memory":"512Mi"}}`,
+		},
+		"parameters": {
+			before: `parameters = { work_mem = "8MB", max_connections = "50" }`, after: `parameters = { work_mem = "16MB" }`,
+			look: func(c *cnpgv1.Cluster) any {
+				return []string{c.Spec.PostgresConfiguration.Parameters["work_mem"], c.Spec.PostgresConfiguration.Parameters["max_connections"]}
+			},
+			made: `["8MB","50"]`, changed: `["16MB",""]`, left: `["",""]`,
+		},
+		"postgres_version": {
+			before: `postgres_version = "17.5"`, after: `postgres_version = "17.6"`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImageName },
+			made: `"ghcr.io/cloudnative-pg/postgresql:17.5-system-trixie"`, changed: `"ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie"`,
+			left: `"ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie"`, // what the database runs stays
+		},
+		"image": {
+			before: `image = "registry.example.com/postgresql:16.3-ours"`, after: `image = "registry.example.com/postgresql:16.4-ours"`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImageName },
+			made: `"registry.example.com/postgresql:16.3-ours"`, changed: `"registry.example.com/postgresql:16.4-ours"`,
+			left: `"registry.example.com/postgresql:16.4-ours"`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			config := func(attribute string) string {
+				return f.config(database(unprotected + "  tier = \"DEV\"\n  " + attribute))
+			}
+			has := func(want string) resource.TestCheckFunc {
+				return check(func() error {
+					got, err := json.Marshal(test.look(f.cluster()))
+					if err == nil && string(got) != want {
+						err = fmt.Errorf("the Cluster has\n%s, want\n%s", got, want)
+					}
+					return err
+				})
+			}
+			imported := resource.TestStep{
+				ResourceName: db, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"deletion_protection"},
+			}
+			steps := []resource.TestStep{
+				{Config: config(test.before), Check: has(test.made)},
+				imported,
+				{Config: config(test.after), ConfigPlanChecks: action(db, plancheck.ResourceActionUpdate), Check: has(test.changed)},
+				imported,
+			}
+			if test.left != "" {
+				steps = append(steps, resource.TestStep{Config: config(""), Check: has(test.left)})
+			}
+			unit(t, steps...)
+		})
+	}
+}
+
+// What is empty in the configuration is read back empty, and is no change of the Cluster.
+func TestDatabaseEmptyAttributes(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	const empty = `
+  labels             = {}
+  annotations        = {}
+  parameters         = {}
+  image_pull_secrets = []
+  pg_hba             = []
+  scheduling         = { node_selector = {}, tolerations = [] }`
+	unit(t,
+		resource.TestStep{Config: f.config(database(unprotected + empty))},
+		resource.TestStep{
+			PreConfig: f.kube.Forget,
+			Config:    f.config(database(unprotected)),
+			Check: check(func() error {
+				if writes := f.kube.Writes(); len(writes) > 0 {
+					return fmt.Errorf("written although nothing changes: %v", apitest.Summaries(writes))
+				}
+				return nil
+			}),
+		},
+		resource.TestStep{Config: f.config(database(unprotected + "scheduling = {}"))},
+	)
+}
+
+// Other managers' labels, annotations, parameters stay theirs; a change of what is configured is put back.
+func TestDatabaseMetadataOfOthers(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	config := f.config(database(unprotected + `
+  labels      = { team = "ours" }
+  annotations = { note = "ours" }
+  pg_hba      = ["local all all peer"]`))
+	unit(t,
+		resource.TestStep{Config: config},
+		resource.TestStep{
+			PreConfig: func() {
+				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					metav1.SetMetaDataLabel(&c.ObjectMeta, "more", "theirs")
+					metav1.SetMetaDataAnnotation(&c.ObjectMeta, "more", "theirs")
+				})
+			},
+			Config: config, PlanOnly: true,
+		},
+		resource.TestStep{
+			PreConfig: func() {
+				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					c.Labels["team"], c.Annotations["note"] = "theirs", "theirs"
+					c.Spec.PostgresConfiguration.PgHBA = []string{"host all all all trust"}
+				})
+			},
+			Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
+		},
+	)
+}
+
+func TestDatabaseOwnerAndName(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	named := func(more string) string {
+		return f.config(database("database_name = \"shop\"\nowner = \"seller\"\n" + more))
+	}
+	renamed := func(more string) string { return strings.Replace(named(more), "seller", "buyer", 1) }
+	unit(t,
+		resource.TestStep{
+			Config: named(""),
+			ConfigStateChecks: []statecheck.StateCheck{
+				statecheck.ExpectKnownValue(db, tfjsonpath.New("connection_info").AtMapKey("database"), knownvalue.StringExact("shop")),
+				statecheck.ExpectKnownValue(db, tfjsonpath.New("connection_info").AtMapKey("username"), knownvalue.StringExact("seller")),
+			},
+			Check: check(func() error {
+				if b := f.cluster().Spec.Bootstrap.InitDB; b.Database != "shop" || b.Owner != "seller" {
+					return fmt.Errorf("bootstrap is %+v", b)
+				}
+				return nil
+			}),
+		},
+		resource.TestStep{ResourceName: db, ImportState: true, ImportStateVerify: true},
+		resource.TestStep{Config: renamed(""), PlanOnly: true, ExpectError: says("Database Is Protected", "This change would destroy the database myorg/my-db")},
+		resource.TestStep{Config: named(unprotected)},
+		resource.TestStep{
+			Config:           renamed(unprotected),
+			ConfigPlanChecks: action(db, plancheck.ResourceActionDestroyBeforeCreate),
+			Check: check(func() error {
+				if b := f.cluster().Spec.Bootstrap.InitDB; b.Owner != "buyer" {
+					return fmt.Errorf("bootstrap is %+v", b)
+				}
+				return nil
+			}),
+		},
+	)
+}
+
+// What cannot be done to a database that exists is refused at plan, at its attribute.
+func TestDatabaseRefusedChanges(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	config := func(attributes string) string { return f.config(database(unprotected + attributes)) }
+	refused := func(attributes string, want ...string) resource.TestStep {
+		return resource.TestStep{Config: config(attributes), PlanOnly: true, ExpectError: says(want...)}
+	}
+	const wal, image = "\n  wal_storage = { size = \"2Gi\" }", "\n  image = \"registry.example.com/postgresql:15.18\""
+	unit(t,
+		resource.TestStep{Config: config(image)},
+		resource.TestStep{Config: config(image + wal), Check: check(func() error { // it may be added
+			if f.cluster().Spec.WalStorage == nil {
+				return fmt.Errorf("there is no WAL storage")
+			}
+			f.kube.Forget()
+			return nil
+		})},
+		refused(image, "WAL Storage Cannot Be Removed"),
+		refused(image+strings.Replace(wal, "2Gi", "1Gi", 1), "Storage Cannot Shrink", "The volumes have 2Gi; 1Gi is less."),
+		refused(image+strings.Replace(wal, "}", ", storage_class = \"fast\" }", 1), "Storage Class Cannot Change"),
+		refused(wal+strings.Replace(image, "15.18", "15.17", 1), "PostgreSQL Cannot Be Downgraded", "image", "runs PostgreSQL 15.18; 15.17 is older"),
+		refused(wal+"\n  postgres_version = \"14\"", "PostgreSQL Cannot Be Downgraded", "postgres_version", "runs PostgreSQL 15.18; 14 is older"),
+		resource.TestStep{
+			PreConfig: func() {
+				if writes := f.kube.Writes(); len(writes) > 0 {
+					t.Errorf("written: %v", apitest.Summaries(writes))
+				}
+			},
+			Config: config(image + wal), PlanOnly: true,
+		},
+	)
+}
+
+func TestDatabaseUpgradeBelow16(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	unit(t,
+		resource.TestStep{Config: f.config(database(unprotected + `postgres_version = "14.1"`))},
+		resource.TestStep{
+			Config: f.config(database(unprotected + `postgres_version = "15.1"`)), PlanOnly: true,
+			ExpectError: says("Unsupported Upgrade", "only if that is 16 or later"),
+		},
+	)
+}
+
+// A major upgrade begins a new archive; one that failed can be taken back.
+func TestDatabaseMajorUpgrade(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	config := func(version string) string {
+		return strings.Replace(f.config(goodDatabase), "backup  ", fmt.Sprintf("postgres_version = %q\n  backup  ", version), 1)
+	}
+	var folder string
+	folderChanged := func(version string) resource.TestCheckFunc {
+		return check(func() error {
+			if now := cnpg.ServerName(f.cluster()); now == folder {
+				return fmt.Errorf("PostgreSQL %s archives to the folder of the version before, %s", version, now)
+			}
+			if image := f.cluster().Spec.ImageName; !strings.HasSuffix(image, ":"+version+"-system-trixie") {
+				return fmt.Errorf("the image is %s", image)
+			}
+			folder = cnpg.ServerName(f.cluster())
+			return nil
+		})
+	}
+	unit(t,
+		resource.TestStep{Config: config("16.2"), Check: check(func() error {
+			folder = cnpg.ServerName(f.cluster())
+			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
+			return nil
+		})},
+		resource.TestStep{Config: config("16.3"), Check: check(func() error { // a minor one keeps it
+			if now := cnpg.ServerName(f.cluster()); now != folder {
+				return fmt.Errorf("archives to %s", now)
+			}
+			return nil
+		})},
+		resource.TestStep{Config: config("17.1"), Check: folderChanged("17.1")},
+		resource.TestStep{Config: config("16.3"), PlanOnly: true, ExpectError: says("PostgreSQL Cannot Be Downgraded")},
+		resource.TestStep{
+			PreConfig: func() { // CNPG could not upgrade
+				f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000002", f.now())
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					c.Status.PGDataImageInfo = &cnpgv1.ImageInfo{MajorVersion: 16}
+				})
+			},
+			Config: config("16.3"), Check: folderChanged("16.3"),
+		},
+	)
+}
+
+// A Cluster that kubectl made is taken over without a change, whatever CNPG has added to it.
+func TestDatabaseImportOfAnothersCluster(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.kube.Put(&cnpgv1.Cluster{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: fakeNamespace, Name: "my-db", Labels: map[string]string{"team": "a"},
+			Annotations: map[string]string{"kubectl.kubernetes.io/last-applied-configuration": "{}", "example.com/note": "n"},
+		},
+		Spec: cnpgv1.ClusterSpec{
+			Instances:            2,
+			ImageName:            "ghcr.io/cloudnative-pg/postgresql:15.18-system-bookworm",
+			StorageConfiguration: cnpgv1.StorageConfiguration{Size: "7Gi"},
+			WalStorage:           &cnpgv1.StorageConfiguration{Size: "2Gi"},
+			ImagePullSecrets:     []cnpgv1.LocalObjectReference{{Name: "pull"}},
+			Affinity:             cnpgv1.AffinityConfiguration{NodeSelector: map[string]string{"disk": "ssd"}},
+			PostgresConfiguration: cnpgv1.PostgresConfiguration{
+				Parameters: map[string]string{"work_mem": "8MB"}, PgHBA: []string{"local all all peer"},
+			},
+			Bootstrap: &cnpgv1.BootstrapConfiguration{InitDB: &cnpgv1.BootstrapInitDB{Database: "shop", Owner: "seller"}},
+		},
+	})
+	matching := f.config(database(`
+  instances          = 2
+  postgres_version   = "15.18"
+  storage            = { size = "7Gi" }
+  wal_storage        = { size = "2048Mi" }
+  parameters         = { work_mem = "8MB" }
+  pg_hba             = ["local all all peer"]
+  labels             = { team = "a" }
+  annotations        = { "example.com/note" = "n" }
+  image_pull_secrets = ["pull"]
+  scheduling         = { node_selector = { disk = "ssd" } }
+  database_name      = "shop"
+  owner              = "seller"`))
+	version := f.cluster().ResourceVersion
+	unit(t,
+		resource.TestStep{Config: matching, ResourceName: db, ImportState: true, ImportStateId: "myorg/my-db", ImportStatePersist: true},
+		resource.TestStep{Config: matching, ConfigPlanChecks: action(db, plancheck.ResourceActionNoop), Check: check(func() error {
+			if now := f.cluster().ResourceVersion; now != version {
+				return fmt.Errorf("the Cluster was changed")
+			}
+			return nil
+		})},
+		resource.TestStep{Config: strings.Replace(matching, `"my-db"`, "\"my-db\"\n  deletion_protection = false", 1)},
+	)
+}
