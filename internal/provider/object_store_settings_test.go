@@ -105,7 +105,6 @@ func signedBy(id string) func(*stores) bool {
 	return func(s *stores) bool { return all(s.s3, func(r s3test.Request) bool { return r.AccessKeyID == id }) }
 }
 
-//nolint:paralleltest // the environment is the process's
 func TestObjectStoreSettings(t *testing.T) {
 	const keys = "access_key_id = \"" + s3test.AccessKeyID + "\"\nsecret_access_key = \"" + s3test.SecretAccessKey + "\""
 	at := func(s *stores) string { return fmt.Sprintf("endpoint_url = %q", s.s3.URL) }

@@ -1,7 +1,6 @@
 package s3test
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"net/http"
@@ -87,7 +86,7 @@ func (s *Server) verify(r *http.Request, body []byte) string {
 		}
 	}
 	credentials := aws.Credentials{AccessKeyID: key.ID, SecretAccessKey: key.Secret, SessionToken: key.SessionToken}
-	err = v4.NewSigner().SignHTTP(context.Background(), credentials, again, payload, signed.service, signed.region, at, func(o *v4.SignerOptions) {
+	err = v4.NewSigner().SignHTTP(r.Context(), credentials, again, payload, signed.service, signed.region, at, func(o *v4.SignerOptions) {
 		o.DisableURIPathEscaping = signed.service == "s3"
 	})
 	if err != nil || again.Header.Get("Authorization") != r.Header.Get("Authorization") {
