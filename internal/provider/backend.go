@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -84,6 +85,7 @@ func (b *backend) kubernetesClient(ctx context.Context) (*cnpg.Client, error) {
 			b.kubernetesErr = err
 			return
 		}
+		config.Wrap(func(base http.RoundTripper) http.RoundTripper { return requestLog{base} })
 		b.kubernetes, b.kubernetesErr = cnpg.New(config, b.userAgent)
 	})
 	return b.kubernetes, b.kubernetesErr

@@ -1,0 +1,244 @@
+package provider_test
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// workdir is a folder with a configuration, in which the CLI runs the provider as people run it: a program of its own,
+// with everything logged. What that leaves is kept, to be searched for secrets.
+type workdir struct {
+	t         *testing.T
+	dir       string
+	variables map[string]string
+	// left is what there is to search, by what it is.
+	left map[string][]byte
+}
+
+func newWorkdir(t *testing.T, config string, variables map[string]string) *workdir {
+	t.Helper()
+	must(t, findCLI())
+	w := &workdir{t: t, dir: t.TempDir(), variables: variables, left: map[string][]byte{}}
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", filepath.Join(w.dir, "bin", "terraform-provider-pgplatform"), ".")
+	build.Dir = filepath.Join("..", "..")
+	if output, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build the provider: %v\n%s", err, output)
+	}
+	w.write("cli.tfrc", fmt.Sprintf(`
+provider_installation {
+  dev_overrides {
+    "registry.terraform.io/pgplatform/pgplatform" = %[1]q
+    "registry.opentofu.org/pgplatform/pgplatform" = %[1]q
+  }
+  direct {}
+}
+`, filepath.Join(w.dir, "bin")))
+	w.write("main.tf", config)
+	return w
+}
+
+func (w *workdir) write(name, text string) {
+	must(w.t, os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
+}
+
+// try runs the CLI and keeps what it prints.
+func (w *workdir) try(args ...string) (string, error) {
+	w.t.Helper()
+	command := exec.CommandContext(w.t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	command.Dir = w.dir
+	command.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"), "TF_IN_AUTOMATION=1",
+		"TF_LOG=trace", "TF_LOG_PATH="+filepath.Join(w.dir, "trace.log"))
+	for _, name := range slices.Sorted(maps.Keys(w.variables)) {
+		command.Env = append(command.Env, "TF_VAR_"+name+"="+w.variables[name])
+	}
+	output, err := command.CombinedOutput()
+	w.left["output"] = append(w.left["output"], output...)
+	state, _ := os.ReadFile(filepath.Join(w.dir, "terraform.tfstate")) // there is none before the first apply
+	w.left["state"] = append(w.left["state"], state...)
+	log, readErr := os.ReadFile(filepath.Join(w.dir, "trace.log"))
+	must(w.t, readErr)
+	w.left["log"] = log
+	return string(output), err
+}
+
+func (w *workdir) run(args ...string) string {
+	w.t.Helper()
+	output, err := w.try(args...)
+	if err != nil {
+		w.t.Fatalf("terraform %s: %v\n%s", args[0], err, output)
+	}
+	return output
+}
+
+// apply makes a plan file, keeps what is in it, and applies it.
+func (w *workdir) apply(args ...string) {
+	w.t.Helper()
+	w.run(append([]string{"plan", "-input=false", "-out=plan"}, args...)...)
+	files, err := zip.OpenReader(filepath.Join(w.dir, "plan"))
+	must(w.t, err)
+	defer files.Close()
+	for _, file := range files.File {
+		reader, err := file.Open()
+		must(w.t, err)
+		content, err := io.ReadAll(reader)
+		must(w.t, err)
+		w.left["plan"] = append(w.left["plan"], content...)
+	}
+	w.left["plan in JSON"] = append(w.left["plan in JSON"], w.run("show", "-json", "plan")...)
+	w.run("apply", "-input=false", "plan")
+}
+
+// search looks for secrets in all that is left; planted is in each of it, or else the search has looked at nothing.
+func (w *workdir) search(planted string, secrets map[string]string) {
+	w.t.Helper()
+	for _, where := range []string{"state", "plan", "plan in JSON", "log"} {
+		if !bytes.Contains(w.left[where], []byte(planted)) {
+			w.t.Errorf("the %s of %d bytes does not even have %q: this search looks at nothing", where, len(w.left[where]), planted)
+		}
+	}
+	for where, content := range w.left {
+		for name, secret := range secrets {
+			for _, written := range writings(secret) {
+				if at := bytes.Index(content, []byte(written)); at >= 0 {
+					w.t.Errorf("the %s holds the %s, behind %q", where, name, content[max(0, at-100):at])
+				}
+			}
+		}
+	}
+}
+
+// writings are the forms in which a secret may be written: as it is, line by line, and in base64, as Kubernetes has it.
+func writings(secret string) []string {
+	forms := []string{secret, base64.StdEncoding.EncodeToString([]byte(secret))}
+	for line := range strings.Lines(secret) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "-----") {
+			forms = append(forms, line)
+		}
+	}
+	return forms
+}
+
+// secretsConfig is a configuration whose secrets come from ephemeral variables, which the CLI itself keeps nowhere.
+const secretsConfig = `
+terraform {
+  required_providers { pgplatform = { source = "pgplatform/pgplatform" } }
+}
+
+variable "kubernetes" { type = map(string) }
+variable "store" { type = map(string) }
+variable "bucket" { type = string }
+variable "namespace" { type = string }
+
+variable "secrets" {
+  type      = map(string)
+  sensitive = true
+  ephemeral = true
+}
+
+provider "pgplatform" {
+  namespace = var.namespace
+  kubernetes = {
+    host                   = var.kubernetes.host
+    cluster_ca_certificate = var.kubernetes.ca
+    client_certificate     = var.kubernetes.certificate
+    client_key             = var.secrets["client key"]
+    token                  = var.secrets["Kubernetes token"]
+  }
+  object_store = {
+    destination_path  = "s3://${var.bucket}/${var.namespace}"
+    endpoint_url      = var.store.endpoint
+    pod_endpoint_url  = var.store.pod_endpoint
+    region            = "us-east-1"
+    access_key_id     = var.secrets["S3 access key"]
+    secret_access_key = var.secrets["S3 secret"]
+    pod_credentials = {
+      access_key_id     = var.secrets["pods' access key"]
+      secret_access_key = var.secrets["pods' secret"]
+    }
+  }
+}
+
+resource "pgplatform_database" "db" {
+  name                = "my-db"
+  tier                = "DEV"
+  backup              = { schedule = "0 2 * * *" }
+  deletion_protection = false
+}
+`
+
+func asVariable(t *testing.T, value map[string]string) string {
+	t.Helper()
+	text, err := json.Marshal(value)
+	must(t, err)
+	return string(text)
+}
+
+// No secret is in the state, in a plan, in the log at its most verbose, or in what the CLI prints: not when all goes well,
+// when keys are rotated, or when the API server refuses.
+func TestSecretsAreNowhere(t *testing.T) {
+	t.Parallel()
+	f := &fakes{t: t, kube: apitest.NewTLS(t), s3: s3test.New(t)}
+	f.kube.Operate()
+	f.kube.AddNamespace(fakeNamespace)
+	f.s3.CreateBucket(fakeBucket)
+	certificate, key := f.kube.ClientCertificate(t, "ci")
+	secrets := map[string]string{
+		"Kubernetes token": "kubernetes-token-0123456789",
+		"client key":       string(key),
+		"S3 access key":    s3test.AccessKeyID,
+		"S3 secret":        s3test.SecretAccessKey,
+		"pods' access key": "OFPODSACCESSKEY00001",
+		"pods' secret":     "of-pods-secret-access-key-00000000000001",
+	}
+	w := newWorkdir(t, secretsConfig, map[string]string{
+		"bucket": fakeBucket, "namespace": fakeNamespace, "secrets": asVariable(t, secrets),
+		"kubernetes": asVariable(t, map[string]string{"host": f.kube.URL, "ca": string(f.kube.CA), "certificate": string(certificate)}),
+		"store":      asVariable(t, map[string]string{"endpoint": f.s3.URL, "pod_endpoint": f.s3.URL}),
+	})
+	const password = "of-the-application-0123456789"
+	f.kube.Put(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-app"}, Data: map[string][]byte{"password": []byte(password)}})
+
+	w.apply("-var=bucket=" + fakeBucket)
+	rotated := maps.Clone(secrets)
+	rotated["pods' secret"] = "of-pods-secret-access-key-00000000000002"
+	w.variables["secrets"] = asVariable(t, rotated)
+	w.apply("-var=bucket=" + fakeBucket)
+	if got := string(apitest.Get[corev1.Secret](f.kube, fakeNamespace, "my-db-backup-s3-creds").Data["ACCESS_SECRET_KEY"]); got != rotated["pods' secret"] {
+		t.Error("the rotated key did not reach the pods")
+	}
+	f.kube.Fail(apitest.Each("", "clusters", apitest.Fault{Status: 401}))
+	if output, err := w.try("plan", "-input=false"); err == nil || !strings.Contains(output, "Unauthorized") {
+		t.Errorf("the refused plan: %v\n%s", err, output)
+	}
+	f.kube.Fail(nil)
+	w.run("destroy", "-auto-approve", "-input=false")
+
+	if !bytes.Contains(w.left["log"], []byte("/apis/postgresql.cnpg.io/v1/namespaces/"+fakeNamespace+"/clusters/my-db")) {
+		t.Error("the provider's own lines are not in the log")
+	}
+	for _, r := range f.kube.Requests() {
+		if r.Authorization != "Bearer "+secrets["Kubernetes token"] || r.Certificate != "ci" {
+			t.Fatalf("the secrets were not even used: %+v", r)
+		}
+	}
+	rotated["pods' secret before"] = secrets["pods' secret"]
+	rotated["database's password"] = password
+	w.search(fakeBucket, rotated)
+}
