@@ -133,7 +133,7 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 	if model.Namespace.IsNull() {
 		model.Namespace = d.backend.namespace
 	}
-	client, err := d.backend.kubernetesClient()
+	client, err := d.backend.kubernetesClient(ctx)
 	if err != nil {
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return
@@ -144,7 +144,7 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 		resp.Diagnostics.AddAttributeError(path.Root("name"), summary, sentence(err))
 		return
 	}
-	database.fromCluster(ctx, cluster, nil, &resp.Diagnostics)
+	database.fromCluster(ctx, d.backend, cluster, nil, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, databaseDataModel{
 		Name: database.Name, Namespace: database.Namespace, ID: database.ID, OrgID: database.OrgID,
 		Tier: database.Tier, Instances: database.Instances, Storage: database.Storage, WALStorage: database.WALStorage,
