@@ -33,7 +33,18 @@ func (m *databaseModel) validateBackup(ctx context.Context, diags *diag.Diagnost
 // archivePlan is what a plan can say of where a database will archive.
 type archivePlan struct {
 	changes bool         // whether something of it is to be changed that no attribute shows
-	archive types.Object // the archive attribute
+	archive types.Object // the archive attribute, where anything is changed
+	// open tells that where an update would archive is not known yet.
+	open bool
+}
+
+// of makes a plan that changes something say where the database will archive.
+func (a archivePlan) of(ctx context.Context, plan *databaseModel, diags *diag.Diagnostics) {
+	plan.Archive = a.archive
+	if backup := plan.backup(ctx, diags); a.open && backup != nil {
+		backup.ServerName = types.StringUnknown()
+		plan.Backup = backup.object()
+	}
 }
 
 // planArchive plans the folder of the archive and everything else about it that the configuration leaves open. fresh asks
@@ -60,8 +71,9 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 	switch {
 	case !configured.ServerName.IsNull():
 		backup.ServerName = configured.ServerName
-	case archives && store == nil && !fresh:
-		backup.ServerName = archivePart(state, "server_name")
+	case archives && r.backend.store == nil && !fresh:
+		// The provider's store is not known: that alone is no change.
+		backup.ServerName, planned.open = archivePart(state, "server_name"), true
 	default:
 		backup.ServerName = types.StringUnknown()
 	}

@@ -98,7 +98,8 @@ func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *
 		return
 	}
 	plan.Status, plan.Phase = types.StringUnknown(), types.StringUnknown()
-	plan.Connection, plan.Archive = types.ObjectUnknown(connectionTypes), archiving.archive
+	plan.Connection = types.ObjectUnknown(connectionTypes)
+	archiving.of(ctx, plan, diags)
 }
 
 // changes tells whether anything differs that stands in Kubernetes.

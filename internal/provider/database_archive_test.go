@@ -1,0 +1,450 @@
+package provider_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/zclconf/go-cty/cty"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+const gap = "Gap in Recoverability"
+
+// begun are the base backups that were taken on demand, each of which must belong to the Cluster.
+func (s *stage) begun() []cnpgv1.Backup {
+	s.t.Helper()
+	backups := apitest.All[cnpgv1.Backup](s.kube)
+	for _, b := range backups {
+		if len(b.OwnerReferences) != 1 || b.OwnerReferences[0].UID != s.cluster().UID || b.Spec.Cluster.Name != "my-db" || b.Labels[cnpg.LabelCluster] != "my-db" {
+			s.t.Errorf("a Backup does not belong to the Cluster: %+v", b.ObjectMeta)
+		}
+	}
+	return backups
+}
+
+// A database that moves to another folder says what cannot be restored, and begins the new archive with a base backup.
+func TestDatabaseMovesItsArchive(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		before, after string // the backup block
+		provider      string // replaced in the provider's block
+		want          string // path and folder
+	}{
+		"another server_name":       {after: `server_name = "v2"`, want: "s3://backups/pg v2"},
+		"from one name to another":  {before: `server_name = "v1"`, after: `server_name = "v2"`, want: "s3://backups/pg v2"},
+		"another path":              {after: `object_store = { destination_path = "s3://elsewhere" }`, want: "s3://elsewhere my-db"},
+		"back to the provider's":    {before: `object_store = { destination_path = "s3://elsewhere" }`, want: "s3://backups/pg my-db"},
+		"another path and name":     {after: "server_name = \"v2\"\nobject_store = { destination_path = \"s3://elsewhere\" }", want: "s3://elsewhere v2"},
+		"another of the provider's": {provider: "s3://elsewhere/x", want: "s3://elsewhere/x my-db"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			f.s3.CreateBucket("elsewhere")
+			s := onStage(t, f)
+			s.apply(f.config(backedUp(test.before)))
+			after := f.config(backedUp(test.after))
+			if test.provider != "" {
+				after = strings.Replace(after, "s3://backups/pg", test.provider, 1)
+			}
+			plan, warnings := s.plan(after)
+			if plan.Action(db) != terraformtest.Update || !strings.Contains(warnings, gap) {
+				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
+			}
+			if len(s.begun()) != 0 {
+				t.Error("a base backup was taken for nothing")
+			}
+			s.apply(after)
+			if store := f.barman(); store.DestinationPath+" "+store.ServerName != test.want {
+				t.Errorf("it archives to %s %s, want %s", store.DestinationPath, store.ServerName, test.want)
+			}
+			if n := len(s.begun()); n != 1 {
+				t.Errorf("%d base backups in the new folder, want one", n)
+			}
+		})
+	}
+}
+
+// The same folder in other words is no move, and neither is what does not concern it.
+func TestDatabaseStaysInItsArchive(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now()) // my-db has a name of its own then
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	folder := f.barman().ServerName
+	for name, config := range map[string]string{
+		"a slash":       strings.Replace(f.config(backedUp("")), "s3://backups/pg", "s3://backups/pg/", 1),
+		"the same name": f.config(backedUp(fmt.Sprintf("server_name = %q", folder))),
+		"retention":     f.config(backedUp("retention_days = 7")),
+		"an endpoint":   f.provider(`pod_endpoint_url = "http://pods"`) + backedUp(""),
+		"nothing":       f.config(backedUp("")),
+	} {
+		if warnings := s.apply(config); strings.Contains(warnings, gap) {
+			t.Errorf("%s: %s", name, warnings)
+		}
+		if f.barman().ServerName != folder || len(s.begun()) != 0 {
+			t.Errorf("%s: it archives to %s, %d base backups", name, f.barman().ServerName, len(s.begun()))
+		}
+	}
+}
+
+// What the provider's configuration says anew is an update of the databases that use it, and shows what changes.
+func TestDatabaseFollowsTheProvider(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.s3.AnyKey()
+	s := onStage(t, f)
+	config := f.config(backedUp(""))
+	s.apply(config)
+	tests := []struct {
+		name, old, changed string
+		is                 func() string
+		want               string
+	}{
+		{"endpoint", config, f.provider(`pod_endpoint_url = "http://pods"`) + backedUp(""), func() string { return f.barman().EndpointURL }, "http://pods"},
+		{"region", config, strings.Replace(config, `"us-east-1"`, `"eu-west-1"`, 1), func() string { return string(f.ownSecret().Data["REGION"]) }, "eu-west-1"},
+		{"key", config, strings.Replace(config, s3test.AccessKeyID, "ROTATEDACCESSKEY0001", 1), func() string { return string(f.ownSecret().Data["ACCESS_KEY_ID"]) }, "ROTATEDACCESSKEY0001"},
+	}
+	for _, test := range tests {
+		if test.changed == config {
+			t.Fatalf("%s: nothing is changed", test.name)
+		}
+		plan, _ := s.plan(test.changed)
+		if plan.Action(db) != terraformtest.Update {
+			t.Errorf("%s: the plan is %q", test.name, plan.Action(db))
+		}
+		if endpoint := plan.Change(db).After.GetAttr("archive").GetAttr("endpoint_url"); test.name == "endpoint" && endpoint.AsString() != "http://pods" {
+			t.Errorf("the plan shows the endpoint %#v", endpoint)
+		}
+		s.apply(test.changed)
+		if got := test.is(); got != test.want {
+			t.Errorf("%s: %q, want %q", test.name, got, test.want)
+		}
+		s.apply(test.old)
+	}
+}
+
+// A database that is configured with its folder gets it where it is empty, and no other.
+func TestDatabaseServerName(t *testing.T) {
+	t.Parallel()
+	named := backedUp(`server_name = "v1"`)
+	taken := func(t *testing.T) *stage {
+		t.Helper()
+		f := operated(t)
+		f.s3.Archive(fakeBucket, "pg", "v1").WAL("000000010000000000000001", f.now())
+		return onStage(t, f)
+	}
+	t.Run("taken when it is made", func(t *testing.T) {
+		t.Parallel()
+		s := taken(t)
+		s.refused(s.config(named), "Archive Folder Is Taken", "server_name", "The folder v1 in s3://backups/pg is not empty")
+	})
+	t.Run("taken when it moves", func(t *testing.T) {
+		t.Parallel()
+		s := taken(t)
+		s.apply(s.config(backedUp("")))
+		s.refused(s.config(named), "Archive Folder Is Taken", "server_name")
+	})
+	t.Run("taken between plan and apply", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		s := onStage(t, f)
+		f.s3.Fail(func(r s3test.Request) *s3test.Fault {
+			if r.Prefix == "pg/" { // only the apply looks at the whole location
+				f.s3.Archive(fakeBucket, "pg", "v1").WAL("000000010000000000000001", f.now())
+			}
+			return nil
+		})
+		s.fails(f.config(named), "Unable to Create Database", "server_name", "is not empty", "Nothing was changed")
+		if f.cluster() != nil {
+			t.Error("the Cluster was made")
+		}
+	})
+	t.Run("twice in one configuration", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		s := onStage(t, f)
+		s.refused(f.config(named+strings.NewReplacer(`"db"`, `"other"`, `"my-db"`, `"my-other-db"`).Replace(named)), "Archive Folder Is Taken", "another database of this configuration takes it")
+	})
+	t.Run("where S3 cannot be reached from here", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		f.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Reset: true} })
+		s := onStage(t, f)
+		several := named + strings.NewReplacer(`"db"`, `"other"`, `"my-db"`, `"my-other-db"`, "v1", "v2").Replace(named)
+		_, warnings := s.plan(f.config(several))
+		if n := strings.Count(warnings, "Object Store Not Reachable From Here"); n != 1 {
+			t.Errorf("%d warnings, want one:\n%s", n, warnings)
+		}
+		s.apply(f.config(named))
+		if f.barman().ServerName != "v1" {
+			t.Errorf("it archives to %s", f.barman().ServerName)
+		}
+	})
+}
+
+// A folder that somebody changes with kubectl is changed back; a base backup marks where the archive goes on.
+func TestDatabaseFolderIsPutBack(t *testing.T) {
+	t.Parallel()
+	for name, block := range map[string]string{"configured": `server_name = "v1"`, "chosen": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			config := f.config(backedUp(block))
+			s.apply(config)
+			folder := f.barman().ServerName
+			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
+			// As the controller that owns nothing here: the field stays the provider's.
+			apitest.EditAs(f.kube, cnpg.FieldManager, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "theirs" })
+			plan, warnings := s.plan(config)
+			if after := plan.Change(db).After.GetAttr("archive").GetAttr("server_name"); plan.Action(db) != terraformtest.Update || !after.RawEquals(cty.StringVal(folder)) || !strings.Contains(warnings, gap) {
+				t.Errorf("the plan is %q to %#v with warnings %q", plan.Action(db), after, warnings)
+			}
+		})
+	}
+}
+
+// While a database is not backed up nothing of it is left but the archive; afterwards another one begins.
+func TestDatabaseWithoutBackupsForAWhile(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	on, off := f.config(backedUp("")), f.config(backedUp("enabled = false"))
+	s.apply(on)
+	f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+	if _, warnings := s.plan(off); !strings.Contains(warnings, gap) {
+		t.Errorf("warnings are %q", warnings)
+	}
+	s.apply(off)
+	if c := f.cluster(); c.Spec.Backup != nil || f.schedule() != nil || f.ownSecret() != nil || c.Annotations[cnpg.AnnotationCredentials] != "" {
+		t.Errorf("left are %+v, %v, a Secret: %t, %v", c.Spec.Backup, f.schedule(), f.ownSecret() != nil, c.Annotations)
+	}
+	if timeout := f.cluster().Spec.PostgresConfiguration.Parameters["archive_timeout"]; timeout != "5min" { // CNPG's own
+		t.Errorf("archive_timeout is %q", timeout)
+	}
+	s.apply(on)
+	if name := f.barman().ServerName; !strings.HasPrefix(name, "my-db-") || f.ownSecret() == nil || !*f.schedule().Spec.Immediate {
+		t.Errorf("it goes on in the folder %s", name)
+	}
+	s.apply(f.config(database(unprotected)))
+	if f.cluster().Spec.Backup != nil || f.ownSecret() != nil {
+		t.Error("without the block the backups go on")
+	}
+}
+
+// Where the provider's Secret cannot be removed, the database is changed all the same, and the Secret is named.
+func TestDatabaseSecretThatStays(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	f.kube.Fail(apitest.Each(apitest.VerbDelete, "secrets", apitest.Fault{Status: 403}))
+	if warnings := s.apply(f.config(database(unprotected))); !says("Secret Not Removed", "myorg/my-db-backup-s3-creds", "goes when the Cluster goes").MatchString(warnings) {
+		t.Errorf("warnings are %q", warnings)
+	}
+}
+
+// The base backup that begins a new folder is not forgotten when it cannot be begun at once.
+func TestDatabaseBaseBackupThatIsDue(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	moved := f.config(backedUp(`server_name = "v2"`))
+	f.kube.Fail(apitest.Each(apitest.VerbCreate, "backups", apitest.Fault{Status: 403, Message: `User "ci" cannot create resource "backups"`}))
+	s.fails(moved, "Unable to Update Database", "the first base backup in the new folder v2", `User "ci" cannot create resource "backups"`)
+	if len(s.begun()) != 0 || f.barman().ServerName != "v2" {
+		t.Fatalf("%d base backups, folder %s", len(s.begun()), f.barman().ServerName)
+	}
+	f.kube.Fail(nil)
+	s.planned(moved, terraformtest.Update)
+	s.apply(moved)
+	if len(s.begun()) != 1 {
+		t.Errorf("%d base backups, want one", len(s.begun()))
+	}
+}
+
+// The base backup is waited for, and its failure told, unless nothing is to be waited for.
+func TestDatabaseBaseBackupThatFails(t *testing.T) {
+	t.Parallel()
+	for wait, want := range map[bool]string{true: "exit status 1", false: ""} {
+		t.Run(fmt.Sprint("wait ", wait), func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			f.kube.React(func(e apitest.Event) {
+				if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+					apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
+						b.Status.Phase, b.Status.Error = cnpgv1.BackupPhaseFailed, "exit status 1"
+					})
+				}
+			})
+			moved := f.config(strings.Replace(backedUp(`server_name = "v2"`), "{", fmt.Sprintf("{\n  wait = %t", wait), 1))
+			s.w.Write(moved)
+			diags := s.w.Apply(t.Context())
+			if got := diags.Errors().String(); (got != "") != wait || !strings.Contains(got, want) {
+				t.Errorf("the apply says %q", got)
+			}
+			if len(s.begun()) != 1 {
+				t.Errorf("%d base backups", len(s.begun()))
+			}
+		})
+	}
+}
+
+// A bucket that the same apply makes is no obstacle to a plan, of a new database or of one that moves.
+func TestDatabaseWithUnknownObjectStore(t *testing.T) {
+	t.Parallel()
+	configs := map[string]func(f *fakes, days int) string{
+		"of the database": func(f *fakes, days int) string {
+			return f.config(backedUp(fmt.Sprintf("retention_days = %d\nobject_store = { destination_path = terraform_data.bucket.output }", days)))
+		},
+		"of the provider": func(f *fakes, days int) string {
+			return strings.Replace(f.provider(""), `"s3://backups/pg"`, "terraform_data.bucket.output", 1) + backedUp(fmt.Sprintf("retention_days = %d", days))
+		},
+	}
+	for name, config := range configs {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			f.s3.CreateBucket("elsewhere")
+			step := func(bucket string, days, backups int) resource.TestStep {
+				return resource.TestStep{
+					Config: config(f, days) + fmt.Sprintf("resource \"terraform_data\" \"bucket\" { input = %q }\n", bucket),
+					Check: check(func() error {
+						if got := f.barman().DestinationPath; got != bucket {
+							return fmt.Errorf("it archives to %s, want %s", got, bucket)
+						}
+						if n := len(apitest.All[cnpgv1.Backup](f.kube)); n != backups {
+							return fmt.Errorf("%d base backups that begin a folder, want %d", n, backups)
+						}
+						return nil
+					}),
+				}
+			}
+			unit(t, step("s3://elsewhere/one", 7, 0), step("s3://elsewhere/two", 14, 1))
+		})
+	}
+}
+
+// A Cluster that was made with kubectl, with everything that can be configured of its backups.
+func TestDatabaseImportedWithBackups(t *testing.T) {
+	t.Parallel()
+	selector := func(name, key string) *cnpgv1.SecretKeySelector {
+		return &cnpgv1.SecretKeySelector{LocalObjectReference: cnpgv1.LocalObjectReference{Name: name}, Key: key}
+	}
+	store := func() *cnpgv1.BarmanObjectStoreConfiguration {
+		s := &cnpgv1.BarmanObjectStoreConfiguration{
+			DestinationPath: "s3://elsewhere/theirs/", EndpointURL: "https://s3.internal", ServerName: "v7",
+			Wal: &cnpgv1.WalBackupConfiguration{Compression: "gzip", MaxParallel: 2}, Data: &cnpgv1.DataBackupConfiguration{Compression: "snappy"},
+		}
+		s.AWS = &cnpgv1.S3Credentials{AccessKeyIDReference: selector("theirs", "id"), SecretAccessKeyReference: selector("theirs", "key")}
+		return s
+	}
+	tests := map[string]struct {
+		change   func(*cnpgv1.Cluster)
+		provider string
+		block    string
+	}{
+		"keys of a Secret": {
+			change: func(*cnpgv1.Cluster) {},
+			block: `credentials_secret = { name = "theirs", access_key_id_key = "id", secret_access_key_key = "key" }
+    server_name = "v7"`,
+		},
+		"region and certificate of Secrets": {
+			change: func(c *cnpgv1.Cluster) {
+				c.Spec.Backup.BarmanObjectStore.AWS.RegionReference = selector("theirs", "region")
+				c.Spec.Backup.BarmanObjectStore.EndpointCA = selector("ca", "ca.crt")
+			},
+			block: `credentials_secret = { name = "theirs", access_key_id_key = "id", secret_access_key_key = "key" }`,
+		},
+		"a role": {
+			change: func(c *cnpgv1.Cluster) {
+				c.Spec.Backup.BarmanObjectStore.AWS = &cnpgv1.S3Credentials{InheritFromIAMRole: true}
+				c.Spec.ServiceAccountTemplate = &cnpgv1.ServiceAccountTemplate{Metadata: cnpgv1.Metadata{Annotations: map[string]string{"eks.amazonaws.com/role-arn": podRole}}}
+			},
+			provider: `pod_iam_role_arn = "` + podRole + `"`,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			theirs := &cnpgv1.Cluster{
+				ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"},
+				Spec: cnpgv1.ClusterSpec{
+					Instances: 1, StorageConfiguration: cnpgv1.StorageConfiguration{Size: "7Gi"},
+					PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: map[string]string{"archive_timeout": "2min"}},
+					Backup:                &cnpgv1.BackupConfiguration{RetentionPolicy: "4w", BarmanObjectStore: store()},
+				},
+			}
+			test.change(theirs)
+			f.kube.Put(theirs, &cnpgv1.ScheduledBackup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"},
+				Spec:       cnpgv1.ScheduledBackupSpec{Schedule: "0 0 2 * * *", Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
+			})
+			s := onStage(t, f)
+			config := f.provider(test.provider) + database("storage = { size = \"7Gi\" }\nbackup = {"+`
+    schedule        = "0 2 * * *"
+    immediate       = false
+    retention_days  = 28
+    archive_timeout = "120s"
+    wal             = { compression = "gzip", max_parallel = 2 }
+    data            = { compression = "snappy" }
+    object_store    = { destination_path = "s3://elsewhere/theirs/", pod_endpoint_url = "https://s3.internal" }
+    `+test.block+"\n  }")
+			s.w.Write(config)
+			if diags := s.w.Import(t.Context(), db, "myorg/my-db"); diags.HasError() {
+				t.Fatal(diags)
+			}
+			if plan, warnings := s.plan(config); !plan.Empty() || warnings != "" {
+				t.Errorf("there is something to do: %s\n%s", plan, warnings)
+			}
+			if writes := f.kube.Writes(); len(writes) != 0 {
+				t.Errorf("an import has written %v", writes)
+			}
+			if moved, warnings := s.plan(strings.Replace(config, "s3://elsewhere/theirs/", "s3://elsewhere/ours/", 1)); moved.Action(db) != terraformtest.Update || !strings.Contains(warnings, gap) {
+				t.Errorf("another path is %q with %q", moved.Action(db), warnings)
+			}
+		})
+	}
+}
+
+// What reads the archive of a database finds it where the database has it.
+func TestDatabaseInAnotherStore(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	other := s3test.New(t)
+	other.CreateBucket("elsewhere")
+	config := f.config(backedUp(fmt.Sprintf(`object_store = { destination_path = "s3://elsewhere", endpoint_url = %q }`, other.URL)))
+	unit(t,
+		resource.TestStep{Config: config, Check: check(func() error {
+			if store := f.barman(); store.EndpointURL != other.URL || store.DestinationPath != "s3://elsewhere" {
+				return fmt.Errorf("it archives to %+v", store)
+			}
+			a := other.Archive("elsewhere", "", "my-db")
+			a.Backup("20260326T095900", onTheDay(10, 0), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
+			a.Segments(1, 5, 3, onTheDay(10, 0), 0)
+			return nil
+		})},
+		resource.TestStep{
+			Config: config + listing,
+			Check:  resource.TestCheckResourceAttr("data.pgplatform_backups.all", "backups.0.backup_id", "20260326T095900"),
+		},
+	)
+	if n := f.s3.Count(""); n != 0 {
+		t.Errorf("%d requests to the provider's store", n)
+	}
+}
