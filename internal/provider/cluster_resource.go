@@ -134,7 +134,7 @@ func importCluster(ctx context.Context, req resource.ImportStateRequest, resp *r
 	if req.ID == "" && req.Identity != nil {
 		var identity identityModel
 		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
-		key, err = cnpg.Key{Namespace: identity.Namespace.ValueString(), Name: identity.Name.ValueString()}, nil
+		key, err = cnpg.ParseKey(identity.Namespace.ValueString() + "/" + identity.Name.ValueString())
 	}
 	if err != nil {
 		resp.Diagnostics.AddError("Invalid Import ID", fmt.Sprintf("%s: write the namespace and the name, such as \"default/my-db\".", err))

@@ -54,7 +54,7 @@ func (w *Workspace) Import(ctx context.Context, address, id string) Diagnostics 
 	if diags.HasError() {
 		return diags
 	}
-	object, more := s.importOne(ctx, address, wanted.typeName, id)
+	object, more := s.importOne(ctx, address, wanted.typeName, importTarget{id: id})
 	if diags = append(diags, more...); !diags.HasError() {
 		w.state[address] = object
 	}

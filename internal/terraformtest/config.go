@@ -1,6 +1,7 @@
 package terraformtest
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/hashicorp/hcl/v2"
@@ -14,7 +15,13 @@ import (
 type configuration struct {
 	provider  cty.Value
 	resources map[string]*resourceConfig // by address
-	imports   map[string]string          // address to ID
+	imports   map[string]importTarget    // by address
+}
+
+// importTarget is what an import block names: an ID, or else an identity.
+type importTarget struct {
+	id       string
+	identity cty.Value // cty.NilVal beside an ID
 }
 
 type resourceConfig struct {
@@ -23,7 +30,7 @@ type resourceConfig struct {
 }
 
 func (s *schemas) parse(text string) (configuration, error) {
-	config := configuration{provider: cty.NilVal, resources: map[string]*resourceConfig{}, imports: map[string]string{}}
+	config := configuration{provider: cty.NilVal, resources: map[string]*resourceConfig{}, imports: map[string]importTarget{}}
 	file, diags := hclsyntax.ParseConfig([]byte(text), "main.tf", hcl.InitialPos)
 	if diags.HasErrors() {
 		return config, diags
@@ -63,19 +70,34 @@ func (s *schemas) parseBlock(config *configuration, block *hclsyntax.Block) (err
 		if diags.HasErrors() {
 			return diags
 		}
-		id, diags := block.Body.Attributes["id"].Expr.Value(nil)
-		if diags.HasErrors() {
-			return diags
-		}
 		name, ok := to[1].(hcl.TraverseAttr)
 		if !ok {
 			return fmt.Errorf("%v is no address", to)
 		}
-		config.imports[to.RootName()+"."+name.Name] = id.AsString()
-		return nil
+		target, err := decodeTarget(block.Body.Attributes)
+		config.imports[to.RootName()+"."+name.Name] = target
+		return err
 	default:
 		return fmt.Errorf("%s blocks are not played", block.Type)
 	}
+}
+
+func decodeTarget(attributes hclsyntax.Attributes) (importTarget, error) {
+	if id := attributes["id"]; id != nil {
+		value, diags := id.Expr.Value(nil)
+		if diags.HasErrors() {
+			return importTarget{}, diags
+		}
+		return importTarget{id: value.AsString()}, nil
+	}
+	if attributes["identity"] == nil {
+		return importTarget{}, errors.New("an import block needs an id or an identity")
+	}
+	value, diags := attributes["identity"].Expr.Value(nil)
+	if diags.HasErrors() {
+		return importTarget{}, diags
+	}
+	return importTarget{identity: value}, nil
 }
 
 // decode makes a value of a schema's type of a block's arguments. Those that are left out are null.

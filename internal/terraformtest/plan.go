@@ -130,8 +130,8 @@ func (w *Workspace) PlanDestroy(ctx context.Context) (*Plan, Diagnostics) {
 // current is the object of an address as it stands now: read anew, or imported; nil where there is none.
 func (w *Workspace) current(ctx context.Context, s *session, address string, wanted *resourceConfig) (*Object, Diagnostics) {
 	object := w.state[address]
-	if id := w.config.imports[address]; object == nil && wanted != nil && id != "" {
-		return s.importOne(ctx, address, wanted.typeName, id)
+	if target, named := w.config.imports[address]; object == nil && wanted != nil && named {
+		return s.importOne(ctx, address, wanted.typeName, target)
 	}
 	if object == nil {
 		return nil, nil

@@ -164,12 +164,20 @@ func (s *session) refresh(ctx context.Context, address string, object *Object) (
 	return read, append(diags, s.identified(address, of, read.identity)...)
 }
 
-// importOne makes an object of an ID, and reads it.
-func (s *session) importOne(ctx context.Context, address, typeName, id string) (*Object, Diagnostics) {
+// importOne makes an object of an ID or an identity, and reads it.
+func (s *session) importOne(ctx context.Context, address, typeName string, target importTarget) (*Object, Diagnostics) {
 	of := s.schemas.resources[typeName]
-	answer, err := s.server.ImportResourceState(ctx, &tfprotov6.ImportResourceStateRequest{
-		TypeName: typeName, ID: id, ClientCapabilities: &tfprotov6.ImportResourceStateClientCapabilities{},
-	})
+	request := &tfprotov6.ImportResourceStateRequest{
+		TypeName: typeName, ID: target.id, ClientCapabilities: &tfprotov6.ImportResourceStateClientCapabilities{},
+	}
+	if target.identity != cty.NilVal {
+		raw, err := ctyjson.Marshal(target.identity, target.identity.Type())
+		if err != nil {
+			return nil, broken(err)
+		}
+		request.Identity = &tfprotov6.ResourceIdentityData{IdentityData: &tfprotov6.DynamicValue{JSON: raw}}
+	}
+	answer, err := s.server.ImportResourceState(ctx, request)
 	if err != nil {
 		return nil, broken(err)
 	}
@@ -188,7 +196,7 @@ func (s *session) importOne(ctx context.Context, address, typeName, id string) (
 	object, more := s.refresh(ctx, address, &Object{Type: typeName, Value: value, private: imported.Private, identity: imported.Identity})
 	diags = append(diags, more...)
 	if object == nil && !diags.HasError() {
-		diags = append(diags, failure("Cannot import non-existent remote object", "There is no object of the ID %q for %s.", id, address))
+		diags = append(diags, failure("Cannot import non-existent remote object", "There is no object for %s.", address))
 	}
 	return object, diags
 }
