@@ -97,6 +97,9 @@ func New(ctx context.Context, c Config) (*Client, error) {
 			credentials.NewStaticCredentialsProvider(c.AccessKeyID, c.SecretAccessKey, c.SessionToken)))
 	}
 	settings, err := config.LoadDefaultConfig(ctx, load...)
+	if missing := (config.SharedConfigProfileNotExistError{}); errors.As(err, &missing) {
+		return nil, fmt.Errorf("preparing the S3 client: the profile %q (of the configuration, or AWS_PROFILE) is not in the shared AWS files", missing.Profile)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("preparing the S3 client: %w", err)
 	}
@@ -119,7 +122,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	})
 	return &Client{
 		s3:       client,
-		endpoint: cmp.Or(aws.ToString(client.Options().BaseEndpoint), "Amazon S3"),
+		endpoint: cmp.Or(redacted(aws.ToString(client.Options().BaseEndpoint)), "Amazon S3"),
 		region:   client.Options().Region,
 		roleARN:  c.AssumeRole.RoleARN,
 	}, nil
@@ -138,6 +141,15 @@ func checkURL(endpoint string) error {
 		return fmt.Errorf("the endpoint URL %q must be of the form http://host:port or https://host", u.Redacted())
 	}
 	return nil
+}
+
+// redacted is a URL as errors may print it.
+func redacted(endpoint string) string {
+	u, err := url.Parse(endpoint)
+	if err != nil {
+		return "an endpoint that is no valid URL"
+	}
+	return u.Redacted()
 }
 
 func (r AssumeRole) provider(settings aws.Config) aws.CredentialsProvider {

@@ -34,11 +34,20 @@ func TestNewRefuses(t *testing.T) {
 		`"localhost:4566" must`: {EndpointURL: "localhost:4566"},
 		"not a valid URL":       {EndpointURL: "http://u:pass word@[::1"},
 		`"http:" must`:          {EndpointURL: "http://"},
-		"no-such-profile":       {Profile: "no-such-profile"},
+		`the profile "no-such-profile" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`: {Profile: "no-such-profile"},
 	} {
 		if _, err := archive.New(context.Background(), c); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("got %v, want it to contain %q", err, text)
 		}
+	}
+}
+
+func TestPasswordsInEndpointsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	made := client(t, archive.Config{EndpointURL: "http://me:s3cr3t-s3cr3t@127.0.0.1:1", AccessKeyID: "A", SecretAccessKey: "S"})
+	err := made.CheckBucket(context.Background(), "backups")
+	if !archive.Unreachable(err) || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "s3cr3t") {
+		t.Errorf("got %v", err)
 	}
 }
 

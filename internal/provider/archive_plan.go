@@ -81,6 +81,10 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 	if backup.Enabled.IsUnknown() || store == nil || !store.require(path.Root("backup"), diags) {
 		return planned
 	}
+	if _, err := r.backend.s3Client(ctx, store); err != nil {
+		diags.AddAttributeError(path.Root("backup"), "Invalid Object Store", sentence(err))
+		return planned
+	}
 	if !archives {
 		if !configured.ServerName.IsNull() && known(backup.ServerName, plan.Name, plan.Namespace) {
 			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)

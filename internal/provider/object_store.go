@@ -169,7 +169,11 @@ func isURL() validator.String {
 	return parses{"an http or https URL", func(s string) error {
 		u, err := url.Parse(s)
 		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return fmt.Errorf("%q is no address such as https://s3.example.com", s)
+			shown := fmt.Sprintf("%q", s)
+			if strings.Contains(s, "@") { // there may be a password before it
+				shown = "it"
+			}
+			return errors.New(shown + " is no address such as https://s3.example.com")
 		}
 		return nil
 	}}

@@ -278,3 +278,46 @@ func TestObjectStorePathStyle(t *testing.T) {
 		})
 	}
 }
+
+// Each is an error of the plan that names the setting, and holds no secret.
+func TestBadObjectStoreSettings(t *testing.T) {
+	const secret = "s3cr3t-s3cr3t"
+	const keys = "access_key_id = \"A\"\nsecret_access_key = \"" + secret + "\"\n"
+	tests := map[string]struct {
+		store    string
+		variable string // and its value
+		want     []string
+	}{
+		"destination_path":             {`destination_path = "backups/pg"`, "", []string{"object_store.destination_path", "must begin with s3://"}},
+		"endpoint_url":                 {`endpoint_url = "localhost:4566"`, "", []string{"object_store.endpoint_url", `"localhost:4566" is no address such as https://s3.example.com`}},
+		"endpoint_url with a password": {`endpoint_url = "ftp://me:` + secret + `@s3.example.com"`, "", []string{"object_store.endpoint_url", "it is no address such as"}},
+		"pod_endpoint_url":             {`pod_endpoint_url = "localstack"`, "", []string{"object_store.pod_endpoint_url", "is no address such as"}},
+		"half of the keys":             {`access_key_id = "A"`, "", []string{"object_store.secret_access_key"}},
+		"the other half of the keys":   {`secret_access_key = "` + secret + `"`, "", []string{"object_store.access_key_id"}},
+		"ca_certificate":               {keys + `ca_certificate = "nonsense"`, "", []string{"object_store.ca_certificate", "holds no certificate in PEM form"}},
+		"profile":                      {`profile = "nope"`, "", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
+		"AWS_PROFILE":                  {"", "AWS_PROFILE=nope", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
+		"AWS_CA_BUNDLE":                {keys, "AWS_CA_BUNDLE=/does/not/exist", []string{"backup", "/does/not/exist"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			bareAWS(t)
+			s := newStores(t)
+			if variable, value, ok := strings.Cut(test.variable, "="); ok {
+				t.Setenv(variable, value)
+			}
+			store := ofPods + "\n" + test.store
+			if !strings.Contains(store, "destination_path") {
+				store += "\ndestination_path = \"s3://" + fakeBucket + "/pg\""
+			}
+			w := terraformtest.New(t, factories)
+			w.Write(fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = { config_path = %q }\n  object_store = {\n%s\n}\n}\n",
+				fakeNamespace, s.kubeconfig, store) + goodDatabase)
+			_, diags := w.Plan(t.Context())
+			if text := diags.Errors().String(); !says(test.want...).MatchString(text) || strings.Contains(text, secret) {
+				t.Errorf("want %q, got %s", test.want, text)
+			}
+			s.nothingWritten(t)
+		})
+	}
+}
