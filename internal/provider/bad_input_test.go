@@ -48,9 +48,41 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"size_number", "database", database(`storage = { size = "10" }`), "storage.size", "a size needs a unit"},
 		{"size_word", "database", database(`storage = { size = "ten" }`), "storage.size", `"ten" is no Kubernetes quantity`},
 		{"size_negative", "database", database(`storage = { size = "-1Gi" }`), "storage.size", "is not more than nothing"},
+		{"storage_class", "database", database(`storage = { storage_class = "Fast!" }`), "storage.storage_class", `"Fast!" is no name of a Kubernetes object`},
+		{"wal_size_missing", "database", database(`wal_storage = { storage_class = "fast" }`), "wal_storage", `attribute "size" is required`},
+		{"wal_size_number", "database", database(`wal_storage = { size = "2" }`), "wal_storage.size", "a size needs a unit"},
 		{"cpu", "database", database(`resources = { cpu = "two" }`), "resources.cpu", "write cores such as 2, 0.5 or 250m"},
 		{"memory", "database", database(`resources = { memory = "512" }`), "resources.memory", "a size needs a unit"},
 		{"parameter", "database", database(`parameters = { archive_command = "true" }`), "parameters", `"archive_command" is set by CloudNativePG`},
+		{"parameter_capitals", "database", database(`parameters = { Archive_Command = "true" }`), "parameters", `"Archive_Command" is set by CloudNativePG`},
+		{"parameter_two_lines", "database", database(`parameters = { "work_mem = 1\nport" = "1" }`), "parameters", "is no name of a PostgreSQL parameter"},
+		{"image_and_version", "database", database("image = \"postgres:17.5\"\npostgres_version = \"17.5\""), "postgres_version", `"image" cannot be specified when "postgres_version" is specified`},
+		{"version_word", "database", database(`postgres_version = "latest"`), "postgres_version", "write it as 17 or 17.5"},
+		{"version_three_parts", "database", database(`postgres_version = "17.5.1"`), "postgres_version", "write it as 17 or 17.5"},
+		{"version_old", "database", database(`postgres_version = "9"`), "postgres_version", "CloudNativePG runs PostgreSQL 13 and later"},
+		{"image_no_tag", "database", database(`image = "registry.example.com:5000/postgresql"`), "image", "has no tag that begins with PostgreSQL's version"},
+		{"image_latest", "database", database(`image = "postgres:latest"`), "image", "has no tag that begins with PostgreSQL's version"},
+		{"image_old", "database", database(`image = "postgres:11.2"`), "image", "CloudNativePG runs PostgreSQL 13 and later"},
+		{"pull_secret", "database", database(`image_pull_secrets = ["Pull Secret"]`), "image_pull_secrets", "is no name of a Kubernetes object"},
+		{"database_name_own", "database", database(`database_name = "postgres"`), "database_name", "is used by PostgreSQL or CloudNativePG itself"},
+		{"database_name_long", "database", database(`database_name = "` + strings.Repeat("a", 64) + `"`), "database_name", "longer than the 63 bytes"},
+		{"owner_own", "database", database(`owner = "pg_monitor"`), "owner", "is used by PostgreSQL or CloudNativePG itself"},
+		{"owner_empty", "database", database(`owner = ""`), "owner", "a name cannot be empty"},
+		{"label_key", "database", database(`labels = { "no key" = "a" }`), "labels", "is no qualified name"},
+		{"label_value", "database", database(`labels = { team = "no/slash" }`), "labels", "is no value of a label"},
+		{"label_of_others", "database", database(`labels = { "cnpg.io/cluster" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
+		{"label_org_id", "database", database(`labels = { "pgplatform.io/org-id" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
+		{"annotation_archiving", "database", database(`annotations = { "cnpg.io/skipWalArchiving" = "enabled" }`), "annotations", "belongs to the provider, CloudNativePG or kubectl"},
+		{"pg_hba_word", "database", database(`pg_hba = ["allow everybody"]`), "pg_hba", "is no line of pg_hba.conf"},
+		{"pg_hba_two_lines", "database", database(`pg_hba = ["local all all peer\nhost all all all trust"]`), "pg_hba", "is more than one line"},
+		{"node_selector", "database", database(`scheduling = { node_selector = { disk = "no/slash" } }`), "scheduling.node_selector", "is no value of a label"},
+		{"topology_key", "database", database(`scheduling = { topology_key = "a zone" }`), "scheduling.topology_key", "is no qualified name"},
+		{"toleration_operator", "database", database(`scheduling = { tolerations = [{ key = "a", operator = "Like" }] }`), "scheduling.tolerations[0].operator", `"Equal" "Exists"`},
+		{"toleration_key", "database", database(`scheduling = { tolerations = [{ value = "a" }] }`), "scheduling.tolerations.key", "needs the operator Exists"},
+		{"toleration_value", "database", database(`scheduling = { tolerations = [{ key = "a", operator = "Exists", value = "b" }] }`), "scheduling.tolerations.value", "compares no value"},
+		{"toleration_effect", "database", database(`scheduling = { tolerations = [{ key = "a", effect = "Evict" }] }`), "scheduling.tolerations[0].effect", `"NoSchedule"`},
+		{"toleration_seconds", "database", database(`scheduling = { tolerations = [{ key = "a", toleration_seconds = 5 }] }`), "scheduling.tolerations.toleration_seconds", "Only the effect NoExecute evicts pods"},
+		{"final_backup", "database", database(`final_backup = true`), "final_backup", "needs backups that are enabled"},
 		{"schedule_four", "database", database(`backup = { schedule = "0 2 * *" }`), "backup.schedule", "has 4 fields"},
 		{"schedule_61", "database", database(`backup = { schedule = "61 * * * *" }`), "backup.schedule", "is no schedule"},
 		{"schedule_missing", "database", database(`backup = {}`), "backup.schedule", "needs"},
@@ -129,6 +161,35 @@ func names(text, attribute string) bool {
 		return strings.Contains(text, attribute)
 	}
 	return regexp.MustCompile(`\n[\s│]*\d+: +` + attribute + `\b`).MatchString(text)
+}
+
+// What looks like a mistake and is none, so that the refusals above are no wider than they say.
+func TestUnusualConfiguration(t *testing.T) {
+	t.Parallel()
+	bodies := map[string]string{
+		"sunday":        `backup = { schedule = "0 1 * * 0" }`,
+		"sunday_seven":  `backup = { schedule = "0 1 * * 7" }`,
+		"six_fields":    `backup = { schedule = "30 0 1 * * SUN" }`,
+		"descriptor":    `backup = { schedule = "@every 6h" }`,
+		"small_size":    `storage = { size = "1.5Gi" }`,
+		"name_limit":    `name = "` + strings.Repeat("a", 50) + `"`,
+		"any_minor":     `postgres_version = "17"`,
+		"digest":        `image = "registry.example.com:5000/pg:17.5@sha256:0f4c2e0b"`,
+		"extension":     `parameters = { "pg_stat_statements.max" = "1000" }`,
+		"hibernation":   `annotations = { "cnpg.io/hibernation" = "on" }`,
+		"owner_quoting": `owner = "Sales-Team \"A\""`,
+		"every_taint":   `scheduling = { tolerations = [{ operator = "Exists" }] }`,
+		"hba_comment":   `pg_hba = ["# ours"]`,
+	}
+	var config strings.Builder
+	for label, body := range bodies {
+		if !strings.HasPrefix(body, "name ") {
+			body = fmt.Sprintf("name = %q\n", strings.ReplaceAll(label, "_", "-")) + body
+		}
+		fmt.Fprintf(&config, "resource \"pgplatform_database\" %q {\n%s\n}\n", label, body)
+	}
+	f := newFakes(t)
+	unit(t, resource.TestStep{Config: f.config(config.String()), PlanOnly: true, ExpectNonEmptyPlan: true})
 }
 
 func TestInvalidProviderConfiguration(t *testing.T) {
