@@ -1,0 +1,4 @@
+import {
+  to = pgplatform_database.my_db
+  id = "myorg/my-db"
+}
