@@ -147,6 +147,11 @@ func (p *platform) bringUp(ctx context.Context, recipe string) error {
 	if err := p.ensureCluster(ctx, node); err != nil {
 		return err
 	}
+	if !p.builtEngine() {
+		if err := p.Run(ctx, "Make and load the image that no registry has", p.ownImage); err != nil {
+			return err
+		}
+	}
 
 	// Those for whom it stopped answering go on with what they had.
 	holders, err := p.state.Holders()
@@ -226,6 +231,15 @@ func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 	return node.Ref, p.Run(ctx, "Load the node image", func(ctx context.Context, s *progress.Step) error {
 		return p.engine().Load(ctx, s, node.Ref, node.Path)
 	})
+}
+
+// ownImage gives the cluster the image that it cannot pull. Where all images are built the node has it.
+func (p *platform) ownImage(ctx context.Context, s *progress.Step) error {
+	ref, err := p.workload().OwnImage(ctx, s)
+	if err != nil {
+		return err
+	}
+	return kindcluster.LoadImage(ctx, ref, s.Log)
 }
 
 // ensureCluster keeps a cluster that was made to its end from this image and comes back, and else makes one, unless

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/klauspost/compress/zstd"
@@ -21,6 +22,7 @@ type RootFS struct {
 	Suite   string   // "bookworm"
 	Variant string   // mmdebstrap's variant; empty: minbase
 	Include []string // packages beyond the variant's
+	Exclude []string // patterns of files that are left out
 	Frozen  bool     // the suite as it was released last, without the updates and security fixes since
 	Hooks   []string // shell commands run at the end outside of the root file system, whose path is "$1"
 }
@@ -104,7 +106,7 @@ func (r RootFS) arguments() []string {
 		variant = "minbase"
 	}
 	args := []string{"--variant=" + variant, "--format=tar", `--aptopt=APT::Install-Recommends "false"`}
-	for _, u := range unwanted {
+	for _, u := range slices.Concat(unwanted, r.Exclude) {
 		args = append(args, "--dpkgopt=path-exclude="+u)
 	}
 	args = append(args, "--dpkgopt=path-include=/usr/share/doc/*/copyright")

@@ -199,7 +199,7 @@ func (e Engine) Stop(ctx context.Context) error {
 	if err := e.end(ctx); err != nil {
 		return fmt.Errorf("end the Docker engine: %w", err)
 	}
-	return errors.Join(disconnect(ctx), removeCgroups(ctx), e.removeMadeFolders(), os.RemoveAll(e.execRoot()))
+	return errors.Join(disconnect(ctx), removeCgroups(ctx), e.removeLoops(ctx), e.removeMadeFolders(), os.RemoveAll(e.execRoot()))
 }
 
 const (

@@ -37,6 +37,9 @@ func (e Engine) prepare() error {
 	if err := os.WriteFile(e.config(), config, 0o644); err != nil {
 		return err
 	}
+	if err := e.noteLoops(); err != nil {
+		return err
+	}
 	return e.makeFolders()
 }
 

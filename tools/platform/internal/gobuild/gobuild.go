@@ -3,6 +3,7 @@
 package gobuild
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -22,6 +23,7 @@ type Target struct {
 	Package string   // the main package: an import path, or "./x" where its source lies in the module's folder
 	Name    string   // file name of the binary
 	LDFlags []string // beyond -s -w
+	OS      string   // what it runs on; empty: this machine
 }
 
 // Get returns the path of the target's binary: a static, stripped executable alone in its folder, so that
@@ -57,7 +59,7 @@ func (t Target) get(ctx context.Context, c *cache.Cache, s *progress.Step, modul
 		cmd := s.Command(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", t.ldflags(),
 			"-o", filepath.Join(path, t.Name), t.Package)
 		cmd.Dir = t.dir(moduleRoot)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off", "GOOS="+cmp.Or(t.OS, runtime.GOOS))
 		return progress.Explain(cmd.Run(), "go build "+t.Package)
 	})
 	if err != nil {
@@ -88,6 +90,9 @@ func (t Target) key(ctx context.Context, moduleRoot string) (string, error) {
 		files = append(files, slices.DeleteFunc(source, func(f string) bool { return strings.HasSuffix(f, "_test.go") })...)
 	}
 	parts := []string{version, runtime.GOARCH, t.Package, t.ldflags()}
+	if t.OS != "" {
+		parts = append(parts, t.OS)
+	}
 	for _, f := range files {
 		b, err := os.ReadFile(f)
 		if err != nil {

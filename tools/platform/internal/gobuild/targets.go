@@ -24,9 +24,10 @@ var (
 		Name: "local-path-provisioner",
 	}
 
-	// Pause and PodNetwork are our own programs.
-	Pause      = Target{Module: "node", Package: "./pause", Name: "pause"}
-	PodNetwork = Target{Module: "node", Package: "./podnetwork", Name: "podnetwork"}
+	// Pause, PodNetwork and LoopVolumes are our own programs.
+	Pause       = Target{Module: "node", Package: "./pause", Name: "pause"}
+	PodNetwork  = Target{Module: "node", Package: "./podnetwork", Name: "podnetwork"}
+	LoopVolumes = Target{Module: "volumes", Package: "./loopvolumes", Name: "loopvolumes", OS: "linux"}
 )
 
 // What runs in the cluster and beside it.

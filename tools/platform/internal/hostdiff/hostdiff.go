@@ -5,6 +5,7 @@ package hostdiff
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -12,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/loop"
 )
 
 // Snapshot has what was seen of the machine, by kind; each entry is one line that is the same as long as nothing
@@ -202,8 +205,17 @@ func cgroups(context.Context) ([]string, error) {
 	return out, err
 }
 
+// loops lists the loop devices, used or not, with the files behind them.
 func loops(context.Context) ([]string, error) {
-	return filepath.Glob("/sys/block/loop*/loop/backing_file")
+	devices, err := loop.List()
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for number, file := range devices {
+		out = append(out, strings.TrimSpace(fmt.Sprintf("loop%d %s", number, file)))
+	}
+	return out, nil
 }
 
 // folders lists what lies in the host's folders that a container engine might write to.

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/cluster"
+	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
 )
 
 // Name is the cluster's; its kubeconfig context is "kind-" and the name.
@@ -90,6 +91,31 @@ func Start(ctx context.Context) error {
 	for _, node := range all {
 		if out, err := exec.CommandContext(ctx, "docker", "start", node.String()).CombinedOutput(); err != nil {
 			return fmt.Errorf("start the node %s: %s", node, strings.TrimSpace(string(out)))
+		}
+	}
+	return nil
+}
+
+// LoadImage gives the nodes an image that the Docker engine has.
+func LoadImage(ctx context.Context, ref string, log io.Writer) error {
+	all, err := kind(log).ListInternalNodes(Name)
+	if err != nil {
+		return fmt.Errorf("list the cluster's nodes: %w", err)
+	}
+	for _, node := range all {
+		save := exec.CommandContext(ctx, "docker", "save", ref)
+		save.Stderr = log
+		archive, err := save.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := save.Start(); err != nil {
+			return fmt.Errorf("docker save: %w", err)
+		}
+		err = nodeutils.LoadImageArchive(node, archive)
+		// Closed first: what nobody reads any more would be waited for.
+		if err := errors.Join(err, archive.Close(), save.Wait()); err != nil {
+			return fmt.Errorf("load the image %s into the node %s: %w", ref, node, err)
 		}
 	}
 	return nil

@@ -35,7 +35,7 @@ func (w *Workload) WriteEnv(ctx context.Context, clone string) error {
 }
 
 func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File, error) {
-	names, err := w.names()
+	names, err := w.noted()
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +82,11 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 	f.Set("PGPLATFORM_POSTGRES_15_OLD", names.Postgres15Old)
 	f.Set("PGPLATFORM_POSTGRES_15", names.Postgres15)
 	f.Set("PGPLATFORM_POSTGRES_17", names.Postgres17)
+
+	if names.LoopVolumes != "" {
+		f.Group("A storage class whose volumes have real limits and grow; those of the default one do neither")
+		f.Set("PGPLATFORM_GROWING_STORAGE_CLASS", GrowingClass)
+	}
 
 	f.Group("The Terraform CLI, which runs the provider that `make build` built")
 	f.Set("TF_CLI_CONFIG_FILE", cliConfig)

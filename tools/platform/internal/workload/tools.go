@@ -22,7 +22,11 @@ type tools struct {
 // findTools takes the commands from the PATH and builds what is not there. Where images are built, so is a kubectl of
 // the cluster's version.
 func (w *Workload) findTools(ctx context.Context) (t tools, err error) {
-	if !w.builtImages() {
+	images, err := w.noted()
+	if err != nil {
+		return tools{}, err
+	}
+	if !images.Built {
 		t.kubectl = onPath("kubectl")
 	}
 	if t.kubectl == "" {

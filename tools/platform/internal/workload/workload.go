@@ -1,4 +1,5 @@
-// Package workload is what runs in the platform's cluster: the CloudNativePG operator, LocalStack and versitygw.
+// Package workload is what runs in the platform's cluster: the CloudNativePG operator, LocalStack, versitygw and a
+// storage class.
 // It has their images, deploys them, makes buckets and accounts, and writes the file that tells how to reach it all.
 package workload
 
@@ -21,7 +22,7 @@ import (
 )
 
 // Namespaces are those that Deploy fills.
-var Namespaces = []string{operatorNamespace, localStackName, versityName}
+var Namespaces = []string{operatorNamespace, localStackName, versityName, loopVolumesName}
 
 // Workload is what runs in one cluster.
 type Workload struct {
@@ -41,37 +42,53 @@ type Workload struct {
 }
 
 // Archives makes the images from packages, for a node that cannot pull them, and notes their names.
-// A platform for which this was never called runs public images.
 func (w *Workload) Archives(ctx context.Context) ([]image.Archive, error) {
 	built, err := images.Build(ctx, w.Cache, w.Reporter, w.ModuleRoot)
 	if err != nil {
 		return nil, err
 	}
-	if err := writeJSON(w.namesFile(), built.Names); err != nil {
-		return nil, fmt.Errorf("note the names of the images: %w", err)
-	}
-	return built.Archives, nil
+	return built.Archives, w.noteNames(noted{Names: built.Names, Built: true})
 }
 
-func (w *Workload) names() (images.Names, error) {
+// OwnImage makes the one image that no registry has, for a node that pulls the others, and notes its name. The Docker
+// engine of the environment has it then, the node has not.
+func (w *Workload) OwnImage(ctx context.Context, s *progress.Step) (string, error) {
+	n := images.Public()
+	var err error
+	if n.LoopVolumes, err = images.LoopVolumesByDocker(ctx, w.Cache, s, w.ModuleRoot); err != nil {
+		return "", err
+	}
+	return n.LoopVolumes, w.noteNames(noted{Names: n})
+}
+
+// noted is what is kept of the images.
+type noted struct {
+	images.Names
+	// Built is set where all of them are made from packages.
+	Built bool `json:"built"`
+}
+
+func (w *Workload) noteNames(n noted) error {
+	if err := writeJSON(w.namesFile(), n); err != nil {
+		return fmt.Errorf("note the names of the images: %w", err)
+	}
+	return nil
+}
+
+// noted reads what is noted of the images. A platform for which nothing was noted runs public ones.
+func (w *Workload) noted() (noted, error) {
 	b, err := os.ReadFile(w.namesFile())
 	if errors.Is(err, fs.ErrNotExist) {
-		return images.Public(), nil
+		return noted{Names: images.Public()}, nil
 	}
 	if err != nil {
-		return images.Names{}, fmt.Errorf("read the names of the images: %w", err)
+		return noted{}, fmt.Errorf("read the names of the images: %w", err)
 	}
-	var n images.Names
+	var n noted
 	if err := json.Unmarshal(b, &n); err != nil {
-		return images.Names{}, fmt.Errorf("read the names of the images from %s: %w", w.namesFile(), err)
+		return noted{}, fmt.Errorf("read the names of the images from %s: %w", w.namesFile(), err)
 	}
 	return n, nil
-}
-
-// builtImages tells whether Archives was called for this platform.
-func (w *Workload) builtImages() bool {
-	_, err := os.Stat(w.namesFile())
-	return err == nil
 }
 
 func (w *Workload) namesFile() string       { return filepath.Join(w.StateDir, "images.json") }
@@ -80,7 +97,7 @@ func (w *Workload) credentialsFile() string { return filepath.Join(w.StateDir, "
 // Deploy makes everything run in the cluster that is to run there, and waits until it answers. Where it runs
 // already that takes a second or two.
 func (w *Workload) Deploy(ctx context.Context) error {
-	names, err := w.names()
+	names, err := w.noted()
 	if err != nil {
 		return err
 	}
@@ -96,7 +113,7 @@ func (w *Workload) Deploy(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return w.Run(ctx, "CloudNativePG "+operatorVersion, func(ctx context.Context, s *progress.Step) error {
-			return w.deployOperator(ctx, s, client, names)
+			return w.deployOperator(ctx, s, client, names.Names)
 		})
 	})
 	g.Go(func() error {
@@ -109,5 +126,12 @@ func (w *Workload) Deploy(ctx context.Context) error {
 			return w.deployVersityGW(ctx, s, client, names.VersityGW, keys)
 		})
 	})
+	if names.LoopVolumes != "" {
+		g.Go(func() error {
+			return w.Run(ctx, "Storage class "+GrowingClass, func(ctx context.Context, s *progress.Step) error {
+				return w.deployLoopVolumes(ctx, s, client, names.LoopVolumes)
+			})
+		})
+	}
 	return g.Wait()
 }

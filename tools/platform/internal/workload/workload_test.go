@@ -79,10 +79,13 @@ func TestCertificatesStayTheSame(t *testing.T) {
 	}
 }
 
+var clusterWide = []string{"Namespace", "ClusterRole", "ClusterRoleBinding", "StorageClass"}
+
 func TestManifests(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string]map[string]any{
-		localStackName: {"Image": "registry/image:1", "Port": 1, "NodePort": 2},
+		loopVolumesName: {"Image": "registry/image:1", "Class": "c"},
+		localStackName:  {"Image": "registry/image:1", "Port": 1, "NodePort": 2},
 		versityName: {
 			"Image": "registry/image:1", "Region": Region, "Servers": versityServers,
 			"Root":         store.Account{AccessKeyID: "id", SecretAccessKey: "secret"},
@@ -96,15 +99,15 @@ func TestManifests(t *testing.T) {
 		kinds := map[string]*unstructured.Unstructured{}
 		for _, o := range p.objects {
 			kinds[o.GetKind()] = o
-			if o.GetKind() != "Namespace" && o.GetNamespace() != p.namespace {
+			if namespaced := !slices.Contains(clusterWide, o.GetKind()); namespaced && o.GetNamespace() != p.namespace {
 				t.Errorf("%s %s of %s is in the namespace %q", o.GetKind(), o.GetName(), name, o.GetNamespace())
 			}
 		}
 		if d := kinds["Deployment"]; d == nil || d.GetName() != p.deployment || imageOf(t, d) != "registry/image:1" {
 			t.Errorf("%s has no Deployment of that name and image: %v", name, d)
 		}
-		if kinds["Namespace"] == nil || kinds["Service"] == nil {
-			t.Errorf("%s lacks its Namespace or its Service", name)
+		if kinds["Namespace"] == nil || kinds["Service"] == nil && kinds["StorageClass"] == nil {
+			t.Errorf("%s lacks its Namespace or what it offers", name)
 		}
 	}
 	if _, err := fromManifest(versityName, map[string]any{}); err == nil {
@@ -194,6 +197,11 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "s3-ca.crt"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := (&Workload{StateDir: dir}).noteNames(noted{Names: images.Names{
+		Postgres15Old: "15.1", Postgres15: "15.2", Postgres17: "17.1", LoopVolumes: "volumes",
+	}}); err != nil {
+		t.Fatal(err)
+	}
 	w := &Workload{StateDir: dir, Kubeconfig: "/state/kubeconfig", Context: "kind-pgplatform", Address: "10.213.77.2"}
 	f, err := w.env(filepath.Join(dir, ".platform"), tools{kubectl: "/usr/bin/kubectl", cli: "/opt/tofu", openTofu: true}, "/clone/rc")
 	if err != nil {
@@ -217,6 +225,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	for _, name := range []string{
 		"PGPLATFORM_STATE", "KUBECONFIG", "KUBE_CONFIG_PATH", "KUBECACHEDIR", "AWS_ENDPOINT_URL_S3", "PGPLATFORM_POD_ENDPOINT_URL",
 		"PGPLATFORM_TLS_ENDPOINT_URL", "PGPLATFORM_TLS_POD_ENDPOINT_URL", "PGPLATFORM_TLS_CA_CERTIFICATE_FILE",
+		"PGPLATFORM_GROWING_STORAGE_CLASS",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "PGPLATFORM_BUCKET", "TF_CLI_CONFIG_FILE",
 		"PGPLATFORM_STRICT_ENDPOINT_URL", "PGPLATFORM_STRICT_POD_ENDPOINT_URL", "PGPLATFORM_STRICT_BUCKET",
 		"PGPLATFORM_STRICT_ACCESS_KEY_ID", "PGPLATFORM_STRICT_SECRET_ACCESS_KEY",

@@ -1,5 +1,6 @@
 // Package images makes the images of what runs in the cluster, from packages: PostgreSQL with barman, the
-// CloudNativePG operator, LocalStack and versitygw. It serves machines that cannot pull images.
+// CloudNativePG operator, LocalStack, versitygw and the provisioner of growing volumes. It serves machines that cannot
+// pull images.
 package images
 
 import (
@@ -51,6 +52,9 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 		{"CloudNativePG operator", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
 			return cnpgOperator(ctx, c, s, moduleRoot)
 		}},
+		{"the growing volumes' provisioner", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
+			return loopVolumes(ctx, c, s, moduleRoot)
+		}},
 	}
 
 	made := make([]image.Archive, len(recipes))
@@ -70,7 +74,7 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 
 	b := Built{Names: Names{
 		Postgres15: made[0].Ref, Postgres15Old: made[1].Ref, Postgres17: made[2].Ref,
-		LocalStack: made[3].Ref, VersityGW: made[4].Ref, Operator: made[5].Ref,
+		LocalStack: made[3].Ref, VersityGW: made[4].Ref, Operator: made[5].Ref, LoopVolumes: made[6].Ref,
 	}}
 	seen := map[string]bool{}
 	for _, a := range made {

@@ -48,8 +48,11 @@ Description: object-relational SQL database
 
 func TestImagesAreListedOnce(t *testing.T) {
 	t.Parallel()
-	n := Names{Postgres15Old: "15", Postgres15: "15", Postgres17: "17", Operator: "o", LocalStack: "l", VersityGW: "v"}
-	if got := strings.Join(n.All(), " "); got != "15 17 o l v" {
+	n := Names{
+		Postgres15Old: "15", Postgres15: "15", Postgres17: "17",
+		Operator: "o", LocalStack: "l", VersityGW: "v", LoopVolumes: "g",
+	}
+	if got := strings.Join(n.All(), " "); got != "15 17 o l v g" {
 		t.Errorf("all images are %q", got)
 	}
 }

@@ -13,6 +13,8 @@ type Names struct {
 	Postgres17 string `json:"postgres17"`
 	LocalStack string `json:"localStack"`
 	VersityGW  string `json:"versityGW"`
+	// LoopVolumes is the provisioner of the growing storage class. Empty where the platform was made without it.
+	LoopVolumes string `json:"loopVolumes,omitempty"`
 }
 
 // operator is the name in the operator's own manifest.
@@ -21,7 +23,7 @@ const operator = "ghcr.io/cloudnative-pg/cloudnative-pg:" + versions.CloudNative
 const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
 
 // Public are the images that registries offer, for a machine that can pull them. PostgreSQL's are CloudNativePG's
-// "system" images, the ones that have barman-cloud inside.
+// "system" images, the ones that have barman-cloud inside. LoopVolumes is our own: no registry has it.
 func Public() Names {
 	return Names{
 		Operator:      operator,
@@ -44,5 +46,5 @@ func (n Names) Postgres() []string {
 
 // All lists all images, each once.
 func (n Names) All() []string {
-	return append(n.Postgres(), n.Operator, n.LocalStack, n.VersityGW)
+	return append(n.Postgres(), n.Operator, n.LocalStack, n.VersityGW, n.LoopVolumes)
 }
