@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -282,100 +283,6 @@ func TestKubernetesSettings(t *testing.T) {
 	}
 }
 
-// What says the same in another way loses too.
-//
-//nolint:paralleltest // the environment is the process's
-func TestConfigurationBeatsOtherVariables(t *testing.T) {
-	tests := map[string]struct {
-		configured, exported func(*reach) settings
-		seen                 func(*reach) bool
-		refused              string
-	}{
-		"password against a token": {
-			configured: func(r *reach) settings { return r.address().with(settings{"username": "ci", "password": "open"}) },
-			exported:   func(*reach) settings { return settings{"token": "another"} },
-			seen:       authorized(basic("ci", "open")),
-		},
-		"token against a password": {
-			configured: func(r *reach) settings { return r.address().with(settings{"token": "mine"}) },
-			exported:   func(*reach) settings { return settings{"username": "somebody", "password": "else"} },
-			seen:       authorized("Bearer mine"),
-		},
-		"half of a password": {
-			configured: func(r *reach) settings { return r.address().with(settings{"username": "ci"}) },
-			exported:   func(*reach) settings { return settings{"username": "somebody", "password": "open"} },
-			seen:       authorized(basic("ci", "open")),
-		},
-		"certificate against a token": {
-			configured: func(r *reach) settings {
-				return r.address().with(settings{"client_certificate": r.certificate, "client_key": r.key})
-			},
-			exported: func(*reach) settings { return settings{"token": "another"} },
-			seen: func(r *reach) bool {
-				return r.every(func(request apitest.Request) bool { return request.Certificate == "ci" && request.Authorization == "" })
-			},
-		},
-		"exec against a token": {
-			configured: func(r *reach) settings { return r.address().with(settings{"exec": execOf("printed")}) },
-			exported:   func(*reach) settings { return settings{"token": "another"} },
-			seen:       authorized("Bearer printed"),
-		},
-		"host against a kubeconfig, whose token is not for it": {
-			configured: (*reach).address,
-			exported: func(r *reach) settings {
-				return settings{"config_path": r.files["there"], "config_context": "alice-there"}
-			},
-			seen: authorized(""),
-		},
-		"kubeconfig against a host, for which its token is not": {
-			configured: func(r *reach) settings { return settings{"config_path": r.files["here"]} },
-			exported:   func(r *reach) settings { return settings{"host": r.other.URL} },
-			seen:       authorized("Bearer alices"),
-		},
-		"several kubeconfigs against one": {
-			configured: func(r *reach) settings { return settings{"config_paths": r.files["here"]} },
-			exported:   func(r *reach) settings { return settings{"config_path": r.files["there"]} },
-			seen:       authorized("Bearer alices"),
-		},
-		"one kubeconfig against several": {
-			configured: func(r *reach) settings { return settings{"config_path": r.files["here"]} },
-			exported:   func(r *reach) settings { return settings{"config_paths": r.files["there"]} },
-			seen:       authorized("Bearer alices"),
-		},
-		"insecure against a CA": {
-			configured: func(r *reach) settings { return settings{"host": r.server.URL, "insecure": "true"} },
-			exported:   func(r *reach) settings { return settings{"cluster_ca_certificate": r.otherCert} },
-			seen:       func(r *reach) bool { return r.every(anyRequest) },
-		},
-		"a CA against insecure": {
-			configured: func(r *reach) settings { return settings{"host": r.server.URL, "cluster_ca_certificate": r.otherCert} },
-			exported:   func(*reach) settings { return settings{"insecure": "true"} },
-			refused:    "certificate signed by unknown authority",
-		},
-		"not insecure against insecure": {
-			configured: func(r *reach) settings { return settings{"host": r.server.URL, "insecure": "false"} },
-			exported:   func(*reach) settings { return settings{"insecure": "true"} },
-			refused:    "certificate signed by unknown authority",
-		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			bare(t)
-			r := newReach(t)
-			test.exported(r).export(t)
-			diags := planWith(t, test.configured(r).attributes())
-			switch {
-			case test.refused != "" && !strings.Contains(diags.String(), test.refused):
-				t.Errorf("not refused: %s", diags)
-			case test.seen != nil && (diags.HasError() || !test.seen(r)):
-				t.Errorf("not seen; requests %v\n%s", r.server.Requests(), diags)
-			case len(r.other.Requests()) > 0:
-				t.Error("the other server was asked")
-			}
-		})
-	}
-}
-
 // execOf is the exec attribute of a command that prints a token.
 func execOf(token string) string {
 	return fmt.Sprintf(`{
@@ -408,6 +315,53 @@ func TestKubernetesProxyWithPassword(t *testing.T) {
 	}
 }
 
+// A provider that is configured and not used asks nobody, and runs no command.
+//
+//nolint:paralleltest // the environment is the process's
+func TestConfigureAsksNobody(t *testing.T) {
+	bare(t)
+	r := newReach(t)
+	ran := filepath.Join(t.TempDir(), "ran")
+	store := s3test.New(t)
+	plan := func(resources string) terraformtest.Diagnostics {
+		w := terraformtest.New(t, factories)
+		w.Write(fmt.Sprintf(`
+provider "pgplatform" {
+  namespace = "myorg"
+  kubernetes = {
+    %s
+    exec = {
+      api_version = "client.authentication.k8s.io/v1"
+      command     = "/bin/sh"
+      args        = ["-c", "touch $RAN; exit 1"]
+      env         = { RAN = %q }
+    }
+  }
+  object_store = {
+    destination_path  = "s3://backups/pg"
+    endpoint_url      = %q
+    access_key_id     = %q
+    secret_access_key = %q
+  }
+}
+`, r.address().attributes(), ran, store.URL, s3test.AccessKeyID, s3test.SecretAccessKey) + resources)
+		_, diags := w.Plan(t.Context())
+		return diags
+	}
+	if diags := plan(""); diags.HasError() {
+		t.Error(diags)
+	}
+	if _, err := os.Stat(ran); err == nil || len(r.server.Requests()) > 0 || store.Count("") > 0 {
+		t.Errorf("the command ran: %t; requests: %v, %v", err == nil, r.server.Requests(), store.Requests())
+	}
+	if diags := plan(database("")); !strings.Contains(diags.String(), "failed: exit status 1") {
+		t.Errorf("with a resource: %s", diags)
+	}
+	if _, err := os.Stat(ran); err != nil {
+		t.Error("the command runs for no resource either: this test shows nothing")
+	}
+}
+
 // KUBECONFIG is not read: a plan must not go to whatever cluster a shell happens to point to.
 func TestKUBECONFIGIsNotRead(t *testing.T) {
 	bare(t)
@@ -416,80 +370,5 @@ func TestKUBECONFIGIsNotRead(t *testing.T) {
 	diags := planWith(t, "")
 	if !strings.Contains(diags.String(), "no Kubernetes API server is configured") || len(r.server.Requests()) > 0 {
 		t.Errorf("requests %v\n%s", r.server.Requests(), diags)
-	}
-}
-
-// Each is an error of the plan, at the provider's attribute, and holds no secret.
-//
-//nolint:paralleltest // the environment is the process's
-func TestBadKubernetesSettings(t *testing.T) {
-	const secret = "s3cr3t-s3cr3t"
-	tests := map[string]struct {
-		besides   func(*reach) settings
-		attribute string
-		value     string // config_path of the reach's files by their names
-		want      string
-	}{
-		"host":                       {nil, "host", "https://", "must be of the form https://host:port"},
-		"host with a password":       {nil, "host", "https://u:" + secret + "@h:port", "must be of the form https://host:port"},
-		"proxy_url":                  {(*reach).address, "proxy_url", "http://u:" + secret + "@[::1", "must be of the form http://host:port"},
-		"proxy_url without scheme":   {(*reach).address, "proxy_url", "proxy:3128", "must be of the form http://host:port"},
-		"cluster_ca_certificate":     {func(r *reach) settings { return settings{"host": r.server.URL} }, "cluster_ca_certificate", "nonsense", "holds no certificate in PEM form"},
-		"client_certificate":         {func(r *reach) settings { return r.address().with(settings{"client_key": r.key}) }, "client_certificate", "nonsense", "holds no certificate in PEM form"},
-		"client_key":                 {func(r *reach) settings { return r.address().with(settings{"client_certificate": r.certificate}) }, "client_key", secret, "holds no private key in PEM form"},
-		"token beside a password":    {func(r *reach) settings { return r.address().with(settings{"username": "u", "password": secret}) }, "token", secret, "only one can be used"},
-		"insecure with a CA":         {(*reach).address, "insecure", "true", "needs no cluster_ca_certificate"},
-		"config_path":                {nil, "config_path", "/does/not/exist", "/does/not/exist: no such file or directory"},
-		"config_paths":               {nil, "config_paths", "/does/not/exist:/neither", "/does/not/exist: no such file or directory"},
-		"config_path without server": {nil, "config_path", "users", "no Kubernetes API server is configured"},
-		"config_context":             {func(r *reach) settings { return settings{"config_path": r.files["here"]} }, "config_context", "nope", `context "nope" does not exist; the kubeconfig has ["alice-here" "alice-there" "bob-here"]`},
-		"config_context_auth_info":   {func(r *reach) settings { return settings{"config_path": r.files["here"]} }, "config_context_auth_info", "nope", `user "nope" does not exist; the kubeconfig has ["alice" "bob"]`},
-		"config_context_cluster":     {func(r *reach) settings { return settings{"config_path": r.files["here"]} }, "config_context_cluster", "nope", `cluster "nope" does not exist; the kubeconfig has ["here" "there"]`},
-		"exec": {(*reach).address, "exec", fmt.Sprintf(`{
-  api_version = "client.authentication.k8s.io/v1"
-  command     = "/bin/sh"
-  args        = ["-c", "echo \"no session for $WHO: log in\" >&2; exit 3"]
-  env         = { WHO = %q }
-}`, secret), `the command "/bin/sh" failed: exit status 3: no session for [hidden]: log in`},
-	}
-	for name, test := range tests {
-		for _, exported := range []bool{false, true} {
-			if exported && kubernetesVariables[test.attribute] == "" {
-				continue
-			}
-			t.Run(fmt.Sprintf("%s exported %t", name, exported), func(t *testing.T) {
-				bare(t)
-				r := newReach(t)
-				value := test.value
-				if file := r.files[value]; file != "" {
-					value = file
-				}
-				configured, bad := settings{}, settings{test.attribute: value}
-				if test.besides != nil {
-					configured = test.besides(r)
-				}
-				if exported {
-					// What the configuration says would beat it.
-					configured.with(bad).export(t)
-					configured = settings{}
-				} else {
-					configured = configured.with(bad)
-				}
-				diags := planWith(t, configured.attributes())
-				text := diags.String()
-				if !says("kubernetes."+test.attribute).MatchString(text) || !strings.Contains(text, test.want) {
-					t.Errorf("want at %s: %s\ngot %s", test.attribute, test.want, text)
-				}
-				if strings.Contains(text, secret) {
-					t.Errorf("a secret is in %s", text)
-				}
-				if exported && !strings.Contains(text, kubernetesVariables[test.attribute]) {
-					t.Errorf("%s is not named in %s", kubernetesVariables[test.attribute], text)
-				}
-				if n := len(r.server.Requests()); n > 0 {
-					t.Errorf("%d requests", n)
-				}
-			})
-		}
 	}
 }

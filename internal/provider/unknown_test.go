@@ -18,32 +18,33 @@ import (
 
 func TestUnknownInTheProvidersConfiguration(t *testing.T) {
 	t.Parallel()
-	store := func(f *fakes) string {
-		return fmt.Sprintf(`{
-    destination_path  = "s3://%s/pg"
-    endpoint_url      = %q
-    region            = %q
-    access_key_id     = %q
-    secret_access_key = %q
-  }`, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
-	}
-	for name, kubernetes := range map[string]string{
-		"an element of a list": `{ config_paths = [terraform_data.other.output.config_path] }`,
-		"the whole object":     `terraform_data.other.output`,
+	for _, unknown := range []string{
+		"namespace", "config_path", "config_paths", "kubernetes", "destination_path", "endpoint_url", "secret_access_key", "object_store",
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(unknown, func(t *testing.T) {
 			t.Parallel()
 			f := operated(t)
-			unit(t, resource.TestStep{Config: fmt.Sprintf(`
-provider "pgplatform" {
-  namespace    = %q
-  kubernetes   = %s
-  object_store = %s
-}
-
-resource "terraform_data" "other" { input = { config_path = %q } }
-`, fakeNamespace, kubernetes, store(f), f.kubeconfig) + goodDatabase,
-				Check: resource.TestCheckResourceAttr(db, "status", "READY"),
+			var made string // the value that another resource makes
+			set := func(attribute, value string) string {
+				if attribute == unknown {
+					made, value = value, "terraform_data.other.output"
+				}
+				return attribute + " = " + value + "\n"
+			}
+			kubernetes := set("config_path", fmt.Sprintf("%q", f.kubeconfig))
+			if unknown == "config_paths" { // one element of the list
+				made, kubernetes = fmt.Sprintf("%q", f.kubeconfig), "config_paths = [terraform_data.other.output]\n"
+			}
+			store := set("destination_path", `"s3://`+fakeBucket+`/pg"`) + set("endpoint_url", fmt.Sprintf("%q", f.s3.URL)) +
+				set("region", `"`+s3test.Region+`"`) + set("access_key_id", `"`+s3test.AccessKeyID+`"`) +
+				set("secret_access_key", `"`+s3test.SecretAccessKey+`"`)
+			provider := set("namespace", `"`+fakeNamespace+`"`) + set("kubernetes", "{\n"+kubernetes+"}") + set("object_store", "{\n"+store+"}")
+			unit(t, resource.TestStep{
+				Config: "provider \"pgplatform\" {\n" + provider + "}\n" + goodDatabase + "resource \"terraform_data\" \"other\" {\ninput = " + made + "\n}\n",
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckResourceAttr(db, "status", "READY"),
+					resource.TestCheckResourceAttr(db, "archive.destination_path", "s3://"+fakeBucket+"/pg"),
+				),
 			})
 		})
 	}
