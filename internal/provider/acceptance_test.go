@@ -38,6 +38,7 @@ type world struct {
 // store is an S3 of the platform, with one account of it.
 type store struct {
 	endpoint, podEndpoint, bucket, accessKeyID, secretAccessKey string
+	certificate                                                 string // of who vouches for it, PEM; none for one without TLS
 }
 
 // newWorld connects to the platform and makes the test's namespace. Where tests are asked to run against the platform
@@ -80,7 +81,7 @@ func newWorld(t *testing.T) *world {
 func (w *world) use(s store) {
 	w.t.Helper()
 	client, err := archive.New(w.t.Context(), archive.Config{
-		EndpointURL: s.endpoint, Region: "us-east-1", AccessKeyID: s.accessKeyID, SecretAccessKey: s.secretAccessKey,
+		EndpointURL: s.endpoint, Region: "us-east-1", AccessKeyID: s.accessKeyID, SecretAccessKey: s.secretAccessKey, CACertificate: s.certificate,
 	})
 	must(w.t, err)
 	w.store, w.s3 = s, client
@@ -116,7 +117,13 @@ func must(t *testing.T, err error) {
 
 // config is a configuration with the provider's block in front. $NS stands for the test's namespace.
 // The API server comes from KUBE_CONFIG_PATH.
-func (w *world) config(resources string) string {
+func (w *world) config(resources string) string { return w.configWith("", resources) }
+
+// configWith is config with more settings of the object store.
+func (w *world) configWith(more, resources string) string {
+	if w.store.certificate != "" {
+		more += fmt.Sprintf("\n    ca_certificate = %q", w.store.certificate)
+	}
 	return fmt.Sprintf(`
 provider "pgplatform" {
   namespace = %q
@@ -127,9 +134,10 @@ provider "pgplatform" {
     region            = "us-east-1"
     access_key_id     = %q
     secret_access_key = %q
+    %s
   }
 }
-`, w.namespace, w.store.bucket, w.namespace, w.store.endpoint, w.store.podEndpoint, w.store.accessKeyID, w.store.secretAccessKey) +
+`, w.namespace, w.store.bucket, w.namespace, w.store.endpoint, w.store.podEndpoint, w.store.accessKeyID, w.store.secretAccessKey, more) +
 		strings.ReplaceAll(resources, "$NS", w.namespace)
 }
 
