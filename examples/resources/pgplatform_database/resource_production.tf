@@ -36,8 +36,11 @@ resource "pgplatform_database" "orders" {
   }
 
   backup = {
-    schedule       = "0 2 * * *"
-    retention_days = 30
+    schedule        = "0 2 * * *"
+    retention_days  = 30
+    archive_timeout = "1min"
+    wal             = { compression = "zstd", max_parallel = 4 }
+    data            = { compression = "gzip", jobs = 4 }
   }
   final_backup = true
 }
