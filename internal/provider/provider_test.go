@@ -2,6 +2,8 @@ package provider_test
 
 import (
 	"context"
+	"os"
+	"runtime/debug"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
@@ -13,6 +15,12 @@ import (
 // factories run the provider in the tests' own process.
 var factories = map[string]func() (tfprotov6.ProviderServer, error){
 	"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")()),
+}
+
+// TestMain lets garbage pile up for longer: tests that play thousands of plans make much of it and hold little.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
 }
 
 func TestSchema(t *testing.T) {

@@ -32,11 +32,11 @@ func (w *Workspace) begin(ctx context.Context) (s *session, end func(), diags Di
 	w.mu.Lock()
 	w.running = s
 	w.mu.Unlock()
-	end = func() {
+	end = func() { //nolint:contextcheck // the process ends, whatever has become of the command's context
 		w.mu.Lock()
 		w.running = nil
 		w.mu.Unlock()
-		s.interrupt() //nolint:contextcheck // the process ends, whatever has become of the command's context
+		s.interrupt()
 	}
 	config := s.encode(w.config.provider, w.schema.provider)
 	validated, err := server.ValidateProviderConfig(ctx, &tfprotov6.ValidateProviderConfigRequest{Config: config})
@@ -201,7 +201,7 @@ func (s *session) importOne(ctx context.Context, address, typeName string, targe
 	return object, diags
 }
 
-// identityOf is the type of null identities.
+// nullIdentity is the identity of an object that does not exist.
 func nullIdentity(of *schema) *tfprotov6.ResourceIdentityData {
 	if of.identity == nil {
 		return nil

@@ -52,13 +52,7 @@ type Object struct {
 // New makes a workspace with an empty configuration and an empty state.
 func New(t testing.TB, providers Providers) *Workspace {
 	t.Helper()
-	if len(providers) != 1 {
-		t.Fatalf("terraformtest plays one provider, not %d", len(providers))
-	}
-	w := &Workspace{t: t, state: map[string]*Object{}}
-	for _, serve := range providers {
-		w.serve = serve
-	}
+	w := (&Workspace{state: map[string]*Object{}}).Copy(t, providers)
 	server, err := w.serve()
 	if err != nil {
 		t.Fatal(err)
@@ -68,6 +62,19 @@ func New(t testing.TB, providers Providers) *Workspace {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// Copy is a workspace with the same configuration and state, for other servers of the same provider.
+func (w *Workspace) Copy(t testing.TB, providers Providers) *Workspace {
+	t.Helper()
+	if len(providers) != 1 {
+		t.Fatalf("terraformtest plays one provider, not %d", len(providers))
+	}
+	other := &Workspace{t: t, schema: w.schema, config: w.config, state: maps.Clone(w.state)}
+	for _, serve := range providers {
+		other.serve = serve
+	}
+	return other
 }
 
 // Write replaces the configuration.

@@ -96,6 +96,25 @@ func start(t testing.TB, clients *authority) *Server {
 	return s
 }
 
+// Copy starts another server without TLS that has the same objects, and nothing else of this one.
+func (s *Server) Copy(t testing.TB) *Server {
+	t.Helper()
+	other := New(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	other.mu.Lock()
+	defer other.mu.Unlock()
+	other.version, other.oldest, other.history = s.version, s.version, nil
+	for res, objects := range s.objects {
+		copies := make(map[types.NamespacedName]*unstructured.Unstructured, len(objects))
+		for key, object := range objects {
+			copies[key] = object.DeepCopy()
+		}
+		other.objects[res] = copies
+	}
+	return other
+}
+
 // Config is the configuration of a client of this server.
 func (s *Server) Config() *rest.Config {
 	return &rest.Config{

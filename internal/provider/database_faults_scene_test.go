@@ -1,0 +1,216 @@
+package provider_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+type providerFactories = terraformtest.Providers
+
+// scene is where a story happens: fakes with the database of before, and with what belongs to somebody else.
+type scene struct {
+	*fakes
+	story     *story
+	workspace *terraformtest.Workspace
+
+	made atomic.Int64 // Clusters named my-db
+}
+
+// begin makes the scenes of a story alike: what is there before it is applied once.
+func (s *story) begin(t *testing.T) *scene {
+	t.Helper()
+	f := operated(t)
+	f.kube.Put(
+		&cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}, Spec: cnpgv1.ClusterSpec{Instances: 1}},
+		&cnpgv1.ScheduledBackup{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}},
+		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup-s3-creds"}},
+	)
+	w := &scene{fakes: f, story: s, workspace: terraformtest.New(t, factories)}
+	if s.before == "" {
+		return w
+	}
+	if s.tainted {
+		w.kube.Fail(apitest.Each(apitest.VerbApply, "scheduledbackups", apitest.Fault{Status: 403}))
+	}
+	w.workspace.Write(w.text(s.before, false))
+	if diags := w.workspace.Apply(t.Context()); diags.HasError() != s.tainted {
+		t.Fatalf("before: %s", diags)
+	}
+	return w
+}
+
+// copy is a scene of its own in which everything is as it is in this one.
+func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
+	t.Helper()
+	f := &fakes{t: t, kube: w.kube.Copy(t), s3: s3test.New(t)}
+	f.kubeconfig = f.kube.Kubeconfig(t)
+	f.kube.Operate()
+	f.s3.AnyKey()
+	f.s3.CreateBucket(fakeBucket)
+	f.s3.Archive(fakeBucket, "pg", "theirs").WAL("000000010000000000000001", f.now())
+	c := &scene{fakes: f, story: w.story, workspace: w.workspace.Copy(t, providers)}
+	f.kube.React(func(e apitest.Event) {
+		if cluster := apitest.As[cnpgv1.Cluster](e.Object); cluster != nil && cluster.Name == "my-db" && e.Type == watch.Added {
+			c.made.Add(1)
+		}
+	})
+	if c.story.prepare != nil {
+		c.story.prepare(c)
+	}
+	return c
+}
+
+// do is the story's apply.
+func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
+	t.Helper()
+	w.workspace.Write(w.text(w.story.config, w.story.rotated))
+	return w.workspace.Apply(t.Context())
+}
+
+// view is the world at one moment.
+type view struct {
+	theirs   map[string]string // what is nobody's business: name to version
+	files    []string          // in S3
+	cluster  *cnpgv1.Cluster
+	volumes  map[string]types.UID
+	leftover []string // what belongs to the database beside the Cluster
+	object   *terraformtest.Object
+	made     int64
+}
+
+func (w *scene) look() *view {
+	v := &view{theirs: map[string]string{}, volumes: map[string]types.UID{}, files: w.s3.Keys(fakeBucket, "")}
+	note := func(kind string, o metav1.Object) {
+		if strings.HasPrefix(o.GetName(), "theirs") {
+			v.theirs[kind+" "+o.GetName()] = o.GetResourceVersion()
+		} else if kind != "Cluster" {
+			v.leftover = append(v.leftover, kind+" "+o.GetName())
+		}
+	}
+	for _, o := range apitest.All[cnpgv1.Cluster](w.kube) {
+		note("Cluster", &o)
+	}
+	for _, o := range apitest.All[cnpgv1.ScheduledBackup](w.kube) {
+		note("ScheduledBackup", &o)
+	}
+	for _, o := range apitest.All[cnpgv1.Backup](w.kube) {
+		note("Backup", &o)
+	}
+	for _, o := range apitest.All[corev1.Secret](w.kube) {
+		note("Secret", &o)
+	}
+	for _, o := range apitest.All[corev1.PersistentVolumeClaim](w.kube) {
+		note("PersistentVolumeClaim", &o)
+		v.volumes[o.Name] = o.UID
+	}
+	v.cluster, v.object = w.cluster(), w.workspace.Object(db)
+	v.made = w.made.Load()
+	return v
+}
+
+// check looks at what a fault has left. Everything it returns is a promise broken.
+func (w *scene) check(before *view, diags terraformtest.Diagnostics) (broken []string) {
+	tell := func(format string, args ...any) { broken = append(broken, fmt.Sprintf(format, args...)) }
+	now := w.look()
+	if !maps.Equal(before.theirs, now.theirs) || !slices.Equal(before.files, now.files) {
+		tell("somebody else's objects were changed: %v, %v; before: %v, %v", now.theirs, now.files, before.theirs, before.files)
+	}
+	for _, one := range diags {
+		for _, key := range []string{s3test.AccessKeyID, s3test.SecretAccessKey, rotatedKey} {
+			if strings.Contains(one.Summary+one.Detail, key) {
+				tell("a message holds a key: %s", one.Summary)
+			}
+		}
+	}
+	for _, one := range diags.Errors() {
+		if one.Detail == "" {
+			tell("the error %q says nothing more", one.Summary)
+		}
+	}
+	unknown := strings.Contains(diags.String(), "whether it exists now is not known")
+	if now.cluster != nil && now.object == nil && !unknown {
+		tell("the Cluster %s exists, and the state does not know it", now.cluster.Name)
+	}
+	if now.cluster == nil && now.object == nil && len(now.leftover) > 0 {
+		tell("%v are left, and the state knows nothing", now.leftover)
+	}
+	if !diags.HasError() {
+		return append(broken, w.reached()...)
+	}
+	if before.cluster != nil && !w.story.deletes() {
+		if now.cluster == nil || now.cluster.UID != before.cluster.UID {
+			tell("the Cluster is gone or another one: %v", now.cluster)
+		}
+		for name, uid := range before.volumes {
+			if now.volumes[name] != uid {
+				tell("the volume %s is gone or another one", name)
+			}
+		}
+	}
+	if before.object != nil && now.object != nil && now.object.Tainted && !before.object.Tainted && !w.story.deletes() {
+		tell("the object is tainted now")
+	}
+	return broken
+}
+
+// reached tells what is missing where the goal should be reached.
+func (w *scene) reached() (missing []string) {
+	tell := func(format string, args ...any) { missing = append(missing, fmt.Sprintf(format, args...)) }
+	now := w.look()
+	if w.story.config == "" {
+		if now.cluster != nil || len(now.leftover) > 0 || now.object != nil {
+			tell("it is not gone: %v, %v, %v", now.cluster, now.leftover, now.object)
+		}
+		return missing
+	}
+	if now.cluster == nil || now.object == nil || now.object.Tainted {
+		return append(missing, fmt.Sprintf("there is no Cluster, or no object in the state, or it is tainted: %v, %v", now.cluster, now.object))
+	}
+	if status := now.object.Attribute("status"); status.IsNull() || status.AsString() != "READY" {
+		tell("the status is %#v", status)
+	}
+	if now.cluster.Spec.Bootstrap == nil || now.cluster.Spec.Bootstrap.InitDB == nil {
+		tell("the bootstrap fields are gone")
+	}
+	if w.story.wanted != nil {
+		if lacks := w.story.wanted(now.cluster); lacks != "" {
+			tell("the Cluster lacks %s", lacks)
+		}
+	}
+	scheduled := apitest.Get[cnpgv1.ScheduledBackup](w.kube, fakeNamespace, "my-db")
+	if !strings.Contains(w.story.config, "schedule") {
+		if scheduled != nil || now.cluster.Spec.Backup != nil {
+			tell("it is still backed up: %v, %v", scheduled, now.cluster.Spec.Backup)
+		}
+		return missing
+	}
+	secret := apitest.Get[corev1.Secret](w.kube, fakeNamespace, "my-db-backup-s3-creds")
+	key := s3test.AccessKeyID
+	if w.story.rotated {
+		key = rotatedKey
+	}
+	if scheduled == nil || !strings.Contains(w.story.config, scheduled.Spec.Schedule[2:]) {
+		tell("the schedule is %v", scheduled)
+	}
+	if secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key {
+		tell("the Secret is not there, or holds other keys")
+	}
+	if now.cluster.Spec.Backup == nil || now.cluster.Spec.Backup.BarmanObjectStore.ServerName == "" {
+		tell("the Cluster does not archive: %v", now.cluster.Spec.Backup)
+	}
+	return missing
+}

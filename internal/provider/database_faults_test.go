@@ -1,0 +1,170 @@
+package provider_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// Every request that Terraform's create, update, replacement or destroy of a database makes of Kubernetes or S3 fails once
+// in each way that requests fail in, and is the moment of a Ctrl-C. Whatever happens then:
+//
+//   - nothing exists that the state does not know, and nothing was deleted, made twice or overwritten;
+//   - what the state says is what stands there, or what it said before;
+//   - the next apply, or the way out that the error prints, gets to the goal, and the plan after that is empty.
+//
+// The requests are those that a run without faults makes.
+func TestDatabaseSurvivesEveryFault(t *testing.T) {
+	t.Parallel()
+	for _, s := range stories {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			begin := s.begin(t)
+			points := begin.points(t)
+			var group errgroup.Group
+			group.SetLimit(atOnce)
+			run := 0
+			for _, p := range points {
+				for _, f := range faultsAt(p) {
+					run++
+					way := ways[run%len(ways)]
+					group.Go(func() error {
+						t.Run(p.String()+"/"+f.name, func(t *testing.T) {
+							for _, problem := range begin.suffer(t, factories, p, f, way) {
+								t.Error(problem)
+							}
+						})
+						return nil
+					})
+				}
+			}
+			_ = group.Wait() // what went wrong is the subtests' to say
+			t.Logf("%d faults at %d requests", run, len(points))
+		})
+	}
+}
+
+// atOnce is how many faults of a story are suffered side by side: most of their time is spent waiting.
+const atOnce = 16
+
+// point is one request of an operation.
+type point struct {
+	what   string // the request in short
+	nth    int    // from 1, among those that are the same in short
+	s3     bool
+	watch  bool
+	writes bool
+}
+
+func (p point) String() string { return fmt.Sprintf("%s #%d", p.what, p.nth) }
+
+// changing are the parts of requests that differ from run to run: times in names of Backups, random names of folders.
+var changing = regexp.MustCompile(`-\d{8}-\d{6}|(my-db-)[a-z0-9]{5,}`)
+
+func kubePoint(r apitest.Request) point {
+	what := changing.ReplaceAllString(r.String(), "$1*")
+	if manager := r.Query.Get("fieldManager"); manager != "" {
+		what += " as " + manager
+	}
+	return point{what: what, watch: r.Verb == apitest.VerbWatch, writes: r.Writes()}
+}
+
+func s3Point(r s3test.Request) point {
+	return point{what: strings.TrimSpace(changing.ReplaceAllString(r.Op+" "+r.Key+r.Prefix, "$1*")), s3: true}
+}
+
+// counter numbers the requests that are the same in short.
+type counter struct {
+	mu   sync.Mutex
+	seen map[string]int
+	all  []point
+}
+
+func (c *counter) number(p point) point {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = map[string]int{}
+	}
+	c.seen[p.what]++
+	p.nth = c.seen[p.what]
+	c.all = append(c.all, p)
+	return p
+}
+
+// points are the requests that the story makes when all goes well.
+func (w *scene) points(t *testing.T) []point {
+	t.Helper()
+	w = w.copy(t, factories)
+	var made counter
+	w.watchRequests(func(p point) bool { made.number(p); return false }, fault{})
+	diags := w.do(t)
+	w.watchRequests(nil, fault{})
+	if problems := w.reached(); diags.HasError() || len(problems) > 0 {
+		t.Fatalf("without a fault: %v\n%s", problems, diags)
+	}
+	slices.SortStableFunc(made.all, func(a, b point) int { return strings.Compare(a.String(), b.String()) })
+	for _, want := range w.story.makes {
+		if !slices.ContainsFunc(made.all, func(p point) bool { return strings.HasPrefix(p.what, want) }) {
+			t.Fatalf("the operation makes no request %q, which it is about: %v", want, made.all)
+		}
+	}
+	return made.all
+}
+
+// suffer lets one request of the story fail, looks at what that has left, and goes on from there, on a way out where one
+// is needed.
+func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fault, out way) []string {
+	t.Helper()
+	w = w.copy(t, providers)
+	before := w.look()
+	var made counter
+	var hit bool
+	var more int
+	var mu sync.Mutex
+	w.watchRequests(func(p point) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		p = made.number(p)
+		switch {
+		case p == at:
+			hit = true
+			return true
+		case !hit || !f.lasting || p.s3 != at.s3:
+			return false
+		}
+		if more++; more == patience {
+			go w.workspace.Interrupt()
+		}
+		return true
+	}, f)
+	diags := w.do(t)
+	w.watchRequests(nil, fault{})
+	mu.Lock()
+	defer mu.Unlock()
+	if !hit {
+		return []string{fmt.Sprintf("the operation did not make this request, but %v", made.all)}
+	}
+	problems := w.check(before, diags)
+	if f.harmless(at) && diags.HasError() {
+		problems = append(problems, "this is to be ridden out, but the operation failed")
+	}
+	if len(problems) == 0 {
+		problems = w.goOn(t, before, diags, out)
+	}
+	if len(problems) > 0 {
+		problems = append(problems, "what the operation said:\n"+diags.String())
+	}
+	return problems
+}
+
+// patience is how many requests of a server that is down somebody waits for before they press Ctrl-C.
+const patience = 6

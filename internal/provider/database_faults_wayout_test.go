@@ -1,0 +1,90 @@
+package provider_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// way is one of the ways out that errors print.
+type way string
+
+const (
+	untaint way = "terraform untaint"
+	reenter way = "terraform state rm and the import block"
+)
+
+// ways lead out of a tainted object; the faults of a story take them in turn.
+var ways = []way{untaint, reenter}
+
+var (
+	printedUntaint = regexp.MustCompile(`(?m)^\s*terraform untaint (\S+)$`)
+	printedImport  = regexp.MustCompile(`(?ms)^\s*import \{.*?\n\s*\}`)
+)
+
+// goOn goes on without faults, as somebody would who does what the errors say.
+func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostics, out way) (problems []string) {
+	t.Helper()
+	tell := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	left := w.look()
+	plan, diags := w.workspace.Plan(t.Context())
+	if plan != nil && failed.HasError() && before.object != nil && left.object != nil {
+		// What stands in Kubernetes now is what the plan has refreshed.
+		if change := plan.Change(db); change != nil && !change.Before.IsNull() &&
+			!left.object.Value.RawEquals(change.Before) && !left.object.Value.RawEquals(before.object.Value) {
+			tell("the state after the error is neither what stands there nor what it was before:\n%#v\n%#v", left.object.Value, change.Before)
+		}
+	}
+	tainted := left.object != nil && left.object.Tainted && w.story.config != ""
+	lost := left.object == nil && left.cluster != nil
+	switch {
+	case tainted && left.cluster != nil, lost:
+		if !diags.HasError() {
+			return append(problems, "the next plan does not refuse: "+plan.String())
+		}
+		if after := w.cluster(); after == nil || after.ResourceVersion != left.cluster.ResourceVersion {
+			tell("the plan changed the Cluster")
+		}
+		if problem := w.leave(out, diags); problem != "" {
+			return append(problems, problem)
+		}
+		plan, diags = w.workspace.Plan(t.Context())
+	}
+	if !diags.HasError() {
+		diags = w.workspace.ApplyPlan(t.Context(), plan)
+	}
+	if diags.HasError() {
+		return append(problems, "the next apply fails: "+diags.String())
+	}
+	problems = append(problems, w.reached()...)
+	if !plan.Empty() {
+		if plan, diags = w.workspace.Plan(t.Context()); diags.HasError() || !plan.Empty() {
+			tell("the last plan is not empty: %v %s", plan, diags)
+		}
+	}
+	if made, allowed := w.look().made-before.made, w.story.creates(); made != allowed {
+		tell("%d Clusters were made on the way; it takes %d", made, allowed)
+	}
+	return problems
+}
+
+// leave takes a way out of what a plan refuses, as the refusal prints it.
+func (w *scene) leave(out way, refusal terraformtest.Diagnostics) (problem string) {
+	command, block := printedUntaint.FindStringSubmatch(refusal.String()), printedImport.FindString(refusal.String())
+	if command == nil || block == "" {
+		return "the refusal does not print both ways out: " + refusal.String()
+	}
+	object := w.workspace.Object(db)
+	if object != nil && out == untaint {
+		w.workspace.Untaint(strings.Replace(command[1], "NAME", "db", 1))
+		return ""
+	}
+	if object != nil {
+		w.workspace.Forget(db)
+	}
+	w.workspace.Write(w.text(w.story.config, w.story.rotated) + strings.Replace(block, "NAME", "db", 1))
+	return ""
+}
