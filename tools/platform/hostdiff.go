@@ -15,7 +15,7 @@ func hostdiffCommand() *cobra.Command {
 	var save, compare string
 	cmd := &cobra.Command{
 		Use:   "hostdiff",
-		Short: "Compare the machine before and after: processes, mounts, network, cgroups, kernel settings",
+		Short: "Compare the machine before and after: processes, mounts, loop devices, network, cgroups, kernel settings",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			now, err := hostdiff.Take(cmd.Context())

@@ -1,4 +1,4 @@
-// Package hostdiff compares a machine before and after: what runs, what is mounted, its network, its cgroups and
+// Package hostdiff compares a machine before and after: what runs, what is mounted, its loop devices, network, cgroups and
 // kernel settings. It shows that a platform that was up and down leaves nothing behind.
 package hostdiff
 
