@@ -37,6 +37,9 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 	if live != nil && matchesFingerprint(live.Annotations[cnpg.AnnotationCredentials], store.secretData()) {
 		location.fingerprint = live.Annotations[cnpg.AnnotationCredentials]
 	}
+	if live != nil && cnpg.Archiver(live) != nil {
+		location.begins = !archivesTo(live, location) || r.backend.isAnotherStore(ctx, store, cnpg.Archiver(live).EndpointURL, location.serverName)
+	}
 	plan.settleServerName(ctx, types.StringValue(location.serverName), diags)
 	return location, ok
 }
@@ -50,6 +53,7 @@ func (r *databaseResource) keepsFolder(ctx context.Context, location archiveLoca
 	return seen.applied(location.store, location.serverName) || archivesTo(live, location)
 }
 
+// archivesTo tells whether a folder is the one that a Cluster archives to.
 func archivesTo(cluster *cnpgv1.Cluster, location archiveLocation) bool {
 	store := cnpg.Archiver(cluster)
 	return store != nil && cnpg.ServerName(cluster) == location.serverName && sameLocation(store.DestinationPath, location.store.destinationPath)

@@ -96,6 +96,24 @@ func (b *backend) refuseTakenFolder(ctx context.Context, store *objectStore, of 
 	}
 }
 
+// isAnotherStore tells whether the pods reach another store than before, not the same one by another address: one in which
+// nothing lies in the folder of the archive. Where that cannot be seen it counts as the same.
+func (b *backend) isAnotherStore(ctx context.Context, store *objectStore, endpointBefore, server string) bool {
+	if store.podEndpointURL == endpointBefore {
+		return false
+	}
+	loc, err := archive.ParseDestinationPath(store.destinationPath)
+	if err != nil {
+		return false
+	}
+	client, err := b.s3Client(ctx, store)
+	if err != nil {
+		return false
+	}
+	empty, err := client.ServerEmpty(ctx, loc, server)
+	return err == nil && empty
+}
+
 func folderTaken(loc archive.Location, server string) string {
 	return fmt.Sprintf("The folder %s in %s is not empty, or another database of this configuration takes it: it may hold the archive of another database, or of one of the same name, "+
 		"and two archives in one folder destroy each other. Choose another server_name, or leave it out.", server, loc)

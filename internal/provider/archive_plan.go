@@ -111,10 +111,20 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 		}
 	}
 	moves := elsewhere || !backup.ServerName.Equal(server)
-	if moves {
+	if fresh && !moves {
+		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
+			"Another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
+			server.ValueString()), "Nothing was changed."))
+		return
+	}
+	if !moves && r.backend.isAnotherStore(ctx, store, endpoint.ValueString(), server.ValueString()) {
+		moves = true
+	} else if moves {
 		if !backup.ServerName.IsUnknown() && !seen.applied(store, backup.ServerName.ValueString()) {
 			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
 		}
+	}
+	if moves {
 		warnGap(serverNamePath.ParentPath(), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
 			"backup is complete can be restored from neither. The old folder stays in S3.", diags)
 	}

@@ -64,6 +64,8 @@ type archiveLocation struct {
 	serverName string
 	// fingerprint is that of the credentials Secret; "" where there is none.
 	fingerprint string
+	// begins tells that the archive of a living database goes on here: its first base backup is to be taken.
+	begins bool
 }
 
 // String and GoString keep keys out of anything that prints the struct.

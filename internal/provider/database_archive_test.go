@@ -82,6 +82,7 @@ func TestDatabaseStaysInItsArchive(t *testing.T) {
 	s := onStage(t, f)
 	s.apply(f.config(backedUp("")))
 	folder := f.barman().ServerName
+	f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
 	for name, config := range map[string]string{
 		"a slash":       strings.Replace(f.config(backedUp("")), "s3://backups/pg", "s3://backups/pg/", 1),
 		"the same name": f.config(backedUp(fmt.Sprintf("server_name = %q", folder))),
@@ -95,6 +96,50 @@ func TestDatabaseStaysInItsArchive(t *testing.T) {
 		if f.barman().ServerName != folder || len(s.begun()) != 0 {
 			t.Errorf("%s: it archives to %s, %d base backups", name, f.barman().ServerName, len(s.begun()))
 		}
+	}
+}
+
+// Another address of the same store is no move; another store is one, though path and folder are called the same.
+func TestDatabaseChangesItsEndpoint(t *testing.T) {
+	t.Parallel()
+	for name, same := range map[string]bool{"the same store": true, "another store": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			other := s3test.New(t)
+			other.CreateBucket(fakeBucket)
+			if same {
+				other.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+			}
+			moved := strings.Replace(f.config(backedUp("")), f.s3.URL, other.URL, 1)
+			if _, warnings := s.plan(moved); strings.Contains(warnings, gap) == same {
+				t.Errorf("warnings are %q", warnings)
+			}
+			s.apply(moved)
+			if store := f.barman(); store.EndpointURL != other.URL || store.ServerName != "my-db" || (len(s.begun()) == 0) != same {
+				t.Errorf("it archives to %+v, with %d base backups", store, len(s.begun()))
+			}
+		})
+	}
+}
+
+// WAL of two major versions never lies in one folder.
+func TestDatabaseArchiveOfAnotherMajor(t *testing.T) {
+	t.Parallel()
+	version := func(version, block string) string {
+		return strings.Replace(backedUp(block), "{", fmt.Sprintf("{\n  postgres_version = %q", version), 1)
+	}
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(version("16.9", `server_name = "v1"`)))
+	s.refused(f.config(version("17.5", `server_name = "v1"`)), "Archive Folder Is Taken", "server_name", "needs a folder of its own")
+	s.apply(f.config(version("17.5", `server_name = "v2"`)))
+	f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+	s.apply(f.config(version("18.1", "")))
+	if name := f.barman().ServerName; !strings.HasPrefix(name, "my-db-") || len(s.begun()) != 2 {
+		t.Errorf("it archives to %s, with %d base backups", name, len(s.begun()))
 	}
 }
 

@@ -201,7 +201,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	}
 	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	due := backup.enabled() && (seen.BackupDue || cnpg.Archiver(live) != nil && !archivesTo(live, location))
+	due := backup.enabled() && (seen.BackupDue || location.begins)
 	archiveApplied(cluster, due).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err := applySchedule(ctx, client, cluster, backup); err != nil {
 		return nil, err
