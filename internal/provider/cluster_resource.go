@@ -87,6 +87,21 @@ func readDatabase(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 	return cluster, scheduled, err
 }
 
+// refreshDatabase is readDatabase for what the state knows already: where neither it nor the Cluster has backups, there is
+// no schedule to ask for. A state without a status was never read, and does not tell.
+func refreshDatabase(ctx context.Context, client *cnpg.Client, state *databaseModel) (*cnpgv1.Cluster, *cnpgv1.ScheduledBackup, error) {
+	key := state.key()
+	if state.Status.IsNull() || !state.Backup.IsNull() {
+		return readDatabase(ctx, client, key)
+	}
+	cluster, err := client.GetCluster(ctx, key)
+	if err != nil || cnpg.Archiver(cluster) == nil {
+		return cluster, nil, err
+	}
+	scheduled, err := readSchedule(ctx, client, key)
+	return cluster, scheduled, err
+}
+
 // readSchedule reads the ScheduledBackup of a Cluster; nil where it has none.
 func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpgv1.ScheduledBackup, error) {
 	scheduled, err := client.GetScheduledBackup(ctx, key)

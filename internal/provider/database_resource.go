@@ -117,7 +117,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return
 	}
-	cluster, scheduled, err := readDatabase(ctx, client, state.key())
+	cluster, scheduled, err := refreshDatabase(ctx, client, &state)
 	if errors.Is(err, cnpg.ErrNotFound) {
 		resp.State.RemoveResource(ctx)
 		return

@@ -232,27 +232,6 @@ func TestDatabaseBackupsComeAndGo(t *testing.T) {
 }
 
 // A refresh costs two requests for each database, and nothing else.
-func TestDatabaseRefreshCosts(t *testing.T) {
-	t.Parallel()
-	f := operated(t)
-	const count = 10
-	var want []string
-	for i := range count {
-		want = append(want, fmt.Sprintf("get clusters myorg/db-%d", i), fmt.Sprintf("get scheduledbackups myorg/db-%d", i))
-	}
-	unit(t,
-		resource.TestStep{Config: f.config(fmt.Sprintf(`
-resource "pgplatform_database" "db" {
-  count               = %d
-  name                = "db-${count.index}"
-  tier                = "DEV"
-  backup              = { schedule = "0 2 * * *" }
-  deletion_protection = false
-}`, count))},
-		resource.TestStep{PreConfig: f.kube.Forget, RefreshState: true, Check: f.requestsOf(want...)},
-	)
-}
-
 // A folder that holds something already is not written to.
 func TestDatabaseArchivesToAFreshFolder(t *testing.T) {
 	t.Parallel()
