@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -44,6 +45,55 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 		err = fmt.Errorf("%w (the backup is in phase %q)", err, last.Status.Phase)
 	}
 	return last, err
+}
+
+// ArchivingError is a Cluster whose WAL does not reach its archive; Message is the archiver's own.
+type ArchivingError struct {
+	Key     Key
+	Message string
+}
+
+func (e *ArchivingError) Error() string {
+	return fmt.Sprintf("Cluster %s: WAL archiving fails: %s", e.Key, e.Message)
+}
+
+// WhileArchiving runs f for as long as a Cluster exists and its archiving does not fail, which ends f's context: the error
+// is then an [ArchivingError], or [ErrNotFound]. CNPG itself gives an archive ten minutes before it gives a Backup up.
+func (c *Client) WhileArchiving(ctx context.Context, key Key, f func(context.Context) error) error {
+	running, stop := context.WithCancelCause(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		err := c.Observe(running, key, []Kind{KindCluster}, func(s *Snapshot) (bool, error) {
+			if s.Cluster == nil {
+				return false, c.stillThere(running, key)
+			}
+			if works, message := ContinuousArchiving(s.Cluster); works != nil && !*works {
+				return false, &ArchivingError{Key: key, Message: message}
+			}
+			return false, nil
+		})
+		stop(err)
+	}()
+	err := f(running)
+	if cause := context.Cause(running); errors.Is(err, context.Canceled) && ctx.Err() == nil {
+		err = cause
+	}
+	stop(nil)
+	<-watching
+	return err
+}
+
+// BlockingBackup is the name of a Backup of a Cluster that holds every later one back; "" where there is none. CNPG takes
+// one that it gave up since archiving failed for one that is still to come.
+func (c *Client) BlockingBackup(ctx context.Context, cluster Key) (string, error) {
+	list, err := c.ListBackups(ctx, cluster)
+	for _, backup := range list {
+		if backup.Status.Phase == cnpgv1.BackupPhaseWalArchivingFailing {
+			return backup.Name, nil
+		}
+	}
+	return "", err
 }
 
 // backupError gathers what is known of a failed Backup: barman's exit status alone tells nobody anything.

@@ -8,6 +8,7 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -25,11 +26,12 @@ const (
 
 // Client reaches the API server. It is safe for concurrent use.
 type Client struct {
-	config *rest.Config
-	cnpg   rest.Interface // postgresql.cnpg.io/v1
-	core   rest.Interface // v1
-	batch  rest.Interface // batch/v1
-	params runtime.ParameterCodec
+	config  *rest.Config
+	cnpg    rest.Interface // postgresql.cnpg.io/v1
+	core    rest.Interface // v1
+	batch   rest.Interface // batch/v1
+	storage rest.Interface // storage.k8s.io/v1
+	params  runtime.ParameterCodec
 }
 
 // New builds a client from a configuration that [Connection.RESTConfig] made. It makes no network call.
@@ -47,6 +49,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	utilruntime.Must(cnpgv1.AddToScheme(scheme))
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(batchv1.AddToScheme(scheme))
+	utilruntime.Must(storagev1.AddToScheme(scheme))
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 
 	c := &Client{config: config, params: runtime.NewParameterCodec(scheme)}
@@ -58,6 +61,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 		{cnpgv1.SchemeGroupVersion, "/apis", &c.cnpg},
 		{corev1.SchemeGroupVersion, "/api", &c.core},
 		{batchv1.SchemeGroupVersion, "/apis", &c.batch},
+		{storagev1.SchemeGroupVersion, "/apis", &c.storage},
 	} {
 		if *group.client, err = restClient(config, httpClient, group.version, group.apiPath, codecs); err != nil {
 			return nil, &ConnectionError{Err: fmt.Errorf("set up the Kubernetes client: %w", err)}

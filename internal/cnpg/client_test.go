@@ -117,7 +117,7 @@ func TestApplyScheduledBackup(t *testing.T) {
 	}
 	for _, schedule := range []string{"0 0 2 * * *", "0 30 3 * * *"} {
 		scheduled.Spec.Schedule = schedule
-		applied, err := client.ApplyScheduledBackup(ctx, scheduled)
+		applied, err := client.ApplyScheduledBackup(ctx, scheduled, cnpg.Ownership[cnpgv1.ScheduledBackup]{})
 		if err != nil || applied.Spec.Schedule != schedule {
 			t.Fatalf("ApplyScheduledBackup = %v, %v", applied, err)
 		}

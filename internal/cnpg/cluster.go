@@ -14,7 +14,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/utils/ptr"
 )
 
 const clusters = "clusters"
@@ -60,9 +59,13 @@ func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, erro
 // The object is created by one server-side apply of [FieldManager]; a second one hands spec.bootstrap and
 // spec.externalClusters to [BootstrapManager] too. When the second fails, the created Cluster is returned beside the
 // error. An answer that got lost on the way is recognised by the nonce that each call writes; where that cannot be asked
-// either, the error is [ErrOutcomeUnknown].
+// either, the error is [ErrOutcomeUnknown]. Where volumes of a former Cluster are left, nothing is made:
+// [LeftoverVolumesError].
 func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
+	if err := c.refuseLeftoverVolumes(ctx, key); err != nil {
+		return nil, err
+	}
 	cluster = cluster.DeepCopy()
 	cluster.TypeMeta = ClusterTypeMeta
 	nonce := rand.Text()
@@ -163,15 +166,35 @@ func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec 
 
 // ApplyCluster brings the fields of an existing Cluster that [FieldManager] owns to what cluster says: fields that are
 // no longer in it are removed. live is the Cluster as it was read; one that was deleted or made anew since is
-// [ErrReplaced], never created. spec.bootstrap and spec.externalClusters are left as they are.
-func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
+// [ErrReplaced], never created. spec.bootstrap and spec.externalClusters are left as they are. A field that another
+// manager owns is a [ConflictError], unless ownership lets it be taken over.
+func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster]) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
-	if !managed(live, BootstrapManager) {
+	if managed(live, FieldManager) && !managed(live, BootstrapManager) {
 		// The hand-over of the bootstrap fields was cut off at creation: without it, this apply would remove them.
 		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
 			return nil, err
 		}
 	}
+	fields, err := appliedFields(live, cluster)
+	if err != nil {
+		return nil, err
+	}
+	var before map[string]any
+	if ownership.Before != nil {
+		if before, err = appliedFields(live, ownership.Before); err != nil {
+			return nil, err
+		}
+	}
+	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force)
+	if err != nil {
+		return nil, explain(err, "Cluster", key)
+	}
+	return applied, nil
+}
+
+// appliedFields are what an apply to an existing Cluster states.
+func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	cluster = cluster.DeepCopy()
 	cluster.TypeMeta = ClusterTypeMeta
 	cluster.UID = live.UID
@@ -179,27 +202,7 @@ func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	if nonce, ok := live.Annotations[AnnotationNonce]; ok {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
 	}
-	fields, err := clusterFields(cluster)
-	if err != nil {
-		return nil, err
-	}
-	applied := &cnpgv1.Cluster{}
-	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, applied); err != nil {
-		return nil, explain(err, "Cluster", key)
-	}
-	return applied, nil
-}
-
-// DeleteCluster deletes a Cluster, and with it its pods, volumes and data, and returns when the volumes are gone too.
-// It is no error when the Cluster is gone already.
-func (c *Client) DeleteCluster(ctx context.Context, key Key) error {
-	err := c.delete(ctx, c.cnpg, clusters, key, &metav1.DeleteOptions{PropagationPolicy: ptr.To(metav1.DeletePropagationForeground)})
-	if err != nil && !apierrors.IsNotFound(err) {
-		return explain(err, "Cluster", key)
-	}
-	return c.Observe(ctx, key, []Kind{KindCluster, KindVolume}, func(s *Snapshot) (bool, error) {
-		return s.Cluster == nil && len(s.Volumes) == 0, nil
-	})
+	return clusterFields(cluster)
 }
 
 // OwnedParameters is spec.postgresql.parameters without what CNPG added to it: the entries that a field manager of the

@@ -44,7 +44,7 @@ type Snapshot struct {
 }
 
 // lookAgain bounds how long a condition that depends on time, such as a grace period, goes without being asked.
-const lookAgain = 5 * time.Second
+const lookAgain = time.Second
 
 // Observe watches the object of that name (Cluster or Backup) and what belongs to it, and asks done about every change
 // until it says true or returns an error. It begins with what is there. The watches come from client-go's informers,

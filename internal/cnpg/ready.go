@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -75,17 +72,36 @@ func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) 
 	return &ok, condition.Message
 }
 
-// WaitReady waits until a Cluster is healthy and, where it has an archive, archives to it. A phase that ends no more by
-// itself is a [TerminalPhaseError]. When ctx ends first, the error says what the Cluster and its pods are waiting for.
+// WaitReady waits until a Cluster is healthy, its pods and volumes are as its spec asks, and, where it has an archive, it
+// archives to it. A phase that ends no more by itself is a [TerminalPhaseError]. When ctx ends first, the error says what
+// the Cluster, its pods and its volumes are waiting for.
 func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+	return c.waitReady(ctx, key, func(*Snapshot) (time.Duration, error) { return 0, nil })
+}
+
+// waitReady is WaitReady for a Cluster that has to be ready for some time without a break: settle tells for how long.
+func (c *Client) waitReady(ctx context.Context, key Key, settle func(*Snapshot) (time.Duration, error)) (*cnpgv1.Cluster, error) {
 	var last *Snapshot
 	var since phaseClock
+	var readyFrom time.Time
 	err := c.Observe(ctx, key, []Kind{KindCluster, KindPod, KindVolume, KindEvent}, func(s *Snapshot) (bool, error) {
 		last = s
 		if s.Cluster == nil {
 			return false, c.stillThere(ctx, key)
 		}
-		return ready(key, s, &since)
+		ok, err := ready(key, s, &since)
+		if err != nil {
+			return false, err
+		}
+		if !ok {
+			readyFrom = time.Time{}
+			return false, nil
+		}
+		if readyFrom.IsZero() {
+			readyFrom = time.Now()
+		}
+		pause, err := settle(s)
+		return err == nil && time.Since(readyFrom) >= pause, err
 	})
 	if err != nil {
 		return nil, stalled(ctx, err, last)
@@ -111,7 +127,7 @@ func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > phaseGrace) {
 		return false, &TerminalPhaseError{Key: key, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
 	}
-	if !Healthy(s.Cluster) {
+	if !Healthy(s.Cluster) || len(lacking(s)) > 0 {
 		return false, nil
 	}
 	if Archiver(s.Cluster) == nil {
@@ -132,89 +148,4 @@ func (p *phaseClock) lasted(phase string) time.Duration {
 		p.phase, p.from = phase, now
 	}
 	return time.Since(p.from)
-}
-
-// StalledError is a wait that its context ended; Waiting are the reasons that were visible then.
-type StalledError struct {
-	Err     error
-	Waiting []string
-}
-
-func (e *StalledError) Error() string {
-	if len(e.Waiting) == 0 {
-		return e.Err.Error()
-	}
-	return e.Err.Error() + "; at that moment:\n  - " + strings.Join(e.Waiting, "\n  - ")
-}
-
-func (e *StalledError) Unwrap() error { return e.Err }
-
-func stalled(ctx context.Context, err error, last *Snapshot) error {
-	if ctx.Err() == nil || last == nil {
-		return err
-	}
-	return &StalledError{Err: err, Waiting: waitingFor(last)}
-}
-
-// waitingFor says in CNPG's, the scheduler's and the kubelet's own words what keeps a Cluster from being ready.
-func waitingFor(s *Snapshot) []string {
-	var reasons []string
-	if s.Cluster != nil {
-		phase := s.Cluster.Status.Phase
-		if phase == "" {
-			phase = "no phase yet: has the CloudNativePG operator seen it?"
-		}
-		text := "phase: " + phase
-		if s.Cluster.Status.PhaseReason != "" {
-			text += " (" + s.Cluster.Status.PhaseReason + ")"
-		}
-		reasons = append(reasons, text)
-		for _, condition := range s.Cluster.Status.Conditions {
-			if condition.Status == metav1.ConditionFalse {
-				reasons = append(reasons, fmt.Sprintf("condition %s: %s: %s", condition.Type, condition.Reason, condition.Message))
-			}
-		}
-	}
-	for _, pod := range s.Pods {
-		reasons = append(reasons, podWaiting(&pod)...)
-	}
-	for _, volume := range s.Volumes {
-		if volume.Status.Phase == corev1.ClaimPending {
-			reasons = append(reasons, fmt.Sprintf("volume claim %s: pending", volume.Name))
-		}
-	}
-	return append(reasons, warnings(s.Events)...)
-}
-
-// toldEvents is how many of the last warnings are told.
-const toldEvents = 3
-
-// warnings are the last events' own words, each once: of some obstacles, such as an exhausted quota, only they tell.
-func warnings(events []corev1.Event) []string {
-	var texts []string
-	for _, event := range slices.Backward(events) {
-		text := fmt.Sprintf("event of %s: %s: %s", event.InvolvedObject.Name, event.Reason, event.Message)
-		if len(texts) < toldEvents && !slices.Contains(texts, text) {
-			texts = append(texts, text)
-		}
-	}
-	slices.Reverse(texts)
-	return texts
-}
-
-func podWaiting(pod *corev1.Pod) []string {
-	var reasons []string
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodScheduled && condition.Status == corev1.ConditionFalse {
-			reasons = append(reasons, fmt.Sprintf("pod %s: %s: %s", pod.Name, condition.Reason, condition.Message))
-		}
-	}
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			if w := status.State.Waiting; w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
-				reasons = append(reasons, fmt.Sprintf("pod %s, container %s: %s: %s", pod.Name, status.Name, w.Reason, w.Message))
-			}
-		}
-	}
-	return reasons
 }

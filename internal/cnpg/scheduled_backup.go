@@ -19,20 +19,31 @@ func (c *Client) GetScheduledBackup(ctx context.Context, key Key) (*cnpgv1.Sched
 	return scheduled, nil
 }
 
-// ApplyScheduledBackup creates or changes a ScheduledBackup by server-side apply.
-func (c *Client) ApplyScheduledBackup(ctx context.Context, scheduled *cnpgv1.ScheduledBackup) (*cnpgv1.ScheduledBackup, error) {
+// ApplyScheduledBackup creates or changes a ScheduledBackup by server-side apply. A field that another manager owns is a
+// [ConflictError], unless ownership lets it be taken over.
+func (c *Client) ApplyScheduledBackup(ctx context.Context, scheduled *cnpgv1.ScheduledBackup, ownership Ownership[cnpgv1.ScheduledBackup]) (*cnpgv1.ScheduledBackup, error) {
 	key := KeyOf(scheduled)
-	scheduled = scheduled.DeepCopy()
-	scheduled.TypeMeta = metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "ScheduledBackup"}
-	fields, err := fieldsOf(scheduled)
+	fields, err := scheduledFields(scheduled)
 	if err != nil {
 		return nil, err
 	}
-	applied := &cnpgv1.ScheduledBackup{}
-	if err := apply(ctx, c.cnpg, scheduledBackups, key, fields, applyOptions{manager: FieldManager}, applied); err != nil {
+	var before map[string]any
+	if ownership.Before != nil {
+		if before, err = scheduledFields(ownership.Before); err != nil {
+			return nil, err
+		}
+	}
+	applied, err := applyOwned[cnpgv1.ScheduledBackup](ctx, c.cnpg, scheduledBackups, key, fields, before, ownership.Force)
+	if err != nil {
 		return nil, explain(err, "ScheduledBackup", key)
 	}
 	return applied, nil
+}
+
+func scheduledFields(scheduled *cnpgv1.ScheduledBackup) (map[string]any, error) {
+	scheduled = scheduled.DeepCopy()
+	scheduled.TypeMeta = metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "ScheduledBackup"}
+	return fieldsOf(scheduled)
 }
 
 // DeleteScheduledBackup deletes a ScheduledBackup; it is no error when it is gone already.

@@ -7,15 +7,24 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	quantities "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/utils/ptr"
 )
+
+// StorageClass is the storage class that Operate has; its volumes can grow.
+const StorageClass = "standard"
 
 // Operate plays CNPG as long as all goes well: its webhook's defaults, healthy Clusters with a pod and a volume for each
 // instance, working archives, and completed Backups. All of it is there when the request that asked for it is answered.
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
+	s.Put(&storagev1.StorageClass{
+		ObjectMeta: metav1.ObjectMeta{Name: StorageClass}, Provisioner: "example.com/volumes", AllowVolumeExpansion: ptr.To(true),
+	})
 	seen := &generations{}
 	s.React(func(e Event) {
 		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
@@ -87,17 +96,38 @@ func completeCluster(object, _ *unstructured.Unstructured) ([]string, error) {
 // run brings a Cluster to the state that its spec asks for.
 func (s *Server) run(c *cnpgv1.Cluster) {
 	for i := range c.Spec.Instances {
-		instance := metav1.ObjectMeta{
-			Namespace: c.Namespace, Name: fmt.Sprintf("%s-%d", c.Name, i+1), Labels: map[string]string{"cnpg.io/cluster": c.Name},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
-		}
-		pod := &corev1.Pod{ObjectMeta: instance, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "postgres"}}}}
+		name := fmt.Sprintf("%s-%d", c.Name, i+1)
+		pod := &corev1.Pod{ObjectMeta: part(c, name, "cnpg.io/podRole", "instance"), Spec: corev1.PodSpec{
+			Containers: []corev1.Container{{Name: "postgres", Image: c.Spec.ImageName, Resources: c.Spec.Resources}},
+		}}
 		pod.Status.Phase = corev1.PodRunning
-		volume := &corev1.PersistentVolumeClaim{ObjectMeta: instance}
-		volume.Status.Phase = corev1.ClaimBound
-		s.Put(pod, volume)
+		s.Put(pod, volume(c, name, "PG_DATA", &c.Spec.StorageConfiguration))
+		if c.Spec.WalStorage != nil {
+			s.Put(volume(c, name+"-wal", "PG_WAL", c.Spec.WalStorage))
+		}
 	}
 	Edit(s, c.Namespace, c.Name, Healthy)
+}
+
+// part is the metadata of something that belongs to a Cluster.
+func part(c *cnpgv1.Cluster, name, label, value string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{
+		Namespace: c.Namespace, Name: name, Labels: map[string]string{"cnpg.io/cluster": c.Name, label: value},
+		OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
+	}
+}
+
+// volume is a volume that has grown to the size that is asked for.
+func volume(c *cnpgv1.Cluster, name, role string, storage *cnpgv1.StorageConfiguration) *corev1.PersistentVolumeClaim {
+	size := corev1.ResourceList{corev1.ResourceStorage: quantities.MustParse(storage.Size)}
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: part(c, name, "cnpg.io/pvcRole", role)}
+	claim.Spec.StorageClassName = storage.StorageClass
+	if claim.Spec.StorageClassName == nil {
+		claim.Spec.StorageClassName = ptr.To(StorageClass)
+	}
+	claim.Spec.Resources.Requests = size
+	claim.Status.Phase, claim.Status.Capacity = corev1.ClaimBound, size
+	return claim
 }
 
 // Healthy gives a Cluster the status of one whose instances all run and whose archive, where it has one, works.

@@ -7,6 +7,7 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -54,6 +55,7 @@ var scheme = func() *runtime.Scheme {
 	utilruntime.Must(cnpgv1.AddToScheme(s))
 	utilruntime.Must(corev1.AddToScheme(s))
 	utilruntime.Must(batchv1.AddToScheme(s))
+	utilruntime.Must(storagev1.AddToScheme(s))
 	return s
 }()
 
@@ -67,6 +69,7 @@ var resources = []*resource{
 	{gvk: corev1.SchemeGroupVersion.WithKind("Event"), plural: "events", namespaced: true, selectable: []string{"type", "reason", "involvedObject.name", "involvedObject.kind"}},
 	{gvk: corev1.SchemeGroupVersion.WithKind("Namespace"), plural: "namespaces", hasStatus: true},
 	{gvk: batchv1.SchemeGroupVersion.WithKind("Job"), plural: "jobs", namespaced: true, hasStatus: true, selectable: []string{"status.successful"}},
+	{gvk: storagev1.SchemeGroupVersion.WithKind("StorageClass"), plural: "storageclasses"},
 }
 
 func init() {

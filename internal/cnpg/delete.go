@@ -1,0 +1,91 @@
+package cnpg
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
+)
+
+// DeleteCluster deletes the Cluster that live is, and with it its pods, volumes and data, and returns when the volumes are
+// gone too. Another one that was made under the same name since live was read is left alone: [ErrReplaced]. It is no error
+// when the Cluster is gone already.
+func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error {
+	key := KeyOf(live)
+	err := c.delete(ctx, c.cnpg, clusters, key, &metav1.DeleteOptions{
+		PropagationPolicy: ptr.To(metav1.DeletePropagationForeground),
+		Preconditions:     &metav1.Preconditions{UID: ptr.To(live.UID)},
+	})
+	switch {
+	case apierrors.IsConflict(err): // only the UID was a condition
+		return fmt.Errorf("Cluster %s: %w", key, ErrReplaced)
+	case err != nil && !apierrors.IsNotFound(err):
+		return explain(err, "Cluster", key)
+	}
+	var last *Snapshot
+	err = c.Observe(ctx, key, []Kind{KindCluster, KindVolume, KindPod}, func(s *Snapshot) (bool, error) {
+		last = s
+		if s.Cluster != nil && s.Cluster.UID == live.UID {
+			return false, nil
+		}
+		return len(volumesOf(s, live.UID)) == 0, nil
+	})
+	if err != nil && ctx.Err() != nil && last != nil {
+		return &StalledError{Err: err, Waiting: deletionWaitsFor(last, live.UID)}
+	}
+	return err
+}
+
+// volumesOf are the volumes of one Cluster, not those of another one of its name.
+func volumesOf(s *Snapshot, cluster types.UID) []corev1.PersistentVolumeClaim {
+	var of []corev1.PersistentVolumeClaim
+	for _, volume := range s.Volumes {
+		if ownedBy(&volume, cluster) {
+			of = append(of, volume)
+		}
+	}
+	return of
+}
+
+func ownedBy(object metav1.Object, uid types.UID) bool {
+	for _, owner := range object.GetOwnerReferences() {
+		if owner.UID == uid {
+			return true
+		}
+	}
+	return false
+}
+
+// deletionWaitsFor says what is left of a Cluster that is being deleted, and what holds it.
+func deletionWaitsFor(s *Snapshot, cluster types.UID) []string {
+	var left []string
+	if s.Cluster != nil && s.Cluster.UID == cluster {
+		left = append(left, "Cluster "+s.Cluster.Name+heldBy(s.Cluster))
+	}
+	for _, volume := range volumesOf(s, cluster) {
+		left = append(left, "volume claim "+volume.Name+heldBy(&volume))
+	}
+	for _, pod := range s.Pods {
+		if ownedBy(&pod, cluster) {
+			left = append(left, fmt.Sprintf("pod %s: %s%s", pod.Name, pod.Status.Phase, heldBy(&pod)))
+		}
+	}
+	return left
+}
+
+func heldBy(object metav1.Object) string {
+	text := ": not deleted yet"
+	if object.GetDeletionTimestamp() != nil {
+		text = ": being deleted"
+	}
+	if finalizers := object.GetFinalizers(); len(finalizers) > 0 {
+		text += ", held by " + strings.Join(finalizers, ", ")
+	}
+	return text
+}

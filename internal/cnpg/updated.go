@@ -1,0 +1,137 @@
+package cnpg
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/utils/ptr"
+)
+
+// WaitUpdated waits, as [Client.WaitReady] does, for what an apply has changed: before is the Cluster as it was read,
+// applied as the apply left it.
+//
+// CNPG tells of no generation that it has looked at, and stays in its healthy phase until it has. What pods and volumes
+// show by themselves is waited for; of other changes, such as a parameter that PostgreSQL has to be restarted for, nothing
+// is to be seen at first, so that the Cluster has to stay ready for the time settle.
+func (c *Client) WaitUpdated(ctx context.Context, before, applied *cnpgv1.Cluster, settle time.Duration) (*cnpgv1.Cluster, error) {
+	key := KeyOf(applied)
+	shown := before.Generation == applied.Generation || shows(before.Spec, applied.Spec)
+	return c.waitReady(ctx, key, func(s *Snapshot) (time.Duration, error) {
+		switch {
+		case s.Cluster.UID != applied.UID:
+			return 0, fmt.Errorf("Cluster %s: %w", key, ErrReplaced)
+		case s.Cluster.Generation < applied.Generation: // a watch may begin with a version from before the apply
+			return forever, nil
+		case shown && len(instancePods(s)) > 0: // pods that may not be seen show nothing
+			return 0, nil
+		}
+		return settle, nil
+	})
+}
+
+const forever = time.Duration(1<<63 - 1)
+
+// shows tells whether all that differs between two specs is to be seen in the Cluster's status, its pods and its volumes.
+func shows(before, after cnpgv1.ClusterSpec) bool {
+	visible := *before.DeepCopy()
+	visible.Instances, visible.ImageName, visible.Resources = after.Instances, after.ImageName, after.Resources
+	visible.StorageConfiguration.Size = after.StorageConfiguration.Size
+	if visible.WalStorage == nil || after.WalStorage == nil {
+		visible.WalStorage = after.WalStorage
+	} else {
+		visible.WalStorage.Size = after.WalStorage.Size
+	}
+	return equality.Semantic.DeepEqual(visible, after)
+}
+
+const (
+	labelPodRole    = "cnpg.io/podRole"
+	podRoleInstance = "instance"
+
+	// annotationPodSpec is where CNPG keeps the spec that it made a pod from; in the pod itself, others may have their say.
+	annotationPodSpec = "cnpg.io/podSpec"
+)
+
+// instancePods are the pods of a Cluster's instances that are not on their way out.
+func instancePods(s *Snapshot) []corev1.Pod {
+	var pods []corev1.Pod
+	for _, pod := range s.Pods {
+		if pod.Labels[labelPodRole] == podRoleInstance && pod.DeletionTimestamp == nil {
+			pods = append(pods, pod)
+		}
+	}
+	return pods
+}
+
+// lacking says what the pods and volumes of a Cluster do not have yet of what its spec asks for.
+func lacking(s *Snapshot) []string {
+	if s.Cluster == nil {
+		return nil
+	}
+	var lack []string
+	spec := s.Cluster.Spec
+	for _, pod := range instancePods(s) {
+		running, asked := containerOf(&pod.Spec), containerOf(specOf(&pod))
+		switch {
+		case spec.ImageName != "" && running.Image != spec.ImageName:
+			lack = append(lack, fmt.Sprintf("pod %s: runs the image %s, not yet %s", pod.Name, running.Image, spec.ImageName))
+		case !equalResources(asked.Resources, spec.Resources):
+			lack = append(lack, fmt.Sprintf("pod %s: does not have the resources of the Cluster yet", pod.Name))
+		case spec.WalStorage != nil && len(s.Volumes) > 0 && !hasVolume(s, pod.Name+"-wal"):
+			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
+		}
+	}
+	for _, volume := range s.Volumes {
+		wanted, ok := wantedSize(&volume, spec)
+		has := volume.Status.Capacity[corev1.ResourceStorage]
+		if ok && volume.Status.Phase == corev1.ClaimBound && has.Cmp(wanted) < 0 && resizes(spec) {
+			lack = append(lack, fmt.Sprintf("volume claim %s: has %s of %s", volume.Name, has.String(), wanted.String()))
+		}
+	}
+	return lack
+}
+
+// containerOf is the container that runs PostgreSQL.
+func containerOf(spec *corev1.PodSpec) corev1.Container {
+	for _, container := range spec.Containers {
+		if container.Name == postgresContainer {
+			return container
+		}
+	}
+	return corev1.Container{}
+}
+
+// specOf is the spec that CNPG made a pod from.
+func specOf(pod *corev1.Pod) *corev1.PodSpec {
+	spec := &corev1.PodSpec{}
+	if text, ok := pod.Annotations[annotationPodSpec]; ok && json.Unmarshal([]byte(text), spec) == nil {
+		return spec
+	}
+	return &pod.Spec
+}
+
+func equalResources(a, b corev1.ResourceRequirements) bool {
+	same := func(a, b corev1.ResourceList) bool {
+		return len(a) == 0 && len(b) == 0 || equality.Semantic.DeepEqual(a, b)
+	}
+	return same(a.Requests, b.Requests) && same(a.Limits, b.Limits)
+}
+
+func hasVolume(s *Snapshot, name string) bool {
+	for _, volume := range s.Volumes {
+		if volume.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// resizes tells whether CNPG lets volumes grow at all.
+func resizes(spec cnpgv1.ClusterSpec) bool {
+	return ptr.Deref(spec.StorageConfiguration.ResizeInUseVolumes, true)
+}

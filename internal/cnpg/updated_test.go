@@ -1,0 +1,210 @@
+package cnpg_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+const (
+	oldImage = "ghcr.io/cloudnative-pg/postgresql:17.5"
+	newImage = "ghcr.io/cloudnative-pg/postgresql:17.6"
+)
+
+// running puts a healthy Cluster with its one instance, as they stood before a change, and returns the Cluster.
+func running(server *apitest.Server) *cnpgv1.Cluster {
+	cluster := wanted()
+	cluster.Spec.ImageName = oldImage
+	cluster.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+	healthy(cluster)
+	server.Put(cluster, claim("my-db-1", "PG_DATA", "1Gi", nil), instance(cluster))
+	return apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+}
+
+// instance is the pod of an instance as CNPG makes it of the Cluster's spec.
+func instance(cluster *cnpgv1.Cluster) *corev1.Pod {
+	p := pod("my-db-1", "postgres")
+	p.Labels["cnpg.io/podRole"] = "instance"
+	p.Spec.Containers[0].Image, p.Spec.Containers[0].Resources = cluster.Spec.ImageName, cluster.Spec.Resources
+	spec, err := json.Marshal(p.Spec)
+	if err != nil {
+		panic(err)
+	}
+	p.Annotations = map[string]string{"cnpg.io/podSpec": string(spec)}
+	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")} // a LimitRange's default
+	return p
+}
+
+// The healthy phase from before CNPG has looked at a change is not the end of a wait for the change.
+func TestWaitUpdated(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change  func(*cnpgv1.ClusterSpec)
+		waiting string                                 // what it waits for
+		done    func(*apitest.Server, *cnpgv1.Cluster) // what CNPG does
+	}{
+		"the image": {
+			change:  func(s *cnpgv1.ClusterSpec) { s.ImageName = newImage },
+			waiting: "pod my-db-1: runs the image " + oldImage + ", not yet " + newImage,
+			done:    func(s *apitest.Server, c *cnpgv1.Cluster) { s.Put(instance(c)) },
+		},
+		"resources": {
+			change: func(s *cnpgv1.ClusterSpec) {
+				s.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("2Gi")}
+			},
+			waiting: "pod my-db-1: does not have the resources of the Cluster yet",
+			done:    func(s *apitest.Server, c *cnpgv1.Cluster) { s.Put(instance(c)) },
+		},
+		"resources that are no longer asked for": {
+			change:  func(s *cnpgv1.ClusterSpec) { s.Resources.Requests = nil },
+			waiting: "pod my-db-1: does not have the resources of the Cluster yet",
+			done:    func(s *apitest.Server, c *cnpgv1.Cluster) { s.Put(instance(c)) },
+		},
+		"a larger volume": {
+			change:  func(s *cnpgv1.ClusterSpec) { s.StorageConfiguration.Size = "2Gi" },
+			waiting: "volume claim my-db-1: has 1Gi of 2Gi",
+			done: func(s *apitest.Server, _ *cnpgv1.Cluster) {
+				s.Put(claim("my-db-1", "PG_DATA", "2Gi", nil))
+			},
+		},
+		"a volume for WAL": {
+			change: func(s *cnpgv1.ClusterSpec) {
+				s.WalStorage = &cnpgv1.StorageConfiguration{Size: "1Gi"}
+			},
+			waiting: "pod my-db-1: has no volume for its WAL yet",
+			done:    func(s *apitest.Server, _ *cnpgv1.Cluster) { s.Put(claim("my-db-1-wal", "PG_WAL", "1Gi", nil)) },
+		},
+		"an instance": {
+			change:  func(s *cnpgv1.ClusterSpec) { s.Instances = 2 },
+			waiting: "phase: " + cnpgv1.PhaseHealthy,
+			done: func(s *apitest.Server, _ *cnpgv1.Cluster) {
+				apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.ReadyInstances = 2 })
+			},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			before := running(server)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { test.change(&c.Spec) })
+			applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+
+			short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			t.Cleanup(cancel)
+			_, err := client.WaitUpdated(short, before, applied, 0)
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), test.waiting) {
+				t.Errorf("WaitUpdated before CNPG has done anything: %v, want that it waits for %q", err, test.waiting)
+			}
+			test.done(server, applied)
+			// What is to be seen needs no time to settle.
+			if cluster, err := client.WaitUpdated(ctx, before, applied, patience); err != nil || !cnpg.Healthy(cluster) {
+				t.Errorf("WaitUpdated = %v, %v", cluster, err)
+			}
+		})
+	}
+}
+
+// Of some changes nothing is to be seen at first: the Cluster has to stay ready for a while.
+func TestWaitUpdatedLetsItSettle(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	before := running(server)
+	apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.PostgresConfiguration.Parameters["max_connections"] = "50" })
+	applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+	var restarted atomic.Bool
+	server.Fail(apitest.First(apitest.VerbWatch, "clusters", apitest.Fault{Before: func() {
+		go func() { // CNPG notices, restarts PostgreSQL, and is healthy again
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseApplyingConfiguration })
+			restarted.Store(true)
+			apitest.Edit(server, key.Namespace, key.Name, healthy)
+		}()
+	}}))
+	if _, err := client.WaitUpdated(ctx, before, applied, 2*time.Second); err != nil || !restarted.Load() {
+		t.Errorf("WaitUpdated: %v, restarted: %t", err, restarted.Load())
+	}
+	t.Run("unless nothing of the spec has changed", func(t *testing.T) {
+		if _, err := client.WaitUpdated(ctx, applied, applied, patience); err != nil {
+			t.Errorf("WaitUpdated: %v", err)
+		}
+	})
+	t.Run("also where the pods may not be seen", func(t *testing.T) {
+		apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.ImageName = newImage })
+		server.Fail(apitest.Each("", "pods", apitest.Fault{Status: 403}))
+		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+		t.Cleanup(cancel)
+		if _, err := client.WaitUpdated(short, applied, apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name), patience); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("WaitUpdated: %v, want that it goes on waiting", err)
+		}
+	})
+}
+
+func TestWaitUpdatedOfAnotherCluster(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	before := running(server)
+	apitest.Delete[cnpgv1.Cluster](server, key.Namespace, key.Name)
+	running(server)
+	if _, err := client.WaitUpdated(ctx, before, before, 0); !errors.Is(err, cnpg.ErrReplaced) {
+		t.Errorf("WaitUpdated: %v, want ErrReplaced", err)
+	}
+}
+
+// Where CNPG is told to leave volumes as they are, nobody waits for them.
+func TestWaitReadyWithoutResizing(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	running(server)
+	apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) {
+		c.Spec.StorageConfiguration.Size, c.Spec.StorageConfiguration.ResizeInUseVolumes = "2Gi", ptr.To(false)
+	})
+	if _, err := client.WaitReady(ctx, key); err != nil {
+		t.Errorf("WaitReady: %v", err)
+	}
+}
+
+// A volume that does not grow says why.
+func TestWaitSaysWhatAVolumeWaitsFor(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	running(server)
+	apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.StorageConfiguration.Size = "2Gi" })
+	volume := claim("my-db-1", "PG_DATA", "1Gi", nil)
+	volume.Status.Conditions = []corev1.PersistentVolumeClaimCondition{
+		{Type: corev1.PersistentVolumeClaimFileSystemResizePending, Status: corev1.ConditionTrue, Message: "Waiting for user to (re-)start a pod"},
+		{Type: corev1.PersistentVolumeClaimResizing, Status: corev1.ConditionFalse},
+	}
+	warning := event("my-db-1.1", "my-db-1", corev1.EventTypeWarning)
+	warning.Reason, warning.Message = "VolumeResizeFailed", "no space left in the pool"
+	server.Put(volume, warning)
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	t.Cleanup(cancel)
+	_, err := client.WaitReady(ctx, key)
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Fatalf("WaitReady: %v", err)
+	}
+	for _, want := range []string{
+		"volume claim my-db-1: FileSystemResizePending: Waiting for user to (re-)start a pod",
+		"volume claim my-db-1: has 1Gi of 2Gi",
+		"event of my-db-1: VolumeResizeFailed: no space left in the pool",
+	} {
+		if !strings.Contains(err.Error(), "\n  - "+want) {
+			t.Errorf("the error lacks %q:\n%v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), ": Resizing") {
+		t.Errorf("the error tells of a condition that is false:\n%v", err)
+	}
+}

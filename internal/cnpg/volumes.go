@@ -1,0 +1,152 @@
+package cnpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/utils/ptr"
+)
+
+// labelVolumeRole is CNPG's label that tells a volume of data from one of WAL.
+const labelVolumeRole = "cnpg.io/pvcRole"
+
+const (
+	volumeRoleData = "PG_DATA"
+	volumeRoleWAL  = "PG_WAL"
+)
+
+// LeftoverVolumesError are volumes of a former Cluster of the same name: CNPG would take their data over into a new one.
+type LeftoverVolumesError struct {
+	Cluster Key
+	Volumes []string
+}
+
+func (e *LeftoverVolumesError) Error() string {
+	return fmt.Sprintf("Cluster %s: volume claims of a former Cluster of this name are left, and CNPG would make their data that of the new one: %s",
+		e.Cluster, strings.Join(e.Volumes, ", "))
+}
+
+// refuseLeftoverVolumes is a [LeftoverVolumesError] where a new Cluster would meet the volumes of a former one. Those that
+// may not be seen are left to CNPG.
+func (c *Client) refuseLeftoverVolumes(ctx context.Context, key Key) error {
+	volumes, err := c.volumes(ctx, key)
+	if errors.Is(err, ErrForbidden) || err == nil && len(volumes) == 0 {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	switch _, err := c.GetCluster(ctx, key); {
+	case err == nil:
+		return fmt.Errorf("Cluster %s: %w", key, ErrAlreadyExists)
+	case !errors.Is(err, ErrNotFound):
+		return err
+	}
+	left := &LeftoverVolumesError{Cluster: key}
+	for _, volume := range volumes {
+		name := volume.Name
+		if volume.DeletionTimestamp != nil {
+			name += " (being deleted)"
+		}
+		left.Volumes = append(left.Volumes, name)
+	}
+	return left
+}
+
+// GrowthError is a volume that is to grow, and whose storage class does not let it.
+type GrowthError struct {
+	Cluster Key
+	Volume  string
+	Class   string // "" for a volume that was made without one
+	From    string
+	To      string
+	WAL     bool // a volume of spec.walStorage, not of spec.storage
+}
+
+func (e *GrowthError) Error() string {
+	class := fmt.Sprintf("its storage class %q does not allow volume expansion", e.Class)
+	if e.Class == "" {
+		class = "it was made without a storage class"
+	}
+	return fmt.Sprintf("the volume claim %s of Cluster %s cannot grow from %s to %s: %s", e.Volume, e.Cluster, e.From, e.To, class)
+}
+
+// CheckGrowth is a [GrowthError] where a volume of a Cluster would have to grow to what spec asks for and cannot. What the
+// credentials may not see is no obstacle.
+func (c *Client) CheckGrowth(ctx context.Context, key Key, spec cnpgv1.ClusterSpec) error {
+	volumes, err := c.volumes(ctx, key)
+	if err != nil {
+		return unlessForbidden(err)
+	}
+	expands := map[string]bool{}
+	for _, volume := range volumes {
+		wanted, ok := wantedSize(&volume, spec)
+		asked := volume.Spec.Resources.Requests[corev1.ResourceStorage]
+		if !ok || asked.Cmp(wanted) >= 0 {
+			continue
+		}
+		class := ptr.Deref(volume.Spec.StorageClassName, "")
+		if _, asked := expands[class]; !asked {
+			if expands[class], err = c.expands(ctx, class); err != nil {
+				return unlessForbidden(err)
+			}
+		}
+		if !expands[class] {
+			return &GrowthError{
+				Cluster: key, Volume: volume.Name, Class: class, From: asked.String(), To: wanted.String(),
+				WAL: volume.Labels[labelVolumeRole] == volumeRoleWAL,
+			}
+		}
+	}
+	return nil
+}
+
+func unlessForbidden(err error) error {
+	if errors.Is(err, ErrForbidden) {
+		return nil
+	}
+	return err
+}
+
+// expands tells whether volumes of a storage class can grow. A class that is gone is taken for one where they cannot.
+func (c *Client) expands(ctx context.Context, class string) (bool, error) {
+	if class == "" {
+		return false, nil
+	}
+	found := &storagev1.StorageClass{}
+	err := c.storage.Get().Resource("storageclasses").Name(class).Do(ctx).Into(found)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	return ptr.Deref(found.AllowVolumeExpansion, false), explain(err, "StorageClass", Key{Name: class})
+}
+
+// wantedSize is the size that a Cluster's spec asks of one of its volumes; not ok for one whose size it does not tell.
+func wantedSize(volume *corev1.PersistentVolumeClaim, spec cnpgv1.ClusterSpec) (size resource.Quantity, ok bool) {
+	var text string
+	switch volume.Labels[labelVolumeRole] {
+	case volumeRoleData:
+		text = spec.StorageConfiguration.Size
+	case volumeRoleWAL:
+		if spec.WalStorage != nil {
+			text = spec.WalStorage.Size
+		}
+	}
+	size, err := resource.ParseQuantity(text)
+	return size, err == nil
+}
+
+// volumes are the volume claims that carry a Cluster's name, whether the Cluster exists or not.
+func (c *Client) volumes(ctx context.Context, cluster Key) ([]corev1.PersistentVolumeClaim, error) {
+	list := &corev1.PersistentVolumeClaimList{}
+	err := c.core.Get().Namespace(cluster.Namespace).Resource("persistentvolumeclaims").
+		Param("labelSelector", LabelCluster+"="+cluster.Name).Do(ctx).Into(list)
+	return list.Items, explain(err, "PersistentVolumeClaims of Cluster", cluster)
+}
