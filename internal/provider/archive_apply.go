@@ -80,7 +80,7 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 }
 
 // applySchedule brings the ScheduledBackup of a Cluster to what is wanted.
-func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings) error {
+func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
 	scheduled, err := backup.toScheduledBackup(cluster)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 	if scheduled == nil {
 		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster))
 	}
-	_, err = client.ApplyScheduledBackup(ctx, scheduled)
+	_, err = client.ApplyScheduledBackup(ctx, scheduled, ownership)
 	return err
 }
 

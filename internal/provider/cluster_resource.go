@@ -7,11 +7,9 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -27,6 +25,10 @@ const (
 	defaultUpdateTimeout = 30 * time.Minute
 	defaultDeleteTimeout = time.Hour
 )
+
+// settleTime is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
+// CNPG has looked at it. CNPG does so at once; PostgreSQL has then read its configuration within a second or two.
+var settleTime = 5 * time.Second // shorter in tests
 
 // titles are the resources' names in the summaries of diagnostics.
 var titles = map[string]string{
@@ -58,16 +60,16 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 			"It is not in Terraform's state. If it was made, the next plan finds it and says how to take it over."))
 		return
 	}
-	diags.AddError(summary, paragraphs(sentence(err), remedy(err), "Nothing was created."))
+	addFailure(diags, summary, err, "Nothing was created.")
 }
 
 // applyBackups makes what belongs to the backups of a new Cluster: first the keys, then the schedule, so that
 // a schedule that exists tells that the keys do too.
-func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation) error {
+func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
 	if err := applyCredentials(ctx, client, cluster, location); err != nil {
 		return err
 	}
-	return applySchedule(ctx, client, cluster, backup)
+	return applySchedule(ctx, client, cluster, backup, ownership)
 }
 
 // readDatabase reads a Cluster and its ScheduledBackup (nil where it has none) side by side. ErrNotFound is the Cluster's.
@@ -109,38 +111,6 @@ func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 		return nil, nil
 	}
 	return scheduled, err
-}
-
-// destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
-// It is the last to look at the state's protection, whatever a plan has said.
-func (b *backend) destroyCluster(ctx context.Context, summary string, key cnpg.Key, protection types.Bool, limits timeouts.Value, diags *diag.Diagnostics) {
-	timeout, d := limits.Delete(ctx, defaultDeleteTimeout)
-	diags.Append(d...)
-	if diags.HasError() {
-		return
-	}
-	if protection.ValueBool() {
-		refuseDestroy(key, diags)
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	client, err := b.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(diags, summary, err)
-		return
-	}
-	err = client.DeleteScheduledBackup(ctx, key)
-	if err == nil {
-		err = client.DeleteCluster(ctx, key)
-	}
-	if err == nil {
-		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: key.Namespace, Name: credentialsSecretName(key.Name)})
-	}
-	if err != nil {
-		diags.AddError(summary, paragraphs(sentence(err), remedy(err),
-			fmt.Sprintf("The Cluster %s stays in Terraform's state; destroy again when the cause is mended.", key)))
-	}
 }
 
 // importCluster takes a Cluster over by its ID, namespace/name, or its identity. What is imported is protected.

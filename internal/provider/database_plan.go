@@ -93,6 +93,7 @@ func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *
 	refuseStorageChange(ctx, path.Root("storage"), plan.Storage, state.Storage, diags)
 	refuseWALStorageChange(ctx, plan.WALStorage, state.WALStorage, diags)
 	r.planPostgres(ctx, config.postgresPath(), plan, state, diags)
+	r.backend.planGrowth(ctx, plan, state, diags)
 	if !plan.changes(state) && !archiving.changes {
 		plan.Status, plan.Phase, plan.Connection, plan.Archive = state.Status, state.Phase, state.Connection, state.Archive
 		return

@@ -42,7 +42,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "create", timeout)
 	defer cancel()
 	ctx, finish := r.backend.collectWarnings(ctx)
 	defer finish(&resp.Diagnostics)
@@ -81,13 +81,13 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	archiveApplied(created, false).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location)
+		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
-	if err == nil {
+	if err == nil && plan.Wait.ValueBool() {
 		created, err = client.WaitReady(ctx, key)
 	}
 	if err != nil {
-		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), remedy(err), stateAfterCreate("pgplatform_database", key)))
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), stateAfterCreate("pgplatform_database", key))
 		return
 	}
 	plan.observe(created)
@@ -150,7 +150,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "update", timeout)
 	defer cancel()
 	ctx, finish := r.backend.collectWarnings(ctx)
 	defer finish(&resp.Diagnostics)
@@ -163,7 +163,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	}
 	live, err := client.GetCluster(ctx, key)
 	if err != nil {
-		resp.Diagnostics.AddError(summary, sentence(err))
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
 		return
 	}
 	location, ok := r.locate(ctx, &plan, live, req.Private, summary, &resp.Diagnostics)
@@ -177,25 +177,41 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !cnpg.OwnsImage(live) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
 	}
-	cluster, err := r.applyUpdate(ctx, client, live, desired, &plan, location, req.Private, resp)
+	if grows(live, desired) {
+		if err := client.CheckGrowth(ctx, key, desired.Spec); err != nil {
+			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
+			return
+		}
+	}
+	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, before: &state, desired: desired, plan: &plan, location: location}, req.Private, resp)
 	if err != nil {
-		r.stateAsItIs(ctx, client, &state, resp)
-		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), remedy(err),
-			fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", key)))
+		holds := r.stateAsItIs(ctx, client, &state, resp)
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
 		return
 	}
 	plan.observe(cluster)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
+// clusterChange is what an update brings about: the Cluster as it stands, the state and the plan, and what the plan asks for.
+type clusterChange struct {
+	live     *cnpgv1.Cluster
+	before   *databaseModel
+	desired  *cnpgv1.Cluster
+	plan     *databaseModel
+	location archiveLocation
+}
+
 // applyUpdate brings a Cluster and what belongs to it to what is desired. The Secret comes first: by a fingerprint in the
 // Cluster everybody sees that its keys have arrived.
-func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, live, desired *cnpgv1.Cluster, plan *databaseModel, location archiveLocation, private privateState, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
+func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, private privateState, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
+	live, desired, plan, location := change.live, change.desired, change.plan, change.location
 	desired.UID = live.UID
 	if err := applyCredentials(ctx, client, desired, location); err != nil {
 		return nil, err
 	}
-	cluster, err := client.ApplyCluster(ctx, live, desired)
+	clusters, schedules := change.before.ownership(ctx, r.backend, live, plan.ForceConflicts.ValueBool())
+	cluster, err := client.ApplyCluster(ctx, live, desired, clusters)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +219,13 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	backup := plan.backup(ctx, &resp.Diagnostics)
 	due := backup.enabled() && (seen.BackupDue || location.begins)
 	archiveApplied(cluster, due).leave(ctx, resp.Private, &resp.Diagnostics)
-	if err := applySchedule(ctx, client, cluster, backup); err != nil {
+	if err := applySchedule(ctx, client, cluster, backup, schedules); err != nil {
 		return nil, err
 	}
-	if cluster, err = client.WaitReady(ctx, plan.key()); err != nil {
-		return nil, err
+	if plan.Wait.ValueBool() {
+		if cluster, err = client.WaitUpdated(ctx, live, cluster, settleTime); err != nil {
+			return nil, err
+		}
 	}
 	if due {
 		if err := beginArchive(ctx, client, cluster, plan.Wait.ValueBool()); err != nil {
@@ -219,22 +237,27 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	return cluster, nil
 }
 
-// stateAsItIs records, after a failed update, what stands in Kubernetes; where that cannot be read, the state of before stays.
-func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client, state *databaseModel, resp *resource.UpdateResponse) {
+// stateAsItIs records, after a failed update, what stands in Kubernetes, and says so; where that cannot be read, the state
+// of before stays.
+func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client, state *databaseModel, resp *resource.UpdateResponse) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultReadTimeout)
 	defer cancel()
 	cluster, scheduled, err := readDatabase(ctx, client, state.key())
 	if err != nil {
-		return
+		return fmt.Sprintf("What stands in Kubernetes now could not be read (%s), so Terraform's state holds the database %s as it was before; the next refresh brings it up to date.",
+			err, state.key())
 	}
 	state.fromCluster(ctx, r.backend, cluster, scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	return fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", state.key())
 }
 
 func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state databaseModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	r.backend.destroyCluster(ctx, "Unable to Destroy Database", state.key(), state.DeletionProtection, state.Timeouts, &resp.Diagnostics)
+	r.backend.destroyCluster(ctx, "Unable to Destroy Database", destruction{
+		of: state.key(), protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts,
+	}, &resp.Diagnostics)
 }
 
 func (r *databaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -61,19 +60,4 @@ func (b *backend) collectWarnings(ctx context.Context) (collecting context.Conte
 			}
 		}
 	}
-}
-
-// remedy is what to do about an error, where that is known.
-func remedy(err error) string {
-	var conflict *cnpg.ConflictError
-	var recovery *cnpg.RecoveryError
-	switch {
-	case errors.As(err, &conflict):
-		return "Somebody else manages these fields. Remove them from the configuration, or make the other manager give them up."
-	case errors.As(err, &recovery):
-		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
-	case errors.Is(err, context.DeadlineExceeded):
-		return "The time in `timeouts` is over; a longer one may be all that is needed."
-	}
-	return ""
 }

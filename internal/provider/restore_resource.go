@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -56,7 +55,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "create", timeout)
 	defer cancel()
 	ctx, finish := r.backend.collectWarnings(ctx)
 	defer finish(&resp.Diagnostics)
@@ -88,7 +87,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	if err == nil {
-		err = applyBackups(ctx, client, created, from.backups, location)
+		err = applyBackups(ctx, client, created, from.backups, location, cnpg.Ownership[cnpgv1.ScheduledBackup]{})
 	}
 	if err == nil {
 		created, err = client.WaitRestored(ctx, key, func(text string) {
@@ -96,7 +95,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		})
 	}
 	if err != nil {
-		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), remedy(err), stateAfterCreate("pgplatform_restore", key)))
+		addFailure(&resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterCreate("pgplatform_restore", key))
 		return
 	}
 	plan.observe(created)
@@ -183,15 +182,17 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 		return false, true
 	}
 	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
-	arrived, err := r.waitForSegment(ctx, source, segment)
+	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	err = r.backend.waitForSegment(arriving, source, segment)
 	switch {
-	case err == nil && arrived:
+	case err == nil:
 		return true, true
+	case arriving.Err() != nil && ctx.Err() == nil:
+		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	case archive.Unreachable(err):
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
 		return false, true
-	case err == nil:
-		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	}
 	reason := ""
 	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
@@ -202,26 +203,6 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 	diags.AddError(unableToRestore, paragraphs(sentence(err), reason,
 		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
 	return false, false
-}
-
-func (r *restoreResource) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) (bool, error) {
-	s3, err := r.backend.s3Client(ctx, r.backend.storeOf(source))
-	if err != nil {
-		return false, err
-	}
-	loc, err := locationOf(source)
-	if err != nil {
-		return false, err
-	}
-	arrived := false
-	err = wait.PollUntilContextTimeout(ctx, archiveInterval, archiveTimeout, true, func(ctx context.Context) (bool, error) {
-		arrived, err = s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
-		return arrived, err
-	})
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return false, nil
-	}
-	return arrived, err
 }
 
 func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -270,7 +251,9 @@ func (r *restoreResource) Update(ctx context.Context, req resource.UpdateRequest
 func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state restoreModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", state.key(), state.DeletionProtection, state.Timeouts, &resp.Diagnostics)
+	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", destruction{
+		of: state.key(), protection: state.DeletionProtection, limits: state.Timeouts,
+	}, &resp.Diagnostics)
 }
 
 func (r *restoreResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {

@@ -1,0 +1,172 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// destruction is what the state says of a destroy.
+type destruction struct {
+	of          cnpg.Key
+	protection  types.Bool
+	finalBackup types.Bool
+	limits      timeouts.Value
+}
+
+// destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
+// It is the last to look at the state's protection, whatever a plan has said. Where a last backup is asked for, nothing is
+// deleted before S3 has it.
+func (b *backend) destroyCluster(ctx context.Context, summary string, d destruction, diags *diag.Diagnostics) {
+	timeout, problems := d.limits.Delete(ctx, defaultDeleteTimeout)
+	diags.Append(problems...)
+	if diags.HasError() {
+		return
+	}
+	if d.protection.ValueBool() {
+		refuseDestroy(d.of, diags)
+		return
+	}
+	ctx, cancel := within(ctx, "delete", timeout)
+	defer cancel()
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		addConnectionError(diags, summary, err)
+		return
+	}
+	live, err := client.GetCluster(ctx, d.of)
+	if errors.Is(err, cnpg.ErrNotFound) {
+		live, err = nil, nil
+	}
+	if err != nil {
+		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of), "Nothing was destroyed.")
+		return
+	}
+	if d.finalBackup.ValueBool() && live != nil && !b.takeFinalBackup(ctx, client, live, summary, diags) {
+		return
+	}
+	err = client.DeleteScheduledBackup(ctx, d.of)
+	if err == nil && live != nil {
+		err = client.DeleteCluster(ctx, live)
+	}
+	if err == nil {
+		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)})
+	}
+	if err != nil {
+		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of))
+	}
+}
+
+func stateAfterDestroy(key cnpg.Key) string {
+	return fmt.Sprintf("The Cluster %s stays in Terraform's state; destroy again when the cause is mended.", key)
+}
+
+// takeFinalBackup takes the last backup of a database that is to be destroyed; false, with an error, where that fails.
+func (b *backend) takeFinalBackup(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, summary string, diags *diag.Diagnostics) bool {
+	key := cnpg.KeyOf(live)
+	if live.DeletionTimestamp != nil {
+		diags.AddWarning("No Final Backup", fmt.Sprintf("The Cluster %s is being deleted already, so no last backup can be taken of it.", key))
+		return true
+	}
+	err := b.finalBackup(ctx, client, live)
+	if err == nil {
+		// The backup may have taken long: what is deleted is the database that was backed up, with all that belongs to it.
+		var now *cnpgv1.Cluster
+		if now, err = client.GetCluster(ctx, key); err == nil && now.UID != live.UID {
+			err = fmt.Errorf("Cluster %s: %w", key, cnpg.ErrReplaced)
+		}
+	}
+	if err == nil {
+		return true
+	}
+	diags.AddAttributeError(path.Root("final_backup"), summary, paragraphs(
+		"The final backup could not be taken: "+sentence(overdue(ctx, err)),
+		fmt.Sprintf("Nothing was destroyed; the database %s stays as it is, in Kubernetes and in Terraform's state.", key),
+		"Destroy again when the cause is mended. To destroy the database without a last backup, first apply final_backup = false."))
+	return false
+}
+
+// finalBackup takes a base backup and returns when S3 has the WAL that it needs. The Backup belongs to the Cluster; one that
+// fails is removed, since it could hold the next one back.
+func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster) error {
+	key := cnpg.KeyOf(live)
+	if cnpg.Archiver(live) == nil {
+		return errNoArchive
+	}
+	if works, message := cnpg.ContinuousArchiving(live); works != nil && !*works {
+		return &cnpg.ArchivingError{Key: key, Message: message}
+	}
+	// Whether S3 has the backup can only be seen where S3 can be seen.
+	if err := b.reachArchive(ctx, live); err != nil {
+		return err
+	}
+	switch blocking, err := client.BlockingBackup(ctx, key); {
+	case err != nil:
+		return err
+	case blocking != "":
+		return fmt.Errorf("the Backup %s/%s, which CNPG gave up since WAL archiving failed, holds every later one back: delete it first", key.Namespace, blocking)
+	}
+	backup, err := client.CreateBackup(ctx, key, time.Now(), childLabels(live), ownerReference(live))
+	if err != nil {
+		return err
+	}
+	err = client.WhileArchiving(ctx, key, func(ctx context.Context) error {
+		done, err := client.WaitBackup(ctx, cnpg.KeyOf(backup))
+		if err != nil {
+			return err
+		}
+		if err := b.waitForSegment(ctx, live, done.Status.EndWal); err != nil {
+			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, backup.Name, err)
+		}
+		return nil
+	})
+	if err != nil {
+		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+		defer cancel()
+		if removeErr := client.DeleteBackup(removing, cnpg.KeyOf(backup)); removeErr != nil {
+			err = fmt.Errorf("%w (and its Backup object could not be removed: %w)", err, removeErr)
+		}
+	}
+	return err
+}
+
+// removeTimeout bounds the removal of what a failed operation leaves, which goes on when Terraform is interrupted.
+const removeTimeout = 30 * time.Second
+
+// reachArchive is an error where the archive of a database cannot be looked at from here.
+func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) error {
+	s3, err := b.s3Client(ctx, b.storeOf(cluster))
+	if err != nil {
+		return err
+	}
+	location, err := locationOf(cluster)
+	if err != nil {
+		return err
+	}
+	return s3.CheckLocation(ctx, location)
+}
+
+// waitForSegment waits until a WAL segment is in a database's archive.
+func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) error {
+	s3, err := b.s3Client(ctx, b.storeOf(source))
+	if err != nil {
+		return err
+	}
+	loc, err := locationOf(source)
+	if err != nil {
+		return err
+	}
+	return wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
+		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	})
+}

@@ -1,0 +1,95 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// timeoutError is an operation whose time in timeouts is over.
+type timeoutError struct {
+	operation string
+	after     time.Duration
+}
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("not done after %s", e.after) }
+
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// within bounds an operation by its time in timeouts, which is then the cause that the context ended.
+func within(ctx context.Context, operation string, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, timeout, &timeoutError{operation: operation, after: timeout})
+}
+
+// overdue names the timeout that is over in an error that a request under its context has ended with.
+func overdue(ctx context.Context, err error) error {
+	var known, cause *timeoutError
+	if err == nil || errors.As(err, &known) || !errors.As(context.Cause(ctx), &cause) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}
+
+// addFailure adds what an operation failed of, with what to do about it, at the attribute that decides about it where
+// there is one.
+func addFailure(diags *diag.Diagnostics, summary string, err error, more ...string) {
+	detail := paragraphs(append([]string{sentence(err), remedy(err)}, more...)...)
+	if at, ok := decidedBy(err); ok {
+		diags.AddAttributeError(at, summary, detail)
+		return
+	}
+	diags.AddError(summary, detail)
+}
+
+// decidedBy is the attribute that an error is about, or that lets what was refused.
+func decidedBy(err error) (at path.Path, ok bool) {
+	var timeout *timeoutError
+	var conflict *cnpg.ConflictError
+	var growth *cnpg.GrowthError
+	var leftover *cnpg.LeftoverVolumesError
+	switch {
+	case errors.As(err, &timeout):
+		return path.Root("timeouts").AtName(timeout.operation), true
+	case errors.As(err, &growth) && growth.WAL:
+		return path.Root("wal_storage").AtName("size"), true
+	case errors.As(err, &growth):
+		return path.Root("storage").AtName("size"), true
+	case errors.As(err, &conflict):
+		return path.Root("force_conflicts"), true
+	case errors.As(err, &leftover):
+		return path.Root("name"), true
+	}
+	return at, false
+}
+
+// remedy is what to do about an error, where that is known.
+func remedy(err error) string {
+	var conflict *cnpg.ConflictError
+	var recovery *cnpg.RecoveryError
+	var growth *cnpg.GrowthError
+	var leftover *cnpg.LeftoverVolumesError
+	var timeout *timeoutError
+	switch {
+	case errors.As(err, &conflict):
+		return "Somebody else manages these fields. To take them over, set force_conflicts = true; else remove them from the configuration, " +
+			"or make the other manager give them up."
+	case errors.As(err, &growth):
+		return "Leave the size as it is, or allow the growth in the storage class (allowVolumeExpansion), where its volumes can grow."
+	case errors.As(err, &leftover):
+		return fmt.Sprintf("Volumes that are being deleted are gone soon: apply again then. Others stay until somebody deletes them, and their data with them:\n\n"+
+			"  kubectl delete pvc --namespace %s --selector %s=%s\n\nTo keep them, choose another name.", leftover.Cluster.Namespace, cnpg.LabelCluster, leftover.Cluster.Name)
+	case errors.As(err, &recovery):
+		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
+	case errors.As(err, &timeout):
+		return fmt.Sprintf("The time in timeouts.%s is over; a longer one may be all that is needed.", timeout.operation)
+	case errors.Is(err, context.DeadlineExceeded):
+		return "The time in `timeouts` is over; a longer one may be all that is needed."
+	}
+	return ""
+}
