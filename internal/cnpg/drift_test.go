@@ -1,49 +1,29 @@
 package cnpg_test
 
 import (
-	"context"
 	"errors"
 	"maps"
+	"slices"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/rest"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
-// asFluxDoes applies fields of a Cluster as another manager, by force.
-func asFluxDoes(ctx context.Context, t *testing.T, server *apitest.Server, body string) {
-	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := cnpgv1.AddToScheme(scheme); err != nil {
-		t.Fatal(err)
-	}
-	config := server.Config()
-	config.GroupVersion = &cnpgv1.SchemeGroupVersion
-	config.APIPath = "/apis"
-	config.NegotiatedSerializer = serializer.NewCodecFactory(scheme).WithoutConversion()
-	client, err := rest.RESTClientFor(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = client.Patch(types.ApplyPatchType).Namespace(key.Namespace).Resource("clusters").Name(key.Name).
-		Param("fieldManager", "flux").Param("force", "true").
-		Body([]byte(`{"apiVersion":"postgresql.cnpg.io/v1","kind":"Cluster","metadata":{"name":"my-db"},` + body + `}`)).Do(ctx).Error()
-	if err != nil {
-		t.Fatal(err)
-	}
+// fluxScales applies a number of instances as another manager, by force.
+func fluxScales(server *apitest.Server, instances int) {
+	apitest.ApplyAs(server, "flux", &cnpgv1.Cluster{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Spec: cnpgv1.ClusterSpec{Instances: instances},
+	})
 }
 
 // What an apply may take over of what stands in the Cluster, and what it may not.
 func TestApplyClusterPutsDriftBack(t *testing.T) {
 	t.Parallel()
-	byHand := func(_ context.Context, _ *testing.T, server *apitest.Server) {
+	byHand := func(server *apitest.Server) {
 		apitest.EditAs(server, "kubectl-edit", key.Namespace, key.Name, func(c *cnpgv1.Cluster) {
 			c.Spec.Instances = 5
 			c.Spec.PostgresConfiguration.Parameters["work_mem"] = "1GB"
@@ -52,7 +32,7 @@ func TestApplyClusterPutsDriftBack(t *testing.T) {
 	}
 	tests := map[string]struct {
 		foreign bool // made by kubectl: nothing in it was ever the provider's
-		change  func(context.Context, *testing.T, *apitest.Server)
+		change  func(*apitest.Server)
 		before  func() *cnpgv1.Cluster
 		force   bool
 		manager string // of the conflict; "" where there is none
@@ -69,26 +49,19 @@ func TestApplyClusterPutsDriftBack(t *testing.T) {
 			manager: "kubectl-edit",
 		},
 		"applied by another manager": {
-			change: func(ctx context.Context, t *testing.T, server *apitest.Server) {
-				t.Helper()
-				asFluxDoes(ctx, t, server, `"spec":{"instances":5}`)
-			},
+			change: func(server *apitest.Server) { fluxScales(server, 5) },
 			before: wanted, manager: "flux",
 		},
 		"one by hand, one applied": {
-			change: func(ctx context.Context, t *testing.T, server *apitest.Server) {
-				t.Helper()
-				byHand(ctx, t, server)
-				asFluxDoes(ctx, t, server, `"spec":{"instances":6}`)
+			change: func(server *apitest.Server) {
+				byHand(server)
+				fluxScales(server, 6)
 			},
 			before: wanted, manager: "flux",
 		},
 		"applied by another manager, by force": {
-			change: func(ctx context.Context, t *testing.T, server *apitest.Server) {
-				t.Helper()
-				asFluxDoes(ctx, t, server, `"spec":{"instances":5}`)
-			},
-			force: true,
+			change: func(server *apitest.Server) { fluxScales(server, 5) },
+			force:  true,
 		},
 		"a foreign Cluster":           {foreign: true, change: byHand, before: wanted, manager: "kubectl-edit"},
 		"a foreign Cluster, by force": {foreign: true, change: byHand, before: wanted, force: true},
@@ -102,7 +75,7 @@ func TestApplyClusterPutsDriftBack(t *testing.T) {
 			} else {
 				create(ctx, t, server, client, wanted())
 			}
-			test.change(ctx, t, server)
+			test.change(server)
 			changed := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
 			live, err := client.GetCluster(ctx, key)
 			if err != nil {
@@ -121,7 +94,7 @@ func TestApplyClusterPutsDriftBack(t *testing.T) {
 				return
 			}
 			var conflict *cnpg.ConflictError
-			if !errors.As(err, &conflict) || conflict.Conflicts[0].Manager != test.manager {
+			if !errors.As(err, &conflict) || !slices.ContainsFunc(conflict.Conflicts, func(c cnpg.FieldConflict) bool { return c.Manager == test.manager }) {
 				t.Errorf("ApplyCluster: %v, want a ConflictError with %s", err, test.manager)
 			}
 			if now := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name); now.ResourceVersion != changed.ResourceVersion {
@@ -140,7 +113,7 @@ func TestApplyClusterJudgesTheVersionThatItForces(t *testing.T) {
 	server.Fail(func(r apitest.Request) *apitest.Fault {
 		if r.Is(apitest.VerbApply, "clusters") && r.Query.Get("force") == "true" && r.Query.Get("fieldManager") == cnpg.FieldManager {
 			server.Fail(nil)
-			return &apitest.Fault{Before: func() { asFluxDoes(ctx, t, server, `"spec":{"instances":7}`) }}
+			return &apitest.Fault{Before: func() { fluxScales(server, 7) }}
 		}
 		return nil
 	})

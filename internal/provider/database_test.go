@@ -490,7 +490,7 @@ func TestDatabaseThatFailsAfterCreation(t *testing.T) {
 		},
 		"the time is over": {
 			mend: func(f *fakes) { apitest.Edit(f.kube, fakeNamespace, "my-db", apitest.Healthy) },
-			want: []string{"context deadline exceeded", "has the CloudNativePG operator seen it?", "The time in `timeouts` is over"},
+			want: []string{"not done after 2s", "has the CloudNativePG operator seen it?", "The time in timeouts.create is over"},
 		},
 		"the keys cannot be written": {
 			prepare: func(f *fakes) {
@@ -556,10 +556,12 @@ func TestDatabaseUpdateThatFails(t *testing.T) {
 		resource.TestStep{Config: f.config(database(unprotected + `parameters = { work_mem = "8MB" }`))},
 		resource.TestStep{ // somebody else has taken a field over
 			PreConfig: func() {
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Instances = 2 })
+				apitest.ApplyAs(f.kube, "flux", &cnpgv1.Cluster{
+					ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}, Spec: cnpgv1.ClusterSpec{Instances: 2},
+				})
 			},
 			Config:      f.config(database(unprotected + `parameters = { work_mem = "16MB" }`)),
-			ExpectError: says("Unable to Update Database", `.spec.instances (owned by "kubectl-edit")`, "the next plan shows what is still to be done"),
+			ExpectError: says("Unable to Update Database", `.spec.instances (owned by "flux")`, "set force_conflicts = true", "the next plan shows what is still to be done"),
 		},
 		resource.TestStep{
 			Config:   f.config(database(unprotected + `parameters = { work_mem = "16MB" }`)),

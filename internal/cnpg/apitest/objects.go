@@ -71,6 +71,27 @@ func EditAs[T any](s *Server, manager, namespace, name string, change func(*T)) 
 	}))
 }
 
+// ApplyAs applies the fields that are set in an object as a field manager, by force, as GitOps tools do. It panics where
+// there is none.
+func ApplyAs[T any](s *Server, manager string, object *T) {
+	typed := asObject(object)
+	res := resourceOf(typed)
+	fields := fieldsOf(typed)
+	fields.SetGroupVersionKind(res.gvk)
+	delete(fields.Object, "status")
+	must(s.mutate(func() error {
+		live := s.lookup(res, keyOf(fields))
+		if live == nil {
+			return fmt.Errorf("apitest: there is no %s %s to apply to", res.gvk.Kind, keyOf(fields))
+		}
+		applied, err := asUnstructured(res.main.Apply(live.DeepCopy(), fields, manager, true))
+		if err == nil {
+			s.store(res, applied)
+		}
+		return err
+	}))
+}
+
 // Get is an object as it stands; nil where there is none.
 func Get[T any](s *Server, namespace, name string) *T {
 	s.mu.Lock()

@@ -15,16 +15,21 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// StorageClass is the storage class that Operate has; its volumes can grow.
-const StorageClass = "standard"
+// The storage classes that Operate has, whose volumes can grow. StorageClass is the default one.
+const (
+	StorageClass     = "standard"
+	FastStorageClass = "fast"
+)
 
 // Operate plays CNPG as long as all goes well: its webhook's defaults, healthy Clusters with a pod and a volume for each
 // instance, working archives, and completed Backups. All of it is there when the request that asked for it is answered.
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
-	s.Put(&storagev1.StorageClass{
-		ObjectMeta: metav1.ObjectMeta{Name: StorageClass}, Provisioner: "example.com/volumes", AllowVolumeExpansion: ptr.To(true),
-	})
+	for _, class := range []string{StorageClass, FastStorageClass} {
+		s.Put(&storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: "example.com/volumes", AllowVolumeExpansion: ptr.To(true),
+		})
+	}
 	seen := &generations{}
 	s.React(func(e Event) {
 		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
@@ -105,6 +110,12 @@ func (s *Server) run(c *cnpgv1.Cluster) {
 		if c.Spec.WalStorage != nil {
 			s.Put(volume(c, name+"-wal", "PG_WAL", c.Spec.WalStorage))
 		}
+	}
+	for i := c.Spec.Instances; Get[corev1.Pod](s, c.Namespace, fmt.Sprintf("%s-%d", c.Name, i+1)) != nil; i++ {
+		name := fmt.Sprintf("%s-%d", c.Name, i+1)
+		Delete[corev1.Pod](s, c.Namespace, name)
+		Delete[corev1.PersistentVolumeClaim](s, c.Namespace, name)
+		Delete[corev1.PersistentVolumeClaim](s, c.Namespace, name+"-wal")
 	}
 	Edit(s, c.Namespace, c.Name, Healthy)
 }
