@@ -7,17 +7,12 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"maps"
-	"net"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
-	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 )
 
 // Connection says how to reach a Kubernetes API server. Its fields carry the meaning that the attributes of the same
@@ -41,6 +36,14 @@ type Connection struct {
 	Exec                 *ExecCredential
 }
 
+// String tells where the connection leads, without its secrets.
+func (c Connection) String() string {
+	return fmt.Sprintf("connection to Kubernetes (host %q, kubeconfigs %q, context %q)", withoutPassword(c.Host), c.ConfigPaths, c.Context)
+}
+
+// GoString is String: %#v would print the secrets.
+func (c Connection) GoString() string { return c.String() }
+
 // ExecCredential is a command that prints a client-go ExecCredential.
 type ExecCredential struct {
 	APIVersion string
@@ -48,6 +51,12 @@ type ExecCredential struct {
 	Args       []string
 	Env        map[string]string
 }
+
+// String and GoString keep the values of Env out of anything that prints the command.
+func (e ExecCredential) String() string { return e.Command }
+
+// GoString is String.
+func (e ExecCredential) GoString() string { return e.String() }
 
 // ConnectionError is a Connection that cannot be used; Attribute names the setting at fault ("" where none is).
 type ConnectionError struct {
@@ -58,15 +67,6 @@ type ConnectionError struct {
 func (e *ConnectionError) Error() string { return e.Err.Error() }
 
 func (e *ConnectionError) Unwrap() error { return e.Err }
-
-// The service account of a pod, where Kubernetes mounts it into every container.
-const (
-	serviceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token" //nolint:gosec // a path
-	serviceAccountCA    = "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
-)
-
-// given is the name of the kubeconfig's user that stands for the Connection's own credentials.
-const given = "pgplatform-connection"
 
 // RESTConfig resolves the connection to a client configuration. It reads files and runs the command that prints
 // credentials, where there is one, but makes no network call. Errors are [ConnectionError].
@@ -167,111 +167,13 @@ func ofBase64(value string) string {
 	return ""
 }
 
-// kubeconfig is what the overrides are put over: the files that are named, merged; or the pod's service account; or
-// nothing. Credentials of the connection's own take the place of any user in it, since two ways to authenticate at once
-// are refused by client-go or by the server.
-func (c Connection) kubeconfig() (*clientcmdapi.Config, error) {
-	kubeconfig := clientcmdapi.NewConfig()
-	switch {
-	case len(c.ConfigPaths) > 0:
-		var err error
-		if kubeconfig, err = c.load(); err != nil {
-			return nil, &ConnectionError{Attribute: c.source(), Err: err}
-		}
-	case c.Host == "":
-		kubeconfig = serviceAccount()
+// withoutPassword is an address as a text may hold it.
+func withoutPassword(host string) string {
+	u, err := url.Parse(withScheme(host))
+	if err != nil {
+		return "not a URL"
 	}
-	for _, named := range []struct {
-		attribute, kind, name string
-		known                 []string
-	}{
-		{"config_context", "context", c.Context, slices.Sorted(maps.Keys(kubeconfig.Contexts))},
-		{"config_context_auth_info", "user", c.AuthInfo, slices.Sorted(maps.Keys(kubeconfig.AuthInfos))},
-		{"config_context_cluster", "cluster", c.Cluster, slices.Sorted(maps.Keys(kubeconfig.Clusters))},
-	} {
-		if named.name != "" && !slices.Contains(named.known, named.name) {
-			return nil, &ConnectionError{Attribute: named.attribute, Err: fmt.Errorf("%s %q does not exist; the kubeconfig has %q", named.kind, named.name, named.known)}
-		}
-	}
-	if len(kubeconfig.Contexts) > 0 && kubeconfig.CurrentContext == "" && c.Context == "" && c.Cluster == "" && c.Host == "" {
-		return nil, &ConnectionError{Attribute: "config_context", Err: fmt.Errorf("the kubeconfig has no current context; its contexts are %q", slices.Sorted(maps.Keys(kubeconfig.Contexts)))}
-	}
-	if user := c.user(); user != nil {
-		kubeconfig.AuthInfos[given] = user
-	}
-	return kubeconfig, nil
-}
-
-func (c Connection) load() (*clientcmdapi.Config, error) {
-	rules := &clientcmd.ClientConfigLoadingRules{}
-	for _, p := range c.ConfigPaths {
-		path, err := expandHome(p)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := os.Stat(path); err != nil { // client-go passes over files that are not there
-			return nil, fmt.Errorf("read the kubeconfig: %w", err)
-		}
-		rules.Precedence = append(rules.Precedence, path)
-	}
-	return rules.Load()
-}
-
-// serviceAccount is the kubeconfig of a process in a pod; empty elsewhere. The token's file is named, not read: Kubernetes
-// writes a new token into it before the old one expires.
-func serviceAccount() *clientcmdapi.Config {
-	kubeconfig := clientcmdapi.NewConfig()
-	host, port := os.Getenv("KUBERNETES_SERVICE_HOST"), os.Getenv("KUBERNETES_SERVICE_PORT")
-	if _, err := os.Stat(serviceAccountToken); err != nil || host == "" || port == "" {
-		return kubeconfig
-	}
-	kubeconfig.Clusters["in-cluster"] = &clientcmdapi.Cluster{Server: "https://" + net.JoinHostPort(host, port), CertificateAuthority: serviceAccountCA}
-	kubeconfig.AuthInfos["in-cluster"] = &clientcmdapi.AuthInfo{TokenFile: serviceAccountToken}
-	kubeconfig.Contexts["in-cluster"] = &clientcmdapi.Context{Cluster: "in-cluster", AuthInfo: "in-cluster"}
-	kubeconfig.CurrentContext = "in-cluster"
-	return kubeconfig
-}
-
-// user is the connection's own credentials; nil where it has none.
-func (c Connection) user() *clientcmdapi.AuthInfo {
-	if c.Username == "" && c.Password == "" && c.Token == "" && c.ClientCertificate == "" && c.Exec == nil {
-		return nil
-	}
-	user := &clientcmdapi.AuthInfo{
-		Username:              c.Username,
-		Password:              c.Password,
-		Token:                 c.Token,
-		ClientCertificateData: []byte(c.ClientCertificate),
-		ClientKeyData:         []byte(c.ClientKey),
-	}
-	if c.Exec != nil {
-		user.Exec = &clientcmdapi.ExecConfig{
-			APIVersion:      c.Exec.APIVersion,
-			Command:         c.Exec.Command,
-			Args:            c.Exec.Args,
-			InteractiveMode: clientcmdapi.NeverExecInteractiveMode,
-		}
-		for _, name := range slices.Sorted(maps.Keys(c.Exec.Env)) {
-			user.Exec.Env = append(user.Exec.Env, clientcmdapi.ExecEnvVar{Name: name, Value: c.Exec.Env[name]})
-		}
-	}
-	return user
-}
-
-func (c Connection) overrides() *clientcmd.ConfigOverrides {
-	o := &clientcmd.ConfigOverrides{CurrentContext: c.Context}
-	o.Context.AuthInfo = c.AuthInfo
-	if c.user() != nil {
-		o.Context.AuthInfo = given
-	}
-	o.Context.Cluster = c.Cluster
-
-	o.ClusterInfo.Server = withScheme(c.Host)
-	o.ClusterInfo.InsecureSkipTLSVerify = c.Insecure != nil && *c.Insecure
-	o.ClusterInfo.TLSServerName = c.TLSServerName
-	o.ClusterInfo.CertificateAuthorityData = []byte(c.ClusterCACertificate)
-	o.ClusterInfo.ProxyURL = c.ProxyURL
-	return o
+	return u.Redacted()
 }
 
 func withScheme(host string) string {
@@ -279,16 +181,4 @@ func withScheme(host string) string {
 		return host
 	}
 	return "https://" + host
-}
-
-func expandHome(path string) (string, error) {
-	rest, ok := strings.CutPrefix(path, "~/")
-	if !ok {
-		return path, nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("expand %q: %w", path, err)
-	}
-	return filepath.Join(home, rest), nil
 }

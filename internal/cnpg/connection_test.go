@@ -3,6 +3,7 @@ package cnpg_test
 import (
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -165,6 +166,22 @@ func TestConnectionErrorsNameTheAttribute(t *testing.T) {
 				t.Errorf("%v holds a secret", err)
 			}
 		})
+	}
+}
+
+func TestConnectionHidesSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t-s3cr3t"
+	c := cnpg.Connection{
+		Host: "https://me:" + secret + "@k8s.example.com", Password: secret, Token: secret, ClientKey: secret, ProxyURL: "http://me:" + secret + "@proxy",
+		Exec: &cnpg.ExecCredential{Command: "get-token", Env: map[string]string{"SECRET": secret}},
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, value := range []any{c, &c, *c.Exec, c.Exec} {
+			if text := fmt.Sprintf(format, value); strings.Contains(text, secret) || !strings.Contains(text, "k8s.example.com") && !strings.Contains(text, "get-token") {
+				t.Errorf("%s of %T is %q", format, value, text)
+			}
+		}
 	}
 }
 

@@ -147,7 +147,7 @@ func objectStoreSchema() schema.SingleNestedAttribute {
 				},
 			},
 			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: true where an endpoint is set, else false."},
-			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods.", Validators: []validator.String{isCertificate()}},
+			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods. What `AWS_CA_BUNDLE` names is for Terraform alone.", Validators: []validator.String{isCertificate()}},
 			"pod_credentials": schema.SingleNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Access key for the database pods, where it is another one than Terraform's. Not together with `pod_iam_role_arn`.",
