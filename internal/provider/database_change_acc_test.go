@@ -123,7 +123,9 @@ resource "pgplatform_database" "db" {
 						w.shows("db", map[string]string{
 							"SHOW server_version": newer + " ",
 							"CREATE TEMP TABLE link (target text); COPY link FROM PROGRAM 'readlink pg_wal'; SELECT target FROM link": "/var/lib/postgresql/wal/pg_wal",
-							"SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'":                                      "1",
+						}),
+						w.eventually(time.Minute, func() error { // it follows the new primary when it has found it
+							return w.shows("db", map[string]string{"SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'": "1"})
 						}),
 						w.eachPod("db", 2, func(pod *corev1.Pod) error {
 							container := pod.Spec.Containers[slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "postgres" })]
