@@ -153,6 +153,7 @@ const refusedConnection = "the database system is"
 // logLine is what CNPG's instance manager writes: its own lines, and PostgreSQL's under record.
 type logLine struct {
 	Level  string `json:"level"`
+	Logger string `json:"logger"`
 	Msg    string `json:"msg"`
 	Error  string `json:"error"`
 	Record struct {

@@ -73,7 +73,7 @@ func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) 
 }
 
 // WaitReady waits until a Cluster is healthy, its pods and volumes are as its spec asks, and, where it has an archive, it
-// archives to it. A phase that ends no more by itself is a [TerminalPhaseError]. When ctx ends first, the error says what
+// archives to it. A phase that ends no more by itself is a [TerminalPhaseError], a failed upgrade an [UpgradeError]. When ctx ends first, the error says what
 // the Cluster, its pods and its volumes are waiting for.
 func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
 	return c.waitReady(ctx, key, func(*Snapshot) (time.Duration, error) { return 0, nil })
@@ -88,6 +88,9 @@ func (c *Client) waitReady(ctx context.Context, key Key, settle func(*Snapshot) 
 		last = s
 		if s.Cluster == nil {
 			return false, c.stillThere(ctx, key)
+		}
+		if pod := failedUpgradePod(s); pod != nil {
+			return false, c.upgradeError(ctx, key, pod)
 		}
 		ok, err := ready(key, s, &since)
 		if err != nil {

@@ -326,7 +326,7 @@ func TestDatabaseMajorUpgrade(t *testing.T) {
 			PreConfig: func() { // CNPG could not upgrade
 				f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000002", f.now())
 				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
-					c.Status.PGDataImageInfo = &cnpgv1.ImageInfo{MajorVersion: 16}
+					c.Status.PGDataImageInfo = &cnpgv1.ImageInfo{Image: "ghcr.io/cloudnative-pg/postgresql:16.3-system-trixie", MajorVersion: 16}
 				})
 			},
 			Config: config("16.3"), Check: folderChanged("16.3"),

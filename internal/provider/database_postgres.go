@@ -7,8 +7,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // postgresPath is the attribute by which the configuration chooses PostgreSQL.
@@ -49,7 +47,7 @@ func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan,
 	from, errFrom := parsePostgresVersion(before.version.ValueString())
 	switch {
 	case errTo != nil || errFrom != nil:
-	case to.major < from.major && r.backend.neverUpgraded(ctx, plan.key(), to.major):
+	case to.major < from.major && r.backend.goesBack(ctx, at, plan, to):
 	case to.older(from):
 		diags.AddAttributeError(at, "PostgreSQL Cannot Be Downgraded", fmt.Sprintf(
 			"The database %s runs PostgreSQL %s; %s is older.", plan.key(), before.version.ValueString(), planned.version.ValueString()))
@@ -65,13 +63,25 @@ func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan,
 	}
 }
 
-// neverUpgraded tells whether the data of a Cluster are still of a major version, although its image is of a later one:
-// an upgrade that failed leaves it so, and CNPG goes on with the old image.
-func (b *backend) neverUpgraded(ctx context.Context, key cnpg.Key, major int) bool {
+// goesBack tells whether the data of a database are still of the major version that a plan goes to, although the image is
+// of a later one: an upgrade that failed leaves it so. CNPG then goes on with the old version, and the plan gets the image
+// of before, whose collations the data have.
+func (b *backend) goesBack(ctx context.Context, at path.Path, plan *databaseModel, to postgresVersion) bool {
 	client, err := b.kubernetesClient(ctx)
 	if err != nil {
 		return false
 	}
-	cluster, err := client.GetCluster(ctx, key)
-	return err == nil && cluster.Status.PGDataImageInfo != nil && cluster.Status.PGDataImageInfo.MajorVersion <= major
+	cluster, err := client.GetCluster(ctx, plan.key())
+	if err != nil || cluster.Status.PGDataImageInfo == nil {
+		return false
+	}
+	image := cluster.Status.PGDataImageInfo.Image
+	data, err := parsePostgresVersion(imageVersion(image).ValueString())
+	if err != nil || data.major != to.major || to.older(data) {
+		return false
+	}
+	if at.Equal(path.Root("postgres_version")) {
+		plan.Image = types.StringValue(imageFor(plan.PostgresVersion.ValueString(), image))
+	}
+	return true
 }

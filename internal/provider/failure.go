@@ -75,7 +75,11 @@ func remedy(err error) string {
 	var growth *cnpg.GrowthError
 	var leftover *cnpg.LeftoverVolumesError
 	var timeout *timeoutError
+	var upgrade *cnpg.UpgradeError
 	switch {
+	case errors.As(err, &upgrade):
+		return "The data are still those of the version before, and the database is down. To have it run again as before, set postgres_version or image back " +
+			"to that version, and apply; then mend the cause and upgrade again."
 	case errors.As(err, &conflict):
 		return "Somebody else manages these fields. To take them over, set force_conflicts = true; else remove them from the configuration, " +
 			"or make the other manager give them up."

@@ -1,0 +1,78 @@
+package cnpg
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// upgradeJobRole is CNPG's name for the Job, and the container in it, that runs pg_upgrade; it runs once.
+const upgradeJobRole = "major-upgrade"
+
+// UpgradeError is an upgrade to another major version that failed. CNPG does not try again, and keeps the data of before.
+type UpgradeError struct {
+	Key   Key
+	Pod   string
+	Image string   // of the version that was not reached
+	Lines []string // what pg_upgrade said at last
+}
+
+func (e *UpgradeError) Error() string {
+	text := fmt.Sprintf("the upgrade of Cluster %s to %s failed (pod %s)", e.Key, e.Image, e.Pod)
+	if len(e.Lines) > 0 {
+		text += ":\n  " + strings.Join(e.Lines, "\n  ")
+	}
+	return text
+}
+
+// failedUpgradePod is the pod in which the upgrade that the Cluster's spec asks for failed; nil where none has.
+func failedUpgradePod(s *Snapshot) *corev1.Pod {
+	for _, pod := range s.Pods {
+		if pod.Labels[labelJobRole] != upgradeJobRole || pod.DeletionTimestamp != nil || !containerFailed(&pod) {
+			continue
+		}
+		// A pod of another image is left from an upgrade that was given up.
+		if slices.ContainsFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Image == s.Cluster.Spec.ImageName }) {
+			return &pod
+		}
+	}
+	return nil
+}
+
+func (c *Client) upgradeError(ctx context.Context, key Key, pod *corev1.Pod) error {
+	failure := &UpgradeError{Key: key, Pod: pod.Name}
+	for _, container := range pod.Spec.Containers {
+		failure.Image = container.Image
+		if log, err := c.podLog(ctx, KeyOf(pod), container.Name); err == nil {
+			failure.Lines = upgradeLines(bytes.NewReader(log))
+		}
+	}
+	if len(failure.Lines) == 0 {
+		failure.Lines = []string{c.diagnose(ctx, pod).Line}
+	}
+	return failure
+}
+
+// toldLines is how many of pg_upgrade's last lines are told; the cause is among them.
+const toldLines = 6
+
+// upgradeLines are the last lines that pg_upgrade itself has written, on either stream.
+func upgradeLines(log io.Reader) []string {
+	var lines []string
+	scanner := bufio.NewScanner(log)
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var line logLine
+		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Logger == "pg_upgrade" && strings.TrimSpace(line.Msg) != "" {
+			lines = append(lines, strings.TrimSpace(line.Msg))
+		}
+	}
+	return lines[max(0, len(lines)-toldLines):]
+}
