@@ -221,9 +221,18 @@ func OwnedAnnotations(cluster *cnpgv1.Cluster) map[string]string {
 	return pick(cluster.Annotations, ownedKeys(cluster, "f:metadata", "f:annotations"))
 }
 
-// OwnsImage tells whether [FieldManager] states the image that the Cluster runs.
-func OwnsImage(cluster *cnpgv1.Cluster) bool {
-	return managed(cluster, FieldManager) && slices.Contains(ownedKeys(cluster, "f:spec"), "imageName")
+// OwnedNodeSelector are the entries of spec.affinity.nodeSelector of which the same is true.
+func OwnedNodeSelector(cluster *cnpgv1.Cluster) map[string]string {
+	return pick(cluster.Spec.Affinity.NodeSelector, ownedKeys(cluster, "f:spec", "f:affinity", "f:nodeSelector"))
+}
+
+// Owned tells the same of a field, by its path from the root: "spec", "postgresql", "pg_hba".
+func Owned(cluster *cnpgv1.Cluster, path ...string) bool {
+	above := make([]string, 0, len(path))
+	for _, segment := range path[:len(path)-1] {
+		above = append(above, "f:"+segment)
+	}
+	return slices.Contains(ownedKeys(cluster, above...), path[len(path)-1])
 }
 
 // KeyOf is the namespace and name of an object.

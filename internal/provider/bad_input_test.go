@@ -73,6 +73,8 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"label_of_others", "database", database(`labels = { "cnpg.io/cluster" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
 		{"label_org_id", "database", database(`labels = { "pgplatform.io/org-id" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
 		{"annotation_archiving", "database", database(`annotations = { "cnpg.io/skipWalArchiving" = "enabled" }`), "annotations", "belongs to the provider, CloudNativePG or kubectl"},
+		{"pull_secret_null", "database", database(`image_pull_secrets = [null]`), "image_pull_secrets", "null"},
+		{"toleration_null", "database", database(`scheduling = { tolerations = [null] }`), "scheduling.tolerations", "null"},
 		{"pg_hba_word", "database", database(`pg_hba = ["allow everybody"]`), "pg_hba", "is no line of pg_hba.conf"},
 		{"pg_hba_two_lines", "database", database(`pg_hba = ["local all all peer\nhost all all all trust"]`), "pg_hba", "is more than one line"},
 		{"node_selector", "database", database(`scheduling = { node_selector = { disk = "no/slash" } }`), "scheduling.node_selector", "is no value of a label"},

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -174,33 +175,51 @@ func TestDatabaseEmptyAttributes(t *testing.T) {
 	)
 }
 
-// Other managers' labels, annotations, parameters stay theirs; a change of what is configured is put back.
-func TestDatabaseMetadataOfOthers(t *testing.T) {
+// What other managers add to what is not configured stays theirs; a change of what is configured is put back.
+func TestDatabaseFieldsOfOthers(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	config := f.config(database(unprotected + `
   labels      = { team = "ours" }
   annotations = { note = "ours" }
-  pg_hba      = ["local all all peer"]`))
+  pg_hba      = ["local all all peer"]
+  scheduling  = { node_selector = { disk = "ssd" } }`))
+	edited := func(change func(*cnpgv1.Cluster)) func() {
+		return func() { apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", change) }
+	}
 	unit(t,
 		resource.TestStep{Config: config},
 		resource.TestStep{
-			PreConfig: func() {
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
-					metav1.SetMetaDataLabel(&c.ObjectMeta, "more", "theirs")
-					metav1.SetMetaDataAnnotation(&c.ObjectMeta, "more", "theirs")
-				})
-			},
+			PreConfig: edited(func(c *cnpgv1.Cluster) {
+				metav1.SetMetaDataLabel(&c.ObjectMeta, "more", "theirs")
+				metav1.SetMetaDataLabel(&c.ObjectMeta, cnpg.LabelOrgID, "theirs")
+				metav1.SetMetaDataAnnotation(&c.ObjectMeta, "more", "theirs")
+				c.Spec.ImagePullSecrets = []cnpgv1.LocalObjectReference{{Name: "theirs"}}
+				c.Spec.WalStorage = &cnpgv1.StorageConfiguration{Size: "2Gi"}
+				c.Spec.Affinity.NodeSelector["more"] = "theirs"
+				c.Spec.Affinity.TopologyKey = "theirs"
+				c.Spec.Affinity.Tolerations = []corev1.Toleration{{Operator: corev1.TolerationOpExists}}
+			}),
 			Config: config, PlanOnly: true,
 		},
 		resource.TestStep{
-			PreConfig: func() {
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
-					c.Labels["team"], c.Annotations["note"] = "theirs", "theirs"
-					c.Spec.PostgresConfiguration.PgHBA = []string{"host all all all trust"}
-				})
-			},
-			Config: config, PlanOnly: true, ExpectNonEmptyPlan: true,
+			PreConfig: edited(func(c *cnpgv1.Cluster) {
+				c.Labels["team"], c.Annotations["note"] = "theirs", "theirs"
+				c.Spec.PostgresConfiguration.PgHBA = []string{"host all all all trust"}
+				c.Spec.Affinity.NodeSelector["disk"] = "hdd"
+			}),
+			Config:           config,
+			ConfigPlanChecks: action(db, plancheck.ResourceActionUpdate),
+			Check: check(func() error {
+				c := f.cluster()
+				if c.Labels["team"] != "ours" || c.Annotations["note"] != "ours" || c.Spec.PostgresConfiguration.PgHBA[0] != "local all all peer" || c.Spec.Affinity.NodeSelector["disk"] != "ssd" {
+					return fmt.Errorf("not put back: %v, %v, %+v", c.Labels, c.Annotations, c.Spec)
+				}
+				if c.Labels["more"] != "theirs" || c.Annotations["more"] != "theirs" || len(c.Spec.ImagePullSecrets) != 1 || c.Spec.Affinity.TopologyKey != "theirs" {
+					return fmt.Errorf("taken from others: %v, %v, %+v", c.Labels, c.Annotations, c.Spec)
+				}
+				return nil
+			}),
 		},
 	)
 }
@@ -378,6 +397,19 @@ func TestDatabaseImportOfAnothersCluster(t *testing.T) {
 			}
 			return nil
 		})},
-		resource.TestStep{Config: strings.Replace(matching, `"my-db"`, "\"my-db\"\n  deletion_protection = false", 1)},
+		resource.TestStep{ // what is theirs stays theirs, and is no longer looked at
+			Config: f.config(database(unprotected + `
+  instances     = 2
+  storage       = { size = "7Gi" }
+  wal_storage   = { size = "2Gi" }
+  database_name = "shop"
+  owner         = "seller"`)),
+			Check: check(func() error {
+				if c := f.cluster(); c.Labels["team"] != "a" || c.Spec.PostgresConfiguration.Parameters["work_mem"] != "8MB" {
+					return fmt.Errorf("labels %v, parameters %v", c.Labels, c.Spec.PostgresConfiguration.Parameters)
+				}
+				return nil
+			}),
+		},
 	)
 }

@@ -9,6 +9,8 @@ import (
 	resourceschema "github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 var _ datasource.DataSourceWithConfigure = (*databaseDataSource)(nil)
@@ -146,8 +148,9 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 	}
 	database.fromCluster(ctx, d.backend, cluster, nil, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, databaseDataModel{
-		Name: database.Name, Namespace: database.Namespace, ID: database.ID, OrgID: database.OrgID,
-		Tier: database.Tier, Instances: database.Instances, Storage: database.Storage, WALStorage: database.WALStorage,
+		Name: database.Name, Namespace: database.Namespace, ID: database.ID,
+		OrgID: nullIfEmpty(cluster.Labels[cnpg.LabelOrgID]),
+		Tier:  database.Tier, Instances: database.Instances, Storage: database.Storage, WALStorage: walStorageOf(cluster),
 		Resources: database.Resources, PostgresVersion: database.PostgresVersion, Image: database.Image,
 		DatabaseName: database.DatabaseName, Owner: database.Owner,
 		Status: database.Status, Phase: database.Phase, Connection: database.Connection, Archive: database.Archive,

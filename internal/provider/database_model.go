@@ -134,11 +134,13 @@ func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceReq
 func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, diags *diag.Diagnostics) {
 	m.Namespace = types.StringValue(cluster.Namespace)
 	m.Name = types.StringValue(cluster.Name)
-	m.OrgID = nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])
+	m.OrgID = orgIDOf(cluster, m.OrgID)
 	m.Tier = nullIfEmpty(cluster.Annotations[cnpg.AnnotationTier])
 	m.Instances = types.Int64Value(int64(cluster.Spec.Instances))
 	m.Storage = storageOf(cluster.Spec.StorageConfiguration)
-	m.WALStorage = walStorageOf(cluster)
+	if !m.WALStorage.IsNull() || cnpg.Owned(cluster, "spec", "walStorage") {
+		m.WALStorage = walStorageOf(cluster)
+	}
 	m.Resources = resourcesOf(cluster)
 	m.Image = imageOf(cluster)
 	m.PostgresVersion = imageVersion(m.Image.ValueString())
@@ -183,12 +185,7 @@ func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
 func parametersOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
 	stated := cnpg.OwnedParameters(cluster)
 	delete(stated, parameterArchiveTimeout) // the backup attribute has it
-	for name := range before.Elements() {
-		if value, ok := cluster.Spec.PostgresConfiguration.Parameters[name]; ok {
-			stated[name] = value
-		}
-	}
-	return mapOr(stated, before)
+	return mapOr(andKnown(stated, cluster.Spec.PostgresConfiguration.Parameters, before), before)
 }
 
 // nullUnknowns makes a state of a plan: what is not known yet is null until it is.

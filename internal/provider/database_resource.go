@@ -174,7 +174,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !cnpg.OwnsImage(live) {
+	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !(cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageName")) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
 	}
 	if grows(live, desired) {
@@ -215,6 +215,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err != nil {
 		return nil, err
 	}
+	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
 	backup := plan.backup(ctx, &resp.Diagnostics)
 	due := backup.enabled() && (seen.BackupDue || location.begins)

@@ -16,6 +16,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 const (
@@ -54,7 +56,7 @@ func imagePullSecretsAttribute() schema.ListAttribute {
 	return schema.ListAttribute{
 		Optional: true, ElementType: types.StringType,
 		MarkdownDescription: "Names of Secrets in the database's namespace with which its images are pulled.",
-		Validators:          []validator.List{listvalidator.ValueStringsAre(isObjectName())},
+		Validators:          []validator.List{listvalidator.ValueStringsAre(isObjectName()), listvalidator.NoNullValues()},
 	}
 }
 
@@ -180,6 +182,9 @@ func toPullSecrets(ctx context.Context, list types.List, diags *diag.Diagnostics
 }
 
 func pullSecretsOf(cluster *cnpgv1.Cluster, before types.List) types.List {
+	if before.IsNull() && !cnpg.Owned(cluster, "spec", "imagePullSecrets") {
+		return before
+	}
 	names := []attr.Value{}
 	for _, reference := range cluster.Spec.ImagePullSecrets {
 		names = append(names, types.StringValue(reference.Name))

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -53,24 +54,31 @@ func reservedAnnotation(key string) bool {
 // labelsOf reads the labels that the provider owns or knew before or, of a Cluster that was made by other means, all that
 // somebody stated.
 func labelsOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
-	return mapOr(userMetadata(cluster.Labels, cnpg.OwnedLabels(cluster), before, reservedLabel), before)
+	owned := cnpg.OwnedLabels(cluster)
+	maps.DeleteFunc(owned, func(key, _ string) bool { return reservedLabel(key) })
+	return mapOr(andKnown(owned, cluster.Labels, before), before)
 }
 
 func annotationsOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
-	return mapOr(userMetadata(cluster.Annotations, cnpg.OwnedAnnotations(cluster), before, reservedAnnotation), before)
+	owned := cnpg.OwnedAnnotations(cluster)
+	maps.DeleteFunc(owned, func(key, _ string) bool { return reservedAnnotation(key) })
+	return mapOr(andKnown(owned, cluster.Annotations, before), before)
 }
 
-func userMetadata(all, owned map[string]string, before types.Map, reserved func(string) bool) map[string]string {
-	metadata := map[string]string{}
-	for key, value := range owned {
-		if !reserved(key) {
-			metadata[key] = value
-		}
+// orgIDOf reads the label org_id in the same way.
+func orgIDOf(cluster *cnpgv1.Cluster, before types.String) types.String {
+	if _, owned := cnpg.OwnedLabels(cluster)[cnpg.LabelOrgID]; before.IsNull() && !owned {
+		return before
 	}
+	return nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])
+}
+
+// andKnown adds to the entries of a map that the provider owns those that it knew before, whoever has changed them since.
+func andKnown(owned, all map[string]string, before types.Map) map[string]string {
 	for key := range before.Elements() {
 		if value, ok := all[key]; ok {
-			metadata[key] = value
+			owned[key] = value
 		}
 	}
-	return metadata
+	return owned
 }

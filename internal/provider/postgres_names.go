@@ -15,6 +15,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 func databaseNameAttribute() schema.StringAttribute {
@@ -65,7 +67,7 @@ func pgHBAAttribute() schema.ListAttribute {
 	return schema.ListAttribute{
 		Optional: true, ElementType: types.StringType,
 		MarkdownDescription: "Lines of `pg_hba.conf`, which CloudNativePG puts between its own and the last one, `host all all all scram-sha-256`.",
-		Validators:          []validator.List{listvalidator.ValueStringsAre(isHBALine())},
+		Validators:          []validator.List{listvalidator.ValueStringsAre(isHBALine()), listvalidator.NoNullValues()},
 	}
 }
 
@@ -89,6 +91,9 @@ func isHBALine() validator.String {
 }
 
 func hbaOf(cluster *cnpgv1.Cluster, before types.List) types.List {
+	if before.IsNull() && !cnpg.Owned(cluster, "spec", "postgresql", "pg_hba") {
+		return before
+	}
 	lines := []attr.Value{}
 	for _, line := range cluster.Spec.PostgresConfiguration.PgHBA {
 		lines = append(lines, types.StringValue(line))

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/mapvalidator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -13,6 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // schedulingModel says which nodes a database's pods run on.
@@ -56,6 +59,7 @@ func schedulingAttribute() schema.SingleNestedAttribute {
 			"tolerations": schema.ListNestedAttribute{
 				Optional:            true,
 				MarkdownDescription: "Taints of nodes that do not keep the pods away, as in a Pod.",
+				Validators:          []validator.List{listvalidator.NoNullValues()},
 				NestedObject: schema.NestedAttributeObject{
 					Attributes: map[string]schema.Attribute{
 						"key": schema.StringAttribute{
@@ -100,6 +104,9 @@ func validateScheduling(ctx context.Context, object types.Object, diags *diag.Di
 	var scheduling schedulingModel
 	diags.Append(optional(ctx, object, &scheduling)...)
 	for i, toleration := range tolerations(ctx, scheduling.Tolerations, diags) {
+		if scheduling.Tolerations.Elements()[i].IsUnknown() {
+			continue
+		}
 		at := path.Root("scheduling").AtName("tolerations").AtListIndex(i)
 		exists := toleration.Operator.ValueString() == string(corev1.TolerationOpExists)
 		if toleration.Key.IsNull() && !exists && !toleration.Operator.IsUnknown() {
@@ -147,18 +154,26 @@ func toAffinity(ctx context.Context, object types.Object, diags *diag.Diagnostic
 	return affinity
 }
 
-// schedulingOf reads spec.affinity of a Cluster, as far as the scheduling attribute goes.
+// schedulingOf reads spec.affinity of a Cluster, as far as the scheduling attribute goes, and as far as the provider owns it
+// or knew it before.
 func schedulingOf(ctx context.Context, cluster *cnpgv1.Cluster, before types.Object, diags *diag.Diagnostics) types.Object {
-	affinity := cluster.Spec.Affinity
-	if affinity.TopologyKey == "" && len(affinity.NodeSelector) == 0 && len(affinity.Tolerations) == 0 && (before.IsNull() || !holdsNothing(before)) {
-		return types.ObjectNull(schedulingTypes)
-	}
 	var old schedulingModel
 	diags.Append(optional(ctx, before, &old)...)
+	live := cluster.Spec.Affinity
+	if old.Tolerations.IsNull() && !cnpg.Owned(cluster, "spec", "affinity", "tolerations") {
+		live.Tolerations = nil
+	}
+	if old.TopologyKey.IsNull() && !cnpg.Owned(cluster, "spec", "affinity", "topologyKey") {
+		live.TopologyKey = ""
+	}
+	selector := andKnown(cnpg.OwnedNodeSelector(cluster), live.NodeSelector, old.NodeSelector)
+	if len(selector) == 0 && len(live.Tolerations) == 0 && live.TopologyKey == "" && (before.IsNull() || !holdsNothing(before)) {
+		return types.ObjectNull(schedulingTypes)
+	}
 	return types.ObjectValueMust(schedulingTypes, map[string]attr.Value{
-		"node_selector": mapOr(affinity.NodeSelector, old.NodeSelector),
-		"tolerations":   tolerationsOf(affinity.Tolerations, old.Tolerations),
-		"topology_key":  nullIfEmpty(affinity.TopologyKey),
+		"node_selector": mapOr(selector, old.NodeSelector),
+		"tolerations":   tolerationsOf(live.Tolerations, old.Tolerations),
+		"topology_key":  nullIfEmpty(live.TopologyKey),
 	})
 }
 
