@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // postgresPath is the attribute by which the configuration chooses PostgreSQL.
@@ -15,6 +18,11 @@ func (m *databaseModel) postgresPath() path.Path {
 		return path.Root("image")
 	}
 	return path.Root("postgres_version")
+}
+
+// statesImage tells whether an apply names the image: where the configuration chooses it, or did so before.
+func (m *databaseModel) statesImage(live *cnpgv1.Cluster) bool {
+	return !m.Image.IsNull() || !m.PostgresVersion.IsNull() || cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageName")
 }
 
 func (m *databaseModel) postgres() imageModel {

@@ -174,7 +174,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	if config.Image.IsNull() && config.PostgresVersion.IsNull() && !(cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageName")) {
+	if !config.statesImage(live) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
 	}
 	if grows(live, desired) {

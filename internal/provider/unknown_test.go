@@ -127,6 +127,51 @@ resource "pgplatform_database" "db" {
 	)
 }
 
+// What another resource decides is open in the plan, for a new database and for one that exists.
+func TestDatabaseOfUnknownAttributes(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	config := func(version, team, size string) string {
+		return f.config(fmt.Sprintf(`
+resource "terraform_data" "other" {
+  input = {
+    version    = %q
+    team       = %q
+    size       = %q
+    toleration = { key = "dedicated", operator = "Exists" }
+  }
+}
+
+resource "pgplatform_database" "db" {
+  name                = "my-db"
+  deletion_protection = false
+  postgres_version    = terraform_data.other.output.version
+  labels              = { team = terraform_data.other.output.team }
+  pg_hba              = ["host all ${terraform_data.other.output.team} all md5"]
+  wal_storage         = { size = terraform_data.other.output.size }
+  scheduling          = { tolerations = [terraform_data.other.output.toleration] }
+}
+`, version, team, size))
+	}
+	has := func(version, team, size string) resource.TestCheckFunc {
+		return check(func() error {
+			c := f.cluster()
+			if !strings.Contains(c.Spec.ImageName, ":"+version+"-") || c.Labels["team"] != team || c.Spec.WalStorage.Size != size || len(c.Spec.Affinity.Tolerations) != 1 {
+				return fmt.Errorf("labels %v, spec %+v", c.Labels, c.Spec)
+			}
+			return nil
+		})
+	}
+	unit(t,
+		resource.TestStep{Config: config("17.5", "a", "1Gi"), Check: has("17.5", "a", "1Gi")},
+		resource.TestStep{Config: config("17.6", "b", "2Gi"), Check: has("17.6", "b", "2Gi")},
+		// What the plan could not see is refused by the apply, and nothing is done.
+		resource.TestStep{Config: config("17.4", "b", "2Gi"), ExpectError: says("PostgreSQL Cannot Be Downgraded")},
+		resource.TestStep{Config: config("17.6", "b", "1Gi"), ExpectError: says("Storage Cannot Shrink")},
+		resource.TestStep{Config: config("17.6", "b", "2Gi"), Check: has("17.6", "b", "2Gi")},
+	)
+}
+
 // What Terraform replaces for reasons of its own is deleted and made anew; what is protected stays.
 func TestReplacementWithoutAChange(t *testing.T) {
 	t.Parallel()
