@@ -10,6 +10,17 @@ import (
 // Applied tells whether [FieldManager] has ever applied the object.
 func Applied(object metav1.Object) bool { return managed(object, FieldManager) }
 
+// Owns tells whether [FieldManager] has applied a field of an object, by its path in JSON; of an object that it has never
+// applied everything counts.
+func Owns(object metav1.Object, path ...string) bool {
+	if !Applied(object) {
+		return true
+	}
+	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+		return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.FieldsV1 != nil && hasField(e.FieldsV1.GetRawBytes(), path)
+	})
+}
+
 // managed tells whether a field manager has applied the object.
 func managed(object metav1.Object, manager string) bool {
 	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {

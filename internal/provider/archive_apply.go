@@ -92,14 +92,10 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 	return err
 }
 
-// removeCredentials removes the Secret that the provider wrote for a Cluster's pods, when nothing refers to it any more:
-// before tells by its fingerprint that there is one. It belongs to the Cluster, so that where it cannot be removed now it
-// goes when the Cluster goes.
-func removeCredentials(ctx context.Context, client *cnpg.Client, before *cnpgv1.Cluster, location archiveLocation, diags *diag.Diagnostics) {
-	if before.Annotations[cnpg.AnnotationCredentials] == "" || location.fingerprint != "" {
-		return
-	}
-	key := cnpg.Key{Namespace: before.Namespace, Name: credentialsSecretName(before.Name)}
+// removeCredentials removes the Secret that the provider wrote for a Cluster's pods, when nothing refers to it any more. It
+// belongs to the Cluster, so that where it may not be removed now it goes when the Cluster goes.
+func removeCredentials(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
+	key := cnpg.Key{Namespace: cluster.Namespace, Name: credentialsSecretName(cluster.Name)}
 	if err := client.DeleteSecret(ctx, key); err != nil {
 		diags.AddWarning("Secret Not Removed", paragraphs(sentence(err),
 			fmt.Sprintf("The database no longer uses the Secret %s with S3 keys. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))

@@ -47,9 +47,8 @@ func (a archivePlan) of(ctx context.Context, plan *databaseModel, diags *diag.Di
 	}
 }
 
-// planArchive plans the folder of the archive and everything else about it that the configuration leaves open. fresh asks
-// for a new folder whatever there is.
-func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, fresh bool, private privateState, diags *diag.Diagnostics) archivePlan {
+// planArchive plans the folder of the archive and everything else about it that the configuration leaves open.
+func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
 	planned := archivePlan{archive: types.ObjectUnknown(archiveTypes)}
 	backup, configured := plan.backup(ctx, diags), config.backup(ctx, diags)
 	if plan.Backup.IsUnknown() || diags.HasError() {
@@ -63,11 +62,13 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 		if archives {
 			warnGap(path.Root("backup"), "Nothing is archived any more. What is archived so far stays in S3, and is never restored from beyond this moment.", diags)
 		}
-		plan.Backup, planned.archive = backup.object(), types.ObjectNull(archiveTypes)
+		seen, _ := seenArchive(ctx, private, diags)
+		plan.Backup, planned.archive, planned.changes = backup.object(), types.ObjectNull(archiveTypes), seen.SecretLeft
 		return planned
 	}
 
 	store := r.backend.storeFor(ctx, backup, diags)
+	fresh := state != nil && changesMajor(plan.postgres(), state.postgres())
 	switch {
 	case !configured.ServerName.IsNull():
 		backup.ServerName = configured.ServerName
@@ -98,34 +99,9 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 // planMove plans the archive of a database that has one already.
 func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, private privateState, planned *archivePlan, diags *diag.Diagnostics) {
 	seen, hasSeen := seenArchive(ctx, private, diags)
-	path, server := archivePart(state, "destination_path"), archivePart(state, "server_name")
-	endpoint, fingerprint := archivePart(state, "endpoint_url"), archivePart(state, "credentials_fingerprint")
-
-	elsewhere := !sameLocation(store.destinationPath, path.ValueString())
-	if backup.ServerName.IsUnknown() && !fresh {
-		switch {
-		case hasSeen && seen.applied(store, seen.ServerName): // also where somebody has changed it in Kubernetes
-			backup.ServerName = types.StringValue(seen.ServerName)
-		case !elsewhere:
-			backup.ServerName = server
-		}
-	}
-	moves := elsewhere || !backup.ServerName.Equal(server)
-	if fresh && !moves {
-		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
-			"Another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
-			server.ValueString()), "Nothing was changed."))
-		return
-	}
-	if !moves && r.backend.isAnotherStore(ctx, store, endpoint.ValueString(), server.ValueString()) {
-		moves = true
-	} else if moves {
-		if !backup.ServerName.IsUnknown() && !seen.applied(store, backup.ServerName.ValueString()) {
-			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
-		}
-	}
+	moves := r.planFolder(ctx, plan, state, backup, store, fresh, seen, diags)
 	if moves {
-		warnGap(serverNamePath.ParentPath(), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
+		warnGap(path.Root("backup"), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
 			"backup is complete can be restored from neither. The old folder stays in S3.", diags)
 	}
 
@@ -135,17 +111,17 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 	if rewired && wiringOf(want).InheritRole {
 		warnRole(plan, diags)
 	}
-	secret := store.secretData()
+	fingerprint, secret := archivePart(state, "credentials_fingerprint"), store.secretData()
 	same := matchesFingerprint(fingerprint.ValueString(), secret)
 	rotated := !same && (!hasSeen || seen.Applied)
-	planned.changes = moves || rewired || rotated || seen.BackupDue ||
-		store.destinationPath != path.ValueString() || store.podEndpointURL != endpoint.ValueString()
 	if !same {
 		fingerprint = types.StringUnknown()
 	}
 	if len(secret) == 0 {
 		fingerprint = types.StringNull()
 	}
+	planned.changes = moves || rewired || rotated || seen.BackupDue || seen.SecretLeft ||
+		store.destinationPath != archivePart(state, "destination_path").ValueString() || store.podEndpointURL != archivePart(state, "endpoint_url").ValueString()
 	planned.archive = types.ObjectValueMust(archiveTypes, map[string]attr.Value{
 		"destination_path":        types.StringValue(store.destinationPath),
 		"endpoint_url":            nullIfEmpty(store.podEndpointURL),
@@ -155,6 +131,35 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 		"message":                 types.StringUnknown(),
 		"credentials_fingerprint": fingerprint,
 	})
+}
+
+// planFolder decides on the folder where the configuration names none, and tells whether it is another one than before.
+func (r *databaseResource) planFolder(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, seen archiveSeen, diags *diag.Diagnostics) (moves bool) {
+	server := archivePart(state, "server_name")
+	elsewhere := !sameLocation(store.destinationPath, archivePart(state, "destination_path").ValueString())
+	if backup.ServerName.IsUnknown() && !fresh {
+		switch {
+		case seen.applied(store, seen.ServerName): // also where somebody has changed it in Kubernetes
+			backup.ServerName = types.StringValue(seen.ServerName)
+		case !elsewhere:
+			backup.ServerName = server
+		}
+	}
+	switch {
+	case backup.ServerName.IsUnknown():
+		return true
+	case elsewhere || !backup.ServerName.Equal(server):
+		if !seen.applied(store, backup.ServerName.ValueString()) {
+			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
+		}
+		return true
+	case fresh:
+		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
+			"Another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
+			server.ValueString()), "Nothing was changed."))
+		return false
+	}
+	return r.backend.isAnotherStore(ctx, store, archivePart(state, "endpoint_url").ValueString(), server.ValueString())
 }
 
 // archivePart is a part of the archive attribute; the zero value where it is not known.

@@ -19,8 +19,12 @@ type archiveSeen struct {
 	DestinationPath string `json:"destination_path,omitempty"`
 	ServerName      string `json:"server_name,omitempty"`
 	// BackupDue is left where the folder was changed and its first base backup not begun.
-	BackupDue bool   `json:"backup_due,omitempty"`
-	Wiring    wiring `json:"wiring"`
+	BackupDue bool `json:"backup_due,omitempty"`
+	// SecretLeft is left where the pods need no Secret of the provider's any more and it is still there.
+	SecretLeft bool `json:"secret_left,omitempty"`
+	// Owned are the optional fields that are, or were, the provider's.
+	Owned  []string `json:"owned,omitempty"`
+	Wiring wiring   `json:"wiring"`
 }
 
 // wiring are the fields of a Cluster by which its pods authenticate to S3: names of Secrets and keys, never their values.
@@ -56,18 +60,27 @@ func wiringOf(cluster *cnpgv1.Cluster) wiring {
 }
 
 // archiveApplied is what is kept of a Cluster that was just applied.
-func archiveApplied(cluster *cnpgv1.Cluster, backupDue bool) archiveSeen {
-	seen := archiveSeen{Applied: true, BackupDue: backupDue, Wiring: wiringOf(cluster)}
+func archiveApplied(cluster *cnpgv1.Cluster) archiveSeen {
+	seen := archiveSeen{Applied: true}
 	if store := cnpg.Archiver(cluster); store != nil {
 		seen.DestinationPath, seen.ServerName = store.DestinationPath, cnpg.ServerName(cluster)
+		seen.Owned = ownedFields(cluster, nil)
 	}
+	seen.Wiring = wiringOf(seen.view(cluster))
 	return seen
 }
 
 // archiveRead is what is kept of a Cluster that was read: what was applied last stays known.
 func archiveRead(cluster *cnpgv1.Cluster, before archiveSeen) archiveSeen {
-	seen := archiveApplied(cluster, before.BackupDue && cnpg.Archiver(cluster) != nil)
+	seen := archiveApplied(cluster)
 	seen.Applied = cnpg.Applied(cluster)
+	seen.SecretLeft = before.SecretLeft
+	if cnpg.Archiver(cluster) == nil {
+		return seen
+	}
+	seen.BackupDue = before.BackupDue
+	seen.Owned = ownedFields(cluster, before.Owned)
+	seen.Wiring = wiringOf(seen.view(cluster))
 	if before.ServerName != "" {
 		seen.DestinationPath, seen.ServerName = before.DestinationPath, before.ServerName
 	}

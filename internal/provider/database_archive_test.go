@@ -250,11 +250,14 @@ func TestDatabaseFolderIsPutBack(t *testing.T) {
 			s.apply(config)
 			folder := f.barman().ServerName
 			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
-			// As the controller that owns nothing here: the field stays the provider's.
-			apitest.EditAs(f.kube, cnpg.FieldManager, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "theirs" })
+			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "theirs" })
 			plan, warnings := s.plan(config)
 			if after := plan.Change(db).After.GetAttr("archive").GetAttr("server_name"); plan.Action(db) != terraformtest.Update || !after.RawEquals(cty.StringVal(folder)) || !strings.Contains(warnings, gap) {
 				t.Errorf("the plan is %q to %#v with warnings %q", plan.Action(db), after, warnings)
+			}
+			s.apply(config)
+			if f.barman().ServerName != folder || len(s.begun()) != 1 {
+				t.Errorf("it archives to %s, with %d base backups", f.barman().ServerName, len(s.begun()))
 			}
 		})
 	}
@@ -285,6 +288,25 @@ func TestDatabaseWithoutBackupsForAWhile(t *testing.T) {
 	s.apply(f.config(database(unprotected)))
 	if f.cluster().Spec.Backup != nil || f.ownSecret() != nil {
 		t.Error("without the block the backups go on")
+	}
+}
+
+// A Secret that is to go is not forgotten when the update fails before.
+func TestDatabaseSecretThatIsLeft(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	f.kube.Fail(apitest.Each(apitest.VerbDelete, "scheduledbackups", apitest.Fault{Status: 403}))
+	off := f.config(database(unprotected))
+	s.fails(off, "Unable to Update Database")
+	if f.ownSecret() == nil {
+		t.Fatal("the Secret went before the schedule did")
+	}
+	f.kube.Fail(nil)
+	s.apply(off)
+	if f.ownSecret() != nil {
+		t.Error("the Secret is left")
 	}
 }
 

@@ -32,6 +32,8 @@ func TestBackupAttributes(t *testing.T) {
 		is    func(f *fakes) string
 		want  string
 		drift func(*fakes)
+		// theirs tells that what kubectl changes there is not the provider's.
+		theirs bool
 	}{
 		"retention": {
 			block: `retention_days = 30`,
@@ -40,7 +42,8 @@ func TestBackupAttributes(t *testing.T) {
 		},
 		"no retention": {
 			is: func(f *fakes) string { return f.cluster().Spec.Backup.RetentionPolicy }, want: "",
-			drift: kubectl(func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" }),
+			drift:  kubectl(func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" }),
+			theirs: true,
 		},
 		"archive_timeout unset": {
 			same: `archive_timeout = "300s"`,
@@ -68,6 +71,7 @@ func TestBackupAttributes(t *testing.T) {
 			drift: kubectl(func(c *cnpgv1.Cluster) {
 				c.Spec.Backup.BarmanObjectStore.Wal = &cnpgv1.WalBackupConfiguration{Compression: "lz4"}
 			}),
+			theirs: true,
 		},
 		"data": {
 			block: `data = { compression = "bzip2", encryption = "AES256", jobs = 3 }`,
@@ -113,6 +117,13 @@ func TestBackupAttributes(t *testing.T) {
 			is: func(f *fakes) string { return f.barman().AWS.RegionReference.Key }, want: "REGION",
 			drift: kubectl(func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.AWS.RegionReference = nil }),
 		},
+		"a certificate of theirs": {
+			is: func(f *fakes) string { return fmt.Sprint(f.barman().EndpointCA) }, want: "<nil>",
+			drift: kubectl(func(c *cnpgv1.Cluster) {
+				c.Spec.Backup.BarmanObjectStore.EndpointCA = &cnpgv1.SecretKeySelector{LocalObjectReference: cnpgv1.LocalObjectReference{Name: "theirs"}, Key: "ca.crt"}
+			}),
+			theirs: true,
+		},
 		"immediate": {
 			block: `immediate = false`,
 			is:    func(f *fakes) string { return fmt.Sprint(*f.schedule().Spec.Immediate) }, want: "false",
@@ -153,7 +164,16 @@ func TestBackupAttributes(t *testing.T) {
 			}
 
 			test.drift(f)
+			if test.theirs {
+				s.planned(config, terraformtest.NoOp)
+				s.apply(strings.Replace(config, "0 2 * * *", "0 3 * * *", 1)) // also when something else is changed
+				return
+			}
 			s.planned(config, terraformtest.Update)
+			s.apply(config)
+			if got := test.is(f); got != test.want {
+				t.Errorf("what was changed is %q, and not put back to %q", got, test.want)
+			}
 		})
 	}
 }

@@ -55,8 +55,11 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	plan.size(ctx, config, state, &resp.Diagnostics)
 	plan.choosePostgres(config, state)
-	fresh := state != nil && changesMajor(plan.postgres(), state.postgres())
-	archiving := r.planArchive(ctx, plan, config, state, fresh, req.Private, &resp.Diagnostics)
+	before := state
+	if state != nil && plan.replaces(state) {
+		before = nil // what is made instead archives anew
+	}
+	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:
 		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)

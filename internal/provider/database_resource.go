@@ -79,7 +79,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-	archiveApplied(created, false).leave(ctx, resp.Private, &resp.Diagnostics)
+	archiveApplied(created).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
@@ -126,10 +126,11 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
-	state.fromCluster(ctx, r.backend, cluster, scheduled, &resp.Diagnostics)
+	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
+	seen := archiveRead(cluster, before)
+	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	seen, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
-	archiveRead(cluster, seen).leave(ctx, resp.Private, &resp.Diagnostics)
+	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 }
 
 func (r *databaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -189,7 +190,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
 		return
 	}
-	plan.observe(cluster)
+	plan.observe(archiveApplied(cluster).view(cluster))
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
@@ -218,8 +219,10 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	due := backup.enabled() && (seen.BackupDue || location.begins)
-	archiveApplied(cluster, due).leave(ctx, resp.Private, &resp.Diagnostics)
+	now := archiveApplied(cluster)
+	now.BackupDue = backup.enabled() && (seen.BackupDue || location.begins)
+	now.SecretLeft = location.fingerprint == "" && (seen.SecretLeft || live.Annotations[cnpg.AnnotationCredentials] != "")
+	now.leave(ctx, resp.Private, &resp.Diagnostics)
 	if err := applySchedule(ctx, client, cluster, backup, schedules); err != nil {
 		return nil, err
 	}
@@ -228,13 +231,15 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 			return nil, err
 		}
 	}
-	if due {
+	if now.BackupDue {
 		if err := beginArchive(ctx, client, cluster, plan.Wait.ValueBool()); err != nil {
 			return nil, err
 		}
-		archiveApplied(cluster, false).leave(ctx, resp.Private, &resp.Diagnostics)
 	}
-	removeCredentials(ctx, client, live, location, &resp.Diagnostics)
+	if now.SecretLeft {
+		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
+	}
+	archiveApplied(cluster).leave(ctx, resp.Private, &resp.Diagnostics)
 	return cluster, nil
 }
 
@@ -248,8 +253,11 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 		return fmt.Sprintf("What stands in Kubernetes now could not be read (%s), so Terraform's state holds the database %s as it was before; the next refresh brings it up to date.",
 			err, state.key())
 	}
-	state.fromCluster(ctx, r.backend, cluster, scheduled, &resp.Diagnostics)
+	before, _ := seenArchive(ctx, resp.Private, &resp.Diagnostics)
+	seen := archiveRead(cluster, before)
+	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 	return fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", state.key())
 }
 

@@ -1,0 +1,83 @@
+package provider
+
+import (
+	"slices"
+	"strings"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// optionalField is a field of a Cluster's backups that a configuration may leave alone. What others set there is theirs
+// then: it is no drift, and an apply could not remove it.
+type optionalField struct {
+	path  string
+	clear func(*cnpgv1.Cluster)
+}
+
+const barmanFields = "spec.backup.barmanObjectStore."
+
+var optionalFields = []optionalField{
+	{"spec.backup.retentionPolicy", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "" }},
+	{barmanFields + "endpointURL", func(c *cnpgv1.Cluster) { cnpg.Archiver(c).EndpointURL = "" }},
+	{barmanFields + "endpointCA", func(c *cnpgv1.Cluster) { cnpg.Archiver(c).EndpointCA = nil }},
+	{barmanFields + "s3Credentials.region", func(c *cnpgv1.Cluster) { ofAWS(c).RegionReference = nil }},
+	{barmanFields + "wal.compression", func(c *cnpgv1.Cluster) { ofWAL(c).Compression = "" }},
+	{barmanFields + "wal.encryption", func(c *cnpgv1.Cluster) { ofWAL(c).Encryption = "" }},
+	{barmanFields + "wal.maxParallel", func(c *cnpgv1.Cluster) { ofWAL(c).MaxParallel = 0 }},
+	{barmanFields + "data.compression", func(c *cnpgv1.Cluster) { ofData(c).Compression = "" }},
+	{barmanFields + "data.encryption", func(c *cnpgv1.Cluster) { ofData(c).Encryption = "" }},
+	{barmanFields + "data.jobs", func(c *cnpgv1.Cluster) { ofData(c).Jobs = nil }},
+}
+
+// Those parts of a Cluster, or empty ones in their place.
+
+func ofAWS(c *cnpgv1.Cluster) *cnpgv1.S3Credentials {
+	if aws := cnpg.Archiver(c).AWS; aws != nil {
+		return aws
+	}
+	return &cnpgv1.S3Credentials{}
+}
+
+func ofWAL(c *cnpgv1.Cluster) *cnpgv1.WalBackupConfiguration {
+	if wal := cnpg.Archiver(c).Wal; wal != nil {
+		return wal
+	}
+	return &cnpgv1.WalBackupConfiguration{}
+}
+
+func ofData(c *cnpgv1.Cluster) *cnpgv1.DataBackupConfiguration {
+	if data := cnpg.Archiver(c).Data; data != nil {
+		return data
+	}
+	return &cnpgv1.DataBackupConfiguration{}
+}
+
+// ownedFields are the optional fields that are the provider's now, or were before: who changes one with kubectl becomes
+// its owner.
+func ownedFields(cluster *cnpgv1.Cluster, before []string) []string {
+	var owned []string
+	for _, field := range optionalFields {
+		if slices.Contains(before, field.path) || cnpg.Owns(cluster, strings.Split(field.path, ".")...) {
+			owned = append(owned, field.path)
+		}
+	}
+	return owned
+}
+
+// view is a Cluster as the attributes of its backups stand for it: without what others have set in fields that were never
+// the provider's.
+func (s archiveSeen) view(cluster *cnpgv1.Cluster) *cnpgv1.Cluster {
+	if cnpg.Archiver(cluster) == nil {
+		return cluster
+	}
+	owned := ownedFields(cluster, s.Owned)
+	view := cluster.DeepCopy()
+	for _, field := range optionalFields {
+		if !slices.Contains(owned, field.path) {
+			field.clear(view)
+		}
+	}
+	return view
+}
