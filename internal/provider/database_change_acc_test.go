@@ -269,6 +269,10 @@ resource "pgplatform_database" "theirs" {
   database_name    = "shop"
   owner            = "seller"
 %s
+}
+
+data "pgplatform_database" "theirs" {
+  name = "theirs"
 }`, imageVersion(image), workMem, more))
 	}
 	untouched := func() error {
@@ -296,7 +300,12 @@ resource "pgplatform_database" "theirs" {
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(theirs, plancheck.ResourceActionNoop),
 				}},
-				Check: check(untouched),
+				Check: resource.ComposeTestCheckFunc(
+					check(untouched),
+					resource.TestCheckResourceAttr("data."+theirs, "status", "READY"),
+					resource.TestCheckResourceAttr("data."+theirs, "image", image),
+					resource.TestCheckResourceAttr("data."+theirs, "connection_info.username", "seller"),
+				),
 			},
 			{
 				Config:      config("16MB", ""),

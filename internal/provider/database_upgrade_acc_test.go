@@ -15,6 +15,7 @@ import (
 
 // The platform's images of two major versions are built on two releases of Debian, and PostgreSQL of the older one does
 // not run on the newer: pg_upgrade fails, as it does for many a reason. What it said is told at once, and nothing is lost.
+// The database is of the tier that one gets who names none.
 func TestAccDatabase_failedUpgrade(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -23,7 +24,6 @@ func TestAccDatabase_failedUpgrade(t *testing.T) {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
   name                = "db"
-  tier                = "DEV"
   database_name       = "shop"
   backup              = { schedule = "0 2 * * *" }
   deletion_protection = false
@@ -48,7 +48,21 @@ resource "pgplatform_database" "db" {
 		Steps: []resource.TestStep{
 			{
 				Config: config(fmt.Sprintf("image = %q", older)),
-				Check:  resource.ComposeTestCheckFunc(check(func() error { return w.addRow(&rows) }), freshFolder),
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckResourceAttr("pgplatform_database.db", "tier", "STANDARD"),
+					check(func() error {
+						cluster, err := w.cluster("db")
+						if err != nil {
+							return err
+						}
+						spec := cluster.Spec
+						if spec.Instances != 1 || spec.StorageConfiguration.Size != "10Gi" || spec.Resources.Requests.Cpu().String() != "250m" || spec.Resources.Limits.Memory().String() != "1Gi" {
+							err = fmt.Errorf("%d instances with %s and %v", spec.Instances, spec.StorageConfiguration.Size, spec.Resources)
+						}
+						return errors.Join(err, w.addRow(&rows))
+					}),
+					freshFolder,
+				),
 			},
 			{
 				Config:      config(fmt.Sprintf("image = %q", newer)),
