@@ -41,7 +41,7 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"name_capitals", "database", `name = "MyDB"`, "name", "must consist of lower case letters"},
 		{"name_digit_first", "database", `name = "1db"`, "name", "begin with a letter"},
 		{"namespace_capitals", "database", database(`namespace = "MyOrg"`), "namespace", "must consist of lower case letters"},
-		{"org_id", "database", database(`org_id = "no/slash"`), "org_id", "must be a valid Kubernetes label value"},
+		{"org_id", "database", database(`org_id = "no/slash"`), "org_id", `"no/slash" is no value of a label`},
 		{"database_type", "database", database(`database_type = "MYSQL"`), "database_type", `"POSTGRESQL"`},
 		{"tier", "database", database(`tier = "GOLD"`), "tier", `"DEV" "STANDARD" "HA"`},
 		{"instances", "database", database(`instances = 0`), "instances", "must be at least 1"},

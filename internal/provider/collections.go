@@ -28,8 +28,8 @@ func elements(ctx context.Context, value interface {
 	return value.ElementsAs(ctx, into, false)
 }
 
-// Kubernetes knows no difference between an empty list or map and none; a configuration that says "empty" keeps its word.
-
+// listOr is a list that was read from Kubernetes, which makes no difference between an empty one and none: the model keeps
+// which of the two it had before.
 func listOr(values []attr.Value, before types.List) types.List {
 	if len(values) == 0 && (before.IsNull() || before.IsUnknown()) {
 		return types.ListNull(types.StringType)
@@ -37,6 +37,7 @@ func listOr(values []attr.Value, before types.List) types.List {
 	return types.ListValueMust(types.StringType, values)
 }
 
+// mapOr is the same for a map.
 func mapOr(values map[string]string, before types.Map) types.Map {
 	if len(values) == 0 && (before.IsNull() || before.IsUnknown()) {
 		return types.MapNull(types.StringType)
@@ -53,6 +54,7 @@ func sameElements(a, b attr.Value) bool {
 	return a.Equal(b) || holdsNothing(a) && holdsNothing(b)
 }
 
+// holdsNothing is true of null, of what is empty, and of an object of nothing else.
 func holdsNothing(v attr.Value) bool {
 	if v.IsUnknown() {
 		return false

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"regexp"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
@@ -17,11 +16,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
-var label = regexp.MustCompile(`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`)
-
-// maxLabelLength is Kubernetes' limit for values of labels.
-const maxLabelLength = 63
-
 func databaseSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "A PostgreSQL database run by CloudNativePG: a Cluster, its scheduled backups, and the Secret with its keys for S3. " +
@@ -35,7 +29,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"org_id": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Organisation that the database belongs to: the label `pgplatform.io/org-id` on every object.",
-				Validators:          []validator.String{stringvalidator.LengthBetween(1, maxLabelLength), stringvalidator.RegexMatches(label, "must be a valid Kubernetes label value")},
+				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), isLabelValue()},
 			},
 			"database_type": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(typePostgreSQL),
