@@ -78,10 +78,10 @@ func TestListBackups(t *testing.T) {
 func TestDeleteIsQuietAboutWhatIsGone(t *testing.T) {
 	t.Parallel()
 	ctx, _, client := setup(t)
-	for what, remove := range map[string]func(context.Context, cnpg.Key) error{
-		"Backup": client.DeleteBackup, "ScheduledBackup": client.DeleteScheduledBackup, "Secret": client.DeleteSecret,
+	for what, err := range map[string]error{
+		"Backup": client.DeleteBackup(ctx, key), "ScheduledBackup": client.DeleteScheduledBackup(ctx, key, "uid"), "Secret": client.DeleteSecret(ctx, key, "uid"),
 	} {
-		if err := remove(ctx, key); err != nil {
+		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

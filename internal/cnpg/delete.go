@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 )
 
@@ -41,6 +43,35 @@ func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error 
 	}
 	return err
 }
+
+// deleteOf deletes what belongs to the Cluster with the UID owner, or to none: under the same name there may be something by
+// now that belongs to another Cluster.
+func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID) error {
+	answer, err := client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx).Raw()
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var object metav1.PartialObjectMetadata
+	if err := json.Unmarshal(answer, &object); err != nil {
+		return err
+	}
+	for _, of := range object.OwnerReferences {
+		if of.Kind == ClusterTypeMeta.Kind && of.UID != owner {
+			return nil
+		}
+	}
+	err = c.delete(ctx, client, resource, key, &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(object.UID)}})
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // the one that was read is gone
+		return nil
+	}
+	return err
+}
+
+// onlyMetadata asks for an object without what it holds.
+const onlyMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 
 // volumesOf are the volumes of one Cluster, not those of another one of its name.
 func volumesOf(s *Snapshot, cluster types.UID) []corev1.PersistentVolumeClaim {

@@ -4,8 +4,8 @@ import (
 	"context"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 const scheduledBackups = "scheduledbackups"
@@ -46,11 +46,8 @@ func scheduledFields(scheduled *cnpgv1.ScheduledBackup) (map[string]any, error) 
 	return fieldsOf(scheduled)
 }
 
-// DeleteScheduledBackup deletes a ScheduledBackup; it is no error when it is gone already.
-func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key) error {
-	err := c.delete(ctx, c.cnpg, scheduledBackups, key, &metav1.DeleteOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return explain(err, "ScheduledBackup", key)
+// DeleteScheduledBackup deletes a ScheduledBackup; it is no error when it is gone already. One that belongs to another
+// Cluster than that with the UID owner is left alone.
+func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key, owner types.UID) error {
+	return explain(c.deleteOf(ctx, c.cnpg, scheduledBackups, key, owner), "ScheduledBackup", key)
 }

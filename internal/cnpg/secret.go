@@ -4,8 +4,8 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 )
 
 // LabelReload makes the instance managers read a changed Secret again without a restart.
@@ -25,11 +25,8 @@ func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret) error {
 	return explain(err, "Secret", key)
 }
 
-// DeleteSecret deletes a Secret; it is no error when it is gone already.
-func (c *Client) DeleteSecret(ctx context.Context, key Key) error {
-	err := c.delete(ctx, c.core, "secrets", key, &metav1.DeleteOptions{})
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return explain(err, "Secret", key)
+// DeleteSecret deletes a Secret; it is no error when it is gone already. One that belongs to another Cluster than that with
+// the UID owner is left alone. Of the Secret only the metadata are read.
+func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {
+	return explain(c.deleteOf(ctx, c.core, "secrets", key, owner), "Secret", key)
 }

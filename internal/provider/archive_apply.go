@@ -86,7 +86,7 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 		return err
 	}
 	if scheduled == nil {
-		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster))
+		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster), cluster.UID)
 	}
 	_, err = client.ApplyScheduledBackup(ctx, scheduled, ownership)
 	return err
@@ -96,7 +96,7 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 // belongs to the Cluster, so that where it may not be removed now it goes when the Cluster goes.
 func removeCredentials(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
 	key := cnpg.Key{Namespace: cluster.Namespace, Name: credentialsSecretName(cluster.Name)}
-	if err := client.DeleteSecret(ctx, key); err != nil {
+	if err := client.DeleteSecret(ctx, key, cluster.UID); err != nil {
 		diags.AddWarning("Secret Not Removed", paragraphs(sentence(err),
 			fmt.Sprintf("The database no longer uses the Secret %s with S3 keys. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
 	}

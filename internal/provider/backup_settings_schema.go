@@ -145,7 +145,7 @@ func storeOverrideAttribute() schema.SingleNestedAttribute {
 				Attributes: map[string]schema.Attribute{
 					"role_arn":     schema.StringAttribute{Required: true, MarkdownDescription: "ARN of the role."},
 					"session_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the session, for audit logs."},
-					"external_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy asks for."},
+					"external_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy asks for. It is kept in an annotation of the Cluster, as the rest of `object_store` is: who may read the Cluster may read it."},
 				},
 			},
 			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: true where an endpoint is set, else false."},

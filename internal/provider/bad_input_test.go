@@ -105,6 +105,7 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"data_jobs", "database", database(`backup = { schedule = "@daily", data = { jobs = -1 } }`), "backup.data.jobs", `must be between 1`},
 		{"destination_path", "database", database(`backup = { schedule = "@daily", object_store = { destination_path = "my-bucket/pg" } }`), "backup.object_store.destination_path", `it must begin with s3://`},
 		{"endpoint_url", "database", database(`backup = { schedule = "@daily", object_store = { endpoint_url = "s3.example.com" } }`), "backup.object_store.endpoint_url", `is no address such as`},
+		{"pod_endpoint_url", "database", database(`backup = { schedule = "@daily", object_store = { pod_endpoint_url = "https://me:secret@s3.example.com" } }`), "backup.object_store.pod_endpoint_url", `it holds a user or a password`},
 		{"ca_certificate", "database", database(`backup = { schedule = "@daily", object_store = { ca_certificate = "PEM" } }`), "backup.object_store.ca_certificate", `it holds no certificate in PEM form`},
 		{"secret_name", "database", database(`backup = { schedule = "@daily", credentials_secret = { name = "My_Keys" } }`), "backup.credentials_secret.name", `is no name of a Kubernetes object`},
 		{"secret_of_ours", "database", database(`backup = { schedule = "@daily", credentials_secret = { name = "my-db-backup-s3-creds" } }`), "backup.credentials_secret.name", `the one that the provider itself writes`},

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	k8stypes "k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -55,12 +56,16 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if d.finalBackup.ValueBool() && live != nil && !b.takeFinalBackup(ctx, client, live, summary, diags) {
 		return
 	}
-	err = client.DeleteScheduledBackup(ctx, d.of)
+	var owner k8stypes.UID // what is left of a Cluster that is gone belongs to none, or Kubernetes removes it
+	if live != nil {
+		owner = live.UID
+	}
+	err = client.DeleteScheduledBackup(ctx, d.of, owner)
 	if err == nil && live != nil {
 		err = client.DeleteCluster(ctx, live)
 	}
 	if err == nil {
-		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)})
+		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)}, owner)
 	}
 	if err != nil {
 		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of))

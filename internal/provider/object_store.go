@@ -175,6 +175,9 @@ func isURL() validator.String {
 			}
 			return errors.New(shown + " is no address such as https://s3.example.com")
 		}
+		if u.User != nil {
+			return errors.New("it holds a user or a password, which would be in the state for everybody to read: leave them out")
+		}
 		return nil
 	}}
 }

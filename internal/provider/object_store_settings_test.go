@@ -291,6 +291,7 @@ func TestBadObjectStoreSettings(t *testing.T) {
 		"destination_path":             {`destination_path = "backups/pg"`, "", []string{"object_store.destination_path", "must begin with s3://"}},
 		"endpoint_url":                 {`endpoint_url = "localhost:4566"`, "", []string{"object_store.endpoint_url", `"localhost:4566" is no address such as https://s3.example.com`}},
 		"endpoint_url with a password": {`endpoint_url = "ftp://me:` + secret + `@s3.example.com"`, "", []string{"object_store.endpoint_url", "it is no address such as"}},
+		"endpoint_url with a user":     {`endpoint_url = "https://me:` + secret + `@s3.example.com"`, "", []string{"object_store.endpoint_url", "it holds a user or a password"}},
 		"pod_endpoint_url":             {`pod_endpoint_url = "localstack"`, "", []string{"object_store.pod_endpoint_url", "is no address such as"}},
 		"half of the keys":             {`access_key_id = "A"`, "", []string{"object_store.secret_access_key"}},
 		"the other half of the keys":   {`secret_access_key = "` + secret + `"`, "", []string{"object_store.access_key_id"}},
