@@ -35,7 +35,10 @@ func (s *story) begin(t *testing.T) *scene {
 	t.Helper()
 	f := operated(t)
 	f.kube.Put(
-		&cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}, Spec: cnpgv1.ClusterSpec{Instances: 1}},
+		&cnpgv1.Cluster{
+			ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"},
+			Spec:       cnpgv1.ClusterSpec{Instances: 1, StorageConfiguration: cnpgv1.StorageConfiguration{Size: "1Gi"}},
+		},
 		&cnpgv1.ScheduledBackup{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup-s3-creds"}},
 	)
