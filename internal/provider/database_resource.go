@@ -184,6 +184,12 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 			return
 		}
 	}
+	if backup := plan.backup(ctx, &resp.Diagnostics); !backup.enabled() && !plan.ForceConflicts.ValueBool() {
+		if err := cnpg.MayWithdrawBackup(live); err != nil {
+			addFailure(&resp.Diagnostics, summary, err, "Nothing was changed.")
+			return
+		}
+	}
 	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, before: &state, desired: desired, plan: &plan, location: location}, req.Private, resp)
 	if err != nil {
 		holds := r.stateAsItIs(ctx, client, &state, resp)
@@ -216,9 +222,14 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err != nil {
 		return nil, err
 	}
+	backup := plan.backup(ctx, &resp.Diagnostics)
+	if !backup.enabled() {
+		if cluster, err = client.WithdrawBackup(ctx, cluster); err != nil {
+			return nil, err
+		}
+	}
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
-	backup := plan.backup(ctx, &resp.Diagnostics)
 	now := archiveApplied(cluster)
 	now.BackupDue = backup.enabled() && (seen.BackupDue || location.begins)
 	now.SecretLeft = location.fingerprint == "" && (seen.SecretLeft || live.Annotations[cnpg.AnnotationCredentials] != "")

@@ -53,7 +53,10 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var conflict *cnpg.ConflictError
 	var growth *cnpg.GrowthError
 	var leftover *cnpg.LeftoverVolumesError
+	var held *cnpg.HeldError
 	switch {
+	case errors.As(err, &held):
+		return path.Root("backup"), true
 	case errors.As(err, &timeout):
 		return path.Root("timeouts").AtName(timeout.operation), true
 	case errors.As(err, &growth) && growth.WAL:
@@ -76,7 +79,11 @@ func remedy(err error) string {
 	var leftover *cnpg.LeftoverVolumesError
 	var timeout *timeoutError
 	var upgrade *cnpg.UpgradeError
+	var held *cnpg.HeldError
 	switch {
+	case errors.As(err, &held):
+		return "So the database would go on archiving without its schedule. To turn its backups off, remove " + held.Field + " there first, " +
+			"or set force_conflicts = true, and it is removed here whoever states it."
 	case errors.As(err, &upgrade):
 		return "The data are still those of the version before, and the database is down. To have it run again as before, set postgres_version or image back " +
 			"to that version, and apply; then mend the cause and upgrade again."

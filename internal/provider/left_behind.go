@@ -12,33 +12,37 @@ import (
 )
 
 // leftBehind names what an apply gave up and what stands all the same, since another manager states it too: before is what
-// the state stands for, desired what was applied, live what came of it.
+// the state stands for, desired what was applied, live what came of it. CNPG sets some parameters to the same by itself.
 func leftBehind(before, desired, live *cnpgv1.Cluster) []string {
 	var left []string
 	for _, entries := range []struct {
-		attribute             string
-		before, desired, live map[string]string
+		attribute       string
+		before, desired map[string]string
+		path            []string
 	}{
-		{"labels", before.Labels, desired.Labels, live.Labels},
-		{"annotations", before.Annotations, desired.Annotations, live.Annotations},
-		{"parameters", before.Spec.PostgresConfiguration.Parameters, desired.Spec.PostgresConfiguration.Parameters, live.Spec.PostgresConfiguration.Parameters},
-		{"scheduling.node_selector", before.Spec.Affinity.NodeSelector, desired.Spec.Affinity.NodeSelector, live.Spec.Affinity.NodeSelector},
+		{"labels", before.Labels, desired.Labels, []string{"metadata", "labels"}},
+		{"annotations", before.Annotations, desired.Annotations, []string{"metadata", "annotations"}},
+		{"parameters", before.Spec.PostgresConfiguration.Parameters, desired.Spec.PostgresConfiguration.Parameters, []string{"spec", "postgresql", "parameters"}},
+		{"scheduling.node_selector", before.Spec.Affinity.NodeSelector, desired.Spec.Affinity.NodeSelector, []string{"spec", "affinity", "nodeSelector"}},
 	} {
 		for key := range entries.before {
-			_, wanted := entries.desired[key]
-			if value, stands := entries.live[key]; !wanted && stands && value == entries.before[key] {
+			if _, wanted := entries.desired[key]; !wanted && len(cnpg.StatedByOthers(live, append(entries.path, key)...)) > 0 {
 				left = append(left, fmt.Sprintf("%s[%q]", entries.attribute, key))
 			}
 		}
 	}
-	for attribute, count := range map[string]func(*cnpgv1.Cluster) int{
-		"image_pull_secrets":      func(c *cnpgv1.Cluster) int { return len(c.Spec.ImagePullSecrets) },
-		"pg_hba":                  func(c *cnpgv1.Cluster) int { return len(c.Spec.PostgresConfiguration.PgHBA) },
-		"scheduling.tolerations":  func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.Tolerations) },
-		"scheduling.topology_key": func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.TopologyKey) },
+	for _, field := range []struct {
+		attribute string
+		count     func(*cnpgv1.Cluster) int
+		path      []string
+	}{
+		{"image_pull_secrets", func(c *cnpgv1.Cluster) int { return len(c.Spec.ImagePullSecrets) }, []string{"spec", "imagePullSecrets"}},
+		{"pg_hba", func(c *cnpgv1.Cluster) int { return len(c.Spec.PostgresConfiguration.PgHBA) }, []string{"spec", "postgresql", "pg_hba"}},
+		{"scheduling.tolerations", func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.Tolerations) }, []string{"spec", "affinity", "tolerations"}},
+		{"scheduling.topology_key", func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.TopologyKey) }, []string{"spec", "affinity", "topologyKey"}},
 	} {
-		if count(before) > 0 && count(desired) == 0 && count(live) > 0 {
-			left = append(left, attribute)
+		if field.count(before) > 0 && field.count(desired) == 0 && len(cnpg.StatedByOthers(live, field.path...)) > 0 {
+			left = append(left, field.attribute)
 		}
 	}
 	slices.Sort(left)
@@ -52,7 +56,7 @@ func warnLeftBehind(before, desired, live *cnpgv1.Cluster, diags *diag.Diagnosti
 	}
 	if left := leftBehind(before, desired, live); len(left) > 0 {
 		diags.AddWarning("Not Removed", fmt.Sprintf(
-			"The configuration no longer has %s, and the Cluster %s still does: another manager of it, such as kubectl, states the same. "+
+			"The configuration no longer has %s, and the Cluster %s still does: another manager of it, such as kubectl, states it too. "+
 				"To have it removed, remove it there too.", strings.Join(left, ", "), cnpg.KeyOf(live)))
 	}
 }

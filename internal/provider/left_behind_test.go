@@ -16,9 +16,16 @@ func TestLeftBehind(t *testing.T) {
 			Spec:       cnpgv1.ClusterSpec{PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: parameters, PgHBA: hba}},
 		}
 	}
-	before := cluster(map[string]string{"gone": "a", "stays": "b", "kept": "c"}, map[string]string{"work_mem": "8MB", "max_connections": "50"}, "local all all peer")
+	before := cluster(map[string]string{"gone": "a", "stays": "b", "kept": "c"}, map[string]string{"work_mem": "8MB", "wal_level": "logical", "max_connections": "50"}, "local all all peer")
 	desired := cluster(map[string]string{"kept": "c"}, nil)
 	live := cluster(map[string]string{"stays": "b", "kept": "c", "theirs": "d"}, map[string]string{"work_mem": "8MB", "wal_level": "logical"}, "local all all peer")
+	if got := leftBehind(before, desired, live); len(got) > 0 {
+		t.Errorf("left behind are %q, which nobody states: CNPG sets them", got)
+	}
+	live.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: []byte(
+			`{"f:metadata":{"f:labels":{"f:stays":{},"f:kept":{},"f:theirs":{}}},"f:spec":{"f:postgresql":{"f:parameters":{"f:work_mem":{}},"f:pg_hba":{}}}}`)},
+	}}
 	if got, want := leftBehind(before, desired, live), []string{`labels["stays"]`, `parameters["work_mem"]`, "pg_hba"}; !slices.Equal(got, want) {
 		t.Errorf("left behind are %q, want %q", got, want)
 	}

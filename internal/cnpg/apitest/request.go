@@ -16,6 +16,7 @@ const (
 	VerbWatch  = "watch"
 	VerbCreate = "create"
 	VerbApply  = "apply"
+	VerbPatch  = "patch" // a merge patch
 	VerbDelete = "delete"
 	VerbOther  = "other"
 )
@@ -197,6 +198,8 @@ func verbOf(method string, r Request, contentType string) string {
 		return VerbCreate
 	case method == http.MethodPatch && strings.HasPrefix(contentType, "application/apply-patch+yaml"):
 		return VerbApply
+	case method == http.MethodPatch && strings.HasPrefix(contentType, "application/merge-patch+json"):
+		return VerbPatch
 	case method == http.MethodDelete && r.Name != "":
 		return VerbDelete
 	}

@@ -143,6 +143,8 @@ func (s *Server) answer(t target, body []byte) (code int, answer any, warnings [
 				code = http.StatusCreated
 			}
 			object, warnings, err = s.apply(t, body)
+		case VerbPatch:
+			object, warnings, err = s.patch(t, body)
 		case VerbDelete:
 			if object, err = s.delete(t, body); object == nil {
 				answer = &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}

@@ -121,6 +121,55 @@ func (s *Server) apply(t target, body []byte) (*unstructured.Unstructured, []str
 	return s.admitted(t, made, live)
 }
 
+// patch answers a merge patch. The server is locked.
+func (s *Server) patch(t target, body []byte) (*unstructured.Unstructured, []string, error) {
+	live := s.lookup(t.res, types.NamespacedName{Namespace: t.Namespace, Name: t.Name})
+	if live == nil {
+		return nil, nil, apierrors.NewNotFound(t.res.groupResource(), t.Name)
+	}
+	var change map[string]any
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &change); err != nil {
+		return nil, nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
+	}
+	wanted := live.DeepCopy()
+	merge(wanted.Object, change)
+	switch {
+	case wanted.GetResourceVersion() != live.GetResourceVersion():
+		return nil, nil, conflict(t.res, t.Name, "the object has been modified; please apply your changes to the latest version and try again")
+	case wanted.GetUID() != live.GetUID():
+		return nil, nil, apierrors.NewInvalid(t.res.gvk.GroupKind(), t.Name,
+			field.ErrorList{field.Invalid(field.NewPath("metadata", "uid"), wanted.GetUID(), "field is immutable")})
+	}
+	if t.res.hasStatus {
+		setStatus(wanted, live.Object["status"])
+	}
+	made, err := asUnstructured(t.res.main.Update(live.DeepCopy(), wanted, manager(t)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return s.admitted(t, made, live)
+}
+
+// merge changes an object as a merge patch (RFC 7386) says.
+func merge(object, change map[string]any) {
+	for name, value := range change {
+		below, isObject := value.(map[string]any)
+		switch {
+		case value == nil:
+			delete(object, name)
+		case isObject:
+			inner, ok := object[name].(map[string]any)
+			if !ok {
+				inner = map[string]any{}
+			}
+			merge(inner, below)
+			object[name] = inner
+		default:
+			object[name] = value
+		}
+	}
+}
+
 // admitted stores an object that the webhooks let through.
 func (s *Server) admitted(t target, object, old *unstructured.Unstructured) (*unstructured.Unstructured, []string, error) {
 	if err := s.requireNamespace(t.res, object.GetNamespace()); err != nil {

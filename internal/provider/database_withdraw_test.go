@@ -1,0 +1,92 @@
+package provider_test
+
+import (
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+const forced = "  force_conflicts = true\n"
+
+// adopted has an archived database that kubectl made, with its schedule, imported.
+func adopted(t *testing.T) *stage {
+	t.Helper()
+	f := operated(t)
+	f.kube.Put(f.archivedCluster(), &cnpgv1.ScheduledBackup{
+		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"},
+		Spec:       cnpgv1.ScheduledBackupSpec{Schedule: "0 0 2 * * *", Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
+	})
+	s := onStage(t, f)
+	s.w.Write(f.config(adoptedDatabase("")))
+	if diags := s.w.Import(t.Context(), db, "myorg/my-db"); diags.HasError() {
+		t.Fatal(diags)
+	}
+	return s
+}
+
+// adoptedDatabase is what matches it, but for its backups.
+func adoptedDatabase(more string) string {
+	return database(unprotected + `
+  org_id        = "acme"
+  image         = "ghcr.io/cloudnative-pg/postgresql:17.5"
+  storage       = { size = "3Gi" }
+  parameters    = { work_mem = "8MB" }
+  database_name = "shop"
+  owner         = "seller"
+` + more)
+}
+
+// Backups that another manager states are turned off where they are, or by force, and never by halves.
+func TestBackupsThatAnotherManagerStates(t *testing.T) {
+	t.Parallel()
+	s := adopted(t)
+	s.kube.Forget()
+	s.fails(s.config(adoptedDatabase("")), "Unable to Update Database", "backup", `spec.backup belongs to the field manager "kubectl-client-side-apply" too`,
+		"remove spec.backup there", "force_conflicts = true", "Nothing was changed")
+	if writes := s.kube.Writes(); len(writes) > 0 {
+		t.Fatalf("written: %v", apitest.Summaries(writes))
+	}
+	if warnings := s.apply(s.config(adoptedDatabase(forced))); strings.Contains(warnings, "archive_timeout") {
+		t.Errorf("warnings are %q", warnings)
+	}
+	if s.cluster().Spec.Backup != nil || s.schedule() != nil || !s.w.Object(db).Attribute("archive").IsNull() {
+		t.Errorf("left are %+v, %+v", s.cluster().Spec.Backup, s.schedule())
+	}
+}
+
+// They are turned off here once they are removed there.
+func TestBackupsThatAnotherManagerGivesUp(t *testing.T) {
+	t.Parallel()
+	s := adopted(t)
+	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+	s.apply(s.config(adoptedDatabase("")))
+	if s.cluster().Spec.Backup != nil || s.schedule() != nil {
+		t.Errorf("left are %+v, %+v", s.cluster().Spec.Backup, s.schedule())
+	}
+}
+
+// What somebody changed by hand in the backups of a database that the provider made goes with them, and CNPG's own
+// parameters are nobody's.
+func TestBackupsThatWereChangedByHand(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("retention_days = 30")))
+	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
+	off := f.config(database(unprotected))
+	s.planned(off, terraformtest.Update)
+	f.kube.Fail(apitest.First(apitest.VerbPatch, "clusters", apitest.Fault{Before: func() { // CNPG writes the status meanwhile
+		apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Status.PhaseReason = "busy" })
+	}}))
+	if warnings := s.apply(off); strings.Contains(warnings, "Not Removed") {
+		t.Errorf("warnings are %q", warnings)
+	}
+	if s.cluster().Spec.Backup != nil || s.schedule() != nil {
+		t.Errorf("left are %+v, %+v", s.cluster().Spec.Backup, s.schedule())
+	}
+}
