@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -85,7 +86,7 @@ func drifted(live metav1.Object, before map[string]any, conflicts []FieldConflic
 // statedPaths are the fields of an object, by their paths as the API server writes them. A list is one field.
 func statedPaths(fields map[string]any, at string, above []string, into map[string][]string) {
 	for name, value := range fields {
-		path := append(above[:len(above):len(above)], name)
+		path := slices.Concat(above, []string{name})
 		into[at+"."+name] = path
 		if below, ok := value.(map[string]any); ok {
 			statedPaths(below, at+"."+name, path, into)

@@ -45,19 +45,17 @@ func TestCreateClusterRefusesLeftoverVolumes(t *testing.T) {
 	if writes := server.Writes(); len(writes) != 0 {
 		t.Errorf("written: %v", writes)
 	}
-	t.Run("but where the Cluster exists, that is what is said", func(t *testing.T) {
-		server.Put(wanted())
-		if _, err := client.CreateCluster(ctx, wanted()); !errors.Is(err, cnpg.ErrAlreadyExists) {
-			t.Errorf("CreateCluster: %v, want ErrAlreadyExists", err)
-		}
-		apitest.Delete[cnpgv1.Cluster](server, key.Namespace, key.Name)
-	})
-	t.Run("and what may not be seen is no obstacle", func(t *testing.T) {
-		server.Fail(apitest.Each(apitest.VerbList, "persistentvolumeclaims", apitest.Fault{Status: http.StatusForbidden}))
-		if created, err := client.CreateCluster(ctx, wanted()); created == nil || err != nil {
-			t.Errorf("CreateCluster = %v, %v", created, err)
-		}
-	})
+	// Where the Cluster exists, that is what is said.
+	server.Put(wanted())
+	if _, err := client.CreateCluster(ctx, wanted()); !errors.Is(err, cnpg.ErrAlreadyExists) {
+		t.Errorf("CreateCluster: %v, want ErrAlreadyExists", err)
+	}
+	apitest.Delete[cnpgv1.Cluster](server, key.Namespace, key.Name)
+	// What may not be seen is no obstacle.
+	server.Fail(apitest.Each(apitest.VerbList, "persistentvolumeclaims", apitest.Fault{Status: http.StatusForbidden}))
+	if created, err := client.CreateCluster(ctx, wanted()); created == nil || err != nil {
+		t.Errorf("CreateCluster = %v, %v", created, err)
+	}
 }
 
 func TestCheckGrowth(t *testing.T) {

@@ -27,8 +27,9 @@ const (
 )
 
 // settleTime is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
-// CNPG has looked at it. CNPG does so at once; PostgreSQL has then read its configuration within a second or two.
-var settleTime = 5 * time.Second // shorter in tests
+// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL was
+// seen to begin six seconds after the change.
+var settleTime = 10 * time.Second // none in tests on the fakes
 
 // titles are the resources' names in the summaries of diagnostics.
 var titles = map[string]string{

@@ -198,3 +198,8 @@ var findCLI = sync.OnceValue(func() error {
 	}
 	return nil
 })
+
+// then matches, one after the other, what a pattern between two others does.
+func then(before *regexp.Regexp, pattern string, after *regexp.Regexp) *regexp.Regexp {
+	return regexp.MustCompile(before.String() + ".*(?:" + pattern + ").*" + after.String())
+}
