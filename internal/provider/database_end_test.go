@@ -1,0 +1,345 @@
+package provider_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/zclconf/go-cty/cty"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// Protection holds on every way on which Terraform comes to destroy.
+func TestDatabaseProtectionHolds(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	protected := database("  database_name = \"shop\"\n")
+	var before *cnpgv1.Cluster
+	untouched := func() {
+		if after := f.cluster(); after == nil || after.UID != before.UID || after.DeletionTimestamp != nil || len(f.kube.Writes()) != 0 {
+			t.Errorf("the database is not as it was: %v", apitest.Summaries(f.kube.Writes()))
+		}
+	}
+	refused := says("Database Is Protected", "first apply deletion_protection = false")
+	unit(t,
+		resource.TestStep{Config: f.config(protected), Check: check(func() error {
+			before = f.cluster()
+			f.kube.Forget()
+			return nil
+		})},
+		resource.TestStep{Config: f.config(protected), Destroy: true, ExpectError: refused},
+		resource.TestStep{PreConfig: untouched, Config: f.config(strings.Replace(protected, "{\n", "{\n  count = 0\n", 1)), ExpectError: refused},
+		resource.TestStep{PreConfig: untouched, Config: f.config(""), ExpectError: refused},
+		resource.TestStep{PreConfig: untouched, Config: f.config(strings.Replace(protected, "shop", "other", 1)), ExpectError: refused},
+		resource.TestStep{
+			PreConfig: untouched, Config: f.config(""), Taint: []string{db}, ExpectError: refused,
+		},
+		resource.TestStep{
+			PreConfig: untouched, Config: f.config(protected), ExpectError: says("Database Already Exists", "terraform untaint"),
+		},
+		resource.TestStep{ // the tainted object would be in the way of the end of the test
+			PreConfig: func() {
+				untouched()
+				apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+			},
+			Config: f.config(database(unprotected)),
+		},
+	)
+}
+
+const lastBackup = unprotected + `  final_backup = true
+  backup       = { schedule = "0 2 * * *" }
+`
+
+// archiving makes the fake archive what a completed Backup says that it needs.
+func (f *fakes) archiving(segment string) {
+	f.kube.React(func(e apitest.Event) {
+		if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
+			f.s3.Archive(fakeBucket, "pg", "my-db").WAL(segment, f.now())
+		}
+	})
+}
+
+// endOfBackup is the last segment of the backups that the fake operator takes.
+const endOfBackup = "000000010000000000000004"
+
+func TestDatabaseFinalBackup(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(database(lastBackup)))
+	f.archiving(endOfBackup)
+	f.kube.Forget()
+	uid := f.cluster().UID
+	var owner string
+	f.kube.React(func(e apitest.Event) {
+		if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added && len(b.OwnerReferences) == 1 {
+			owner = string(b.OwnerReferences[0].UID)
+		}
+	})
+	if diags := s.w.Destroy(t.Context()); diags.HasError() {
+		t.Fatal(diags)
+	}
+	var writes []string
+	for _, r := range f.kube.Writes() {
+		writes = append(writes, r.Verb+" "+r.Resource)
+	}
+	if got := strings.Join(writes, ", "); got != "create backups, delete scheduledbackups, delete clusters, delete secrets" {
+		t.Errorf("the destroy did: %s", got)
+	}
+	if owner != string(uid) {
+		t.Errorf("the Backup belongs to %q, the Cluster was %q", owner, uid)
+	}
+	if left := len(apitest.All[cnpgv1.Cluster](f.kube)) + len(apitest.All[cnpgv1.Backup](f.kube)); left != 0 {
+		t.Errorf("%d objects are left", left)
+	}
+}
+
+// Where the last backup fails, nothing is destroyed, and nothing is left that would hold the next one back.
+func TestDatabaseFinalBackupFails(t *testing.T) {
+	t.Parallel()
+	phase := func(f *fakes, change func(*cnpgv1.Backup)) {
+		f.kube.React(func(e apitest.Event) {
+			if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Modified && b.Status.Phase == cnpgv1.BackupPhaseCompleted {
+				apitest.Edit(f.kube, b.Namespace, b.Name, change)
+			}
+		})
+	}
+	archiverFails := func(c *cnpgv1.Cluster) {
+		for i := range c.Status.Conditions {
+			if c.Status.Conditions[i].Type == string(cnpgv1.ConditionContinuousArchiving) {
+				c.Status.Conditions[i].Status, c.Status.Conditions[i].Message = metav1.ConditionFalse, "unexpected failure invoking barman-cloud-wal-archive: exit status 4"
+			}
+		}
+	}
+	tests := map[string]struct {
+		prepare func(*fakes, *stage)
+		early   bool // before any Backup is made
+		want    []string
+	}{
+		"archiving fails already": {
+			prepare: func(f *fakes, _ *stage) { apitest.Edit(f.kube, fakeNamespace, "my-db", archiverFails) },
+			early:   true,
+			want:    []string{"WAL archiving fails: unexpected failure invoking barman-cloud-wal-archive: exit status 4"},
+		},
+		"archiving fails meanwhile": {
+			prepare: func(f *fakes, _ *stage) {
+				phase(f, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhasePending })
+				f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: func() { apitest.Edit(f.kube, fakeNamespace, "my-db", archiverFails) }}))
+			},
+			want: []string{"WAL archiving fails: unexpected failure invoking barman-cloud-wal-archive: exit status 4"},
+		},
+		"the backup fails": {
+			prepare: func(f *fakes, _ *stage) {
+				phase(f, func(b *cnpgv1.Backup) {
+					b.Status.Phase, b.Status.Error = cnpgv1.BackupPhaseFailed, "no space left on the store"
+				})
+			},
+			want: []string{"failed: no space left on the store"},
+		},
+		"its WAL does not arrive": {
+			prepare: func(f *fakes, _ *stage) { f.archiving("000000010000000000000003") }, // that of an older one
+			want:    []string{"the WAL segment " + endOfBackup, "is not in S3", "timeouts.delete"},
+		},
+		"S3 cannot be reached from here": {
+			prepare: func(f *fakes, _ *stage) {
+				f.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Status: http.StatusServiceUnavailable} })
+			},
+			early: true,
+			want:  []string{"503"},
+		},
+		"an older one is in the way": {
+			prepare: func(f *fakes, _ *stage) {
+				f.kube.Put(&cnpgv1.Backup{
+					ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "stuck"},
+					Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
+					Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseWalArchivingFailing},
+				})
+			},
+			early: true,
+			want:  []string{"the Backup myorg/stuck", "holds every later one back"},
+		},
+		"no right to make one": {
+			prepare: func(f *fakes, _ *stage) {
+				f.kube.Fail(apitest.Each(apitest.VerbCreate, "backups", apitest.Fault{Status: 403, Message: `User "ci" cannot create resource "backups"`}))
+			},
+			want: []string{`User "ci" cannot create resource "backups"`},
+		},
+		"it is interrupted": {
+			prepare: func(f *fakes, s *stage) {
+				phase(f, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseRunning })
+				f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: s.w.Interrupt}))
+			},
+			want: []string{"context canceled"},
+		},
+		"the database is another one now": {
+			prepare: func(f *fakes, _ *stage) {
+				f.archiving(endOfBackup)
+				f.s3.Fail(func(s3test.Request) *s3test.Fault {
+					if len(apitest.All[cnpgv1.Backup](f.kube)) > 0 { // S3 is asked for its end
+						anew := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}, Spec: f.cluster().Spec}
+						apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+						f.kube.Put(anew)
+					}
+					return nil
+				})
+			},
+			want: []string{"Cluster myorg/my-db: deleted, or made anew"},
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(database(lastBackup + "  timeouts = { delete = \"3s\" }\n")))
+			test.prepare(f, s)
+			f.kube.Forget()
+			diags := s.w.Destroy(t.Context())
+			want := append(append([]string{"Unable to Destroy Database", "The final backup could not be taken"}, test.want...), "Nothing was destroyed", "final_backup = false")
+			if !says(want...).MatchString(diags.Errors().String()) {
+				t.Errorf("the destroy says\n%s\nwant %q", diags.Errors(), want)
+			}
+			made := 0
+			for _, r := range f.kube.Writes() {
+				if r.Is(apitest.VerbCreate, "backups") {
+					made++
+				} else if !r.Is(apitest.VerbDelete, "backups") {
+					t.Errorf("the destroy did: %s", r)
+				}
+			}
+			if made > 0 == test.early {
+				t.Errorf("%d Backups were made", made)
+			}
+			for _, b := range apitest.All[cnpgv1.Backup](f.kube) {
+				if b.Name != "stuck" {
+					t.Errorf("the Backup %s is left in phase %q", b.Name, b.Status.Phase)
+				}
+			}
+			if c := f.cluster(); c == nil || c.DeletionTimestamp != nil || s.w.Object(db) == nil {
+				t.Errorf("the Cluster is %v, the state holds %v", c, s.w.Object(db))
+			}
+		})
+	}
+}
+
+// Volumes that a former database has left are nobody's to take over.
+func TestDatabaseMeetsLeftoverVolumes(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	f.kube.Put(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{
+		Namespace: fakeNamespace, Name: "my-db-1", Labels: map[string]string{cnpg.LabelCluster: "my-db"},
+	}})
+	s.fails(f.config(goodDatabase), "Unable to Create Database", "volume claims of a former Cluster of this name are left", "my-db-1",
+		"kubectl delete pvc --namespace myorg --selector cnpg.io/cluster=my-db", "Nothing was created")
+	f.nothingWritten(t)
+	apitest.Delete[corev1.PersistentVolumeClaim](f.kube, fakeNamespace, "my-db-1")
+	s.apply(f.config(goodDatabase))
+}
+
+// A destroy ends when the volumes are gone, or says what holds them.
+func TestDatabaseDestroyWaitsForTheVolumes(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(database(unprotected + "  timeouts = { delete = \"2s\" }\n")))
+	apitest.Edit(f.kube, fakeNamespace, "my-db-1", func(v *corev1.PersistentVolumeClaim) { v.Finalizers = []string{"kubernetes.io/pvc-protection"} })
+	diags := s.w.Destroy(t.Context())
+	if !says("Unable to Destroy Database", "not done after 2s", "volume claim my-db-1: being deleted, held by kubernetes.io/pvc-protection",
+		"The time in timeouts.delete is over", "stays in Terraform's state").MatchString(diags.Errors().String()) {
+		t.Errorf("the destroy says\n%s", diags)
+	}
+	if s.w.Object(db) == nil {
+		t.Error("the state has lost the database")
+	}
+	apitest.Edit(f.kube, fakeNamespace, "my-db-1", func(v *corev1.PersistentVolumeClaim) { v.Finalizers = nil })
+	if diags := s.w.Destroy(t.Context()); diags.HasError() || s.w.Object(db) != nil {
+		t.Errorf("the second destroy: %s", diags)
+	}
+}
+
+// What is not waited for is in the state all the same, with what is known of it, and the next refresh knows more.
+func TestDatabaseWithoutWait(t *testing.T) {
+	t.Parallel()
+	f := newFakes(t) // nothing becomes ready
+	s := onStage(t, f)
+	config := func(memory string) string {
+		return f.config(database(unprotected + fmt.Sprintf("  wait = false\n  image = \"ghcr.io/cloudnative-pg/postgresql:17.5\"\n  parameters = { work_mem = %q }\n", memory)))
+	}
+	s.apply(config("8MB"))
+	if status := s.attribute("status"); status != "PROVISIONING" {
+		t.Errorf("the status is %q", status)
+	}
+	s.apply(config("16MB"))
+	if m := f.cluster().Spec.PostgresConfiguration.Parameters["work_mem"]; m != "16MB" {
+		t.Errorf("work_mem is %s", m)
+	}
+	for _, r := range f.kube.Requests() {
+		if r.Verb == apitest.VerbWatch {
+			t.Errorf("it waited: %s", r)
+		}
+	}
+	apitest.Edit(f.kube, fakeNamespace, "my-db", apitest.Healthy)
+	s.plan(config("16MB"))
+	s.apply(config("32MB"))
+	if status := s.attribute("status"); status != "READY" {
+		t.Errorf("the status is %q", status)
+	}
+}
+
+// An update that fails and cannot be looked at either leaves the state of before.
+func TestDatabaseUpdateOfUnknownOutcome(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	config := func(memory string) string {
+		return f.config(database(unprotected + fmt.Sprintf("  parameters = { work_mem = %q }\n", memory)))
+	}
+	s.apply(config("8MB"))
+	f.kube.Fail(apitest.First(apitest.VerbApply, "clusters", apitest.Fault{ResetAfter: true, After: func() {
+		f.kube.Fail(apitest.Each("", "", apitest.Fault{Status: 403}))
+	}}))
+	s.fails(config("16MB"), "Unable to Update Database", "could not be read", "as it was before")
+	f.kube.Fail(nil)
+	if got := s.parameter("work_mem"); got != "8MB" {
+		t.Errorf("the state holds %s", got)
+	}
+	s.apply(config("16MB"))
+	if got := s.parameter("work_mem"); got != "16MB" {
+		t.Errorf("the state holds %s", got)
+	}
+}
+
+// An interruption while it is waited for leaves the database in the state, with its identity, and no unknown values.
+func TestDatabaseInterrupted(t *testing.T) {
+	t.Parallel()
+	f := newFakes(t)
+	s := onStage(t, f)
+	f.kube.Fail(apitest.First(apitest.VerbWatch, "clusters", apitest.Fault{Before: s.w.Interrupt}))
+	s.fails(f.config(goodDatabase), "Unable to Create Database", context.Canceled.Error(), "recorded in Terraform's state, marked as tainted")
+	object := s.w.Object(db)
+	if object == nil || !object.Tainted || s.attribute("id") != "myorg/my-db" {
+		t.Fatalf("the state holds %v", object)
+	}
+	f.kube.Fail(nil)
+	apitest.Edit(f.kube, fakeNamespace, "my-db", apitest.Healthy)
+	s.w.Untaint(db)
+	s.apply(f.config(goodDatabase)) // and the next plan goes on: there is still the schedule to be made, or nothing
+}
+
+// parameter is a PostgreSQL parameter in the database's state.
+func (s *stage) parameter(name string) string {
+	s.t.Helper()
+	return s.w.Object(db).Attribute("parameters").Index(cty.StringVal(name)).AsString()
+}
