@@ -89,11 +89,11 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			},
 			"force_conflicts": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether to take over fields that another manager of the Cluster states otherwise, instead of failing with their names. Default `false`.",
+				MarkdownDescription: "Whether to take over fields that another manager of the Cluster applies otherwise, instead of failing with their names. What was merely changed with kubectl is put back in any case. Default `false`.",
 			},
 			"wait": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-				MarkdownDescription: "Whether a create or update waits until the database is healthy and, with backups, archives to S3. Default `true`.",
+				MarkdownDescription: "Whether a create or update waits until the database is healthy, as configured, and, with backups, archives to S3. Default `true`.",
 			},
 			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
 				Create: true, CreateDescription: "Default `30m`.",
