@@ -1,6 +1,7 @@
 package cnpg_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,19 +94,54 @@ func TestApplySecret(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "my-db-backup-s3-creds", Labels: map[string]string{cnpg.LabelReload: "true"}},
 		Data:       map[string][]byte{"ACCESS_KEY_ID": []byte("AKIAOLD"), "REGION": []byte("eu-west-1")},
 	}
-	if err := client.ApplySecret(ctx, secret); err != nil {
+	if err := client.ApplySecret(ctx, secret, false); err != nil {
 		t.Fatal(err)
 	}
 	apitest.EditAs(server, "kubectl-edit", key.Namespace, secret.Name, func(s *corev1.Secret) { s.Data["ACCESS_KEY_ID"] = []byte("CHANGED") })
 	secret.Data = map[string][]byte{"ACCESS_KEY_ID": []byte("AKIANEW")}
-	if err := client.ApplySecret(ctx, secret); err != nil {
+	if err := client.ApplySecret(ctx, secret, false); err != nil {
 		t.Fatalf("what is in the Secret is the provider's: %v", err)
 	}
 	live := apitest.Get[corev1.Secret](server, key.Namespace, secret.Name)
 	if string(live.Data["ACCESS_KEY_ID"]) != "AKIANEW" || len(live.Data) != 1 {
 		t.Errorf("data is %q", live.Data)
 	}
-	requests(t, server, "apply secrets myorg/my-db-backup-s3-creds", "apply secrets myorg/my-db-backup-s3-creds")
+	requests(t, server, "apply secrets myorg/my-db-backup-s3-creds", "apply secrets myorg/my-db-backup-s3-creds", "get secrets myorg/my-db-backup-s3-creds", "apply secrets myorg/my-db-backup-s3-creds")
+	for _, r := range server.Requests() {
+		if r.Is(apitest.VerbGet, "secrets") && !r.Metadata {
+			t.Error("a Secret was read whole")
+		}
+	}
+}
+
+// A Secret that somebody else made is neither overwritten nor deleted, unless it is taken over by force.
+func TestSecretOfOthers(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	secret := func(value string) *corev1.Secret {
+		return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Data: map[string][]byte{"ACCESS_KEY_ID": []byte(value)}}
+	}
+	server.Put(secret("THEIRS"))
+	held := func() string {
+		live := apitest.Get[corev1.Secret](server, key.Namespace, key.Name)
+		if live == nil {
+			return ""
+		}
+		return string(live.Data["ACCESS_KEY_ID"])
+	}
+	var conflict *cnpg.ConflictError
+	if err := client.ApplySecret(ctx, secret("OURS"), false); !errors.As(err, &conflict) || conflict.Conflicts[0] != (cnpg.FieldConflict{Manager: apitest.Kubectl, Field: ".data.ACCESS_KEY_ID"}) {
+		t.Errorf("ApplySecret = %v", err)
+	}
+	if err := client.DeleteSecret(ctx, key, "uid"); err != nil || held() != "THEIRS" {
+		t.Errorf("DeleteSecret = %v, the Secret holds %q", err, held())
+	}
+	if err := client.ApplySecret(ctx, secret("OURS"), true); err != nil || held() != "OURS" {
+		t.Errorf("by force: %v, the Secret holds %q", err, held())
+	}
+	if err := client.DeleteSecret(ctx, key, "uid"); err != nil || held() != "" {
+		t.Errorf("DeleteSecret = %v, the Secret holds %q", err, held())
+	}
 }
 
 func TestApplyScheduledBackup(t *testing.T) {

@@ -45,18 +45,17 @@ func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error 
 }
 
 // deleteOf deletes what belongs to the Cluster with the UID owner, or to none: under the same name there may be something by
-// now that belongs to another Cluster.
-func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID) error {
-	answer, err := client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx).Raw()
+// now that belongs to another Cluster. What is not ours is left too.
+func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID, ours func(metav1.Object) bool) error {
+	object, err := c.metadata(ctx, client, resource, key)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	var object metav1.PartialObjectMetadata
-	if err := json.Unmarshal(answer, &object); err != nil {
-		return err
+	if !ours(object) {
+		return nil
 	}
 	for _, of := range object.OwnerReferences {
 		if of.Kind == ClusterTypeMeta.Kind && of.UID != owner {
@@ -68,6 +67,16 @@ func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource s
 		return nil
 	}
 	return err
+}
+
+// metadata reads an object without what it holds: the API server sends nothing else.
+func (c *Client) metadata(ctx context.Context, client rest.Interface, resource string, key Key) (*metav1.PartialObjectMetadata, error) {
+	answer, err := client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx).Raw()
+	if err != nil {
+		return nil, err
+	}
+	object := &metav1.PartialObjectMetadata{}
+	return object, json.Unmarshal(answer, object)
 }
 
 // onlyMetadata asks for an object without what it holds.

@@ -49,5 +49,8 @@ func scheduledFields(scheduled *cnpgv1.ScheduledBackup) (map[string]any, error) 
 // DeleteScheduledBackup deletes a ScheduledBackup; it is no error when it is gone already. One that belongs to another
 // Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key, owner types.UID) error {
-	return explain(c.deleteOf(ctx, c.cnpg, scheduledBackups, key, owner), "ScheduledBackup", key)
+	return explain(c.deleteOf(ctx, c.cnpg, scheduledBackups, key, owner, anybodys), "ScheduledBackup", key)
 }
+
+// anybodys: the schedule of an imported database was made by others, and goes with it.
+func anybodys(metav1.Object) bool { return true }

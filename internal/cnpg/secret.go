@@ -11,8 +11,10 @@ import (
 // LabelReload makes the instance managers read a changed Secret again without a restart.
 const LabelReload = "cnpg.io/reload"
 
-// ApplySecret writes a Secret by server-side apply. It is never read back: the answer is dropped.
-func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret) error {
+// ApplySecret writes a Secret by server-side apply. It is never read back: the answer is dropped. A field that another
+// manager owns is a [ConflictError], unless the Secret is one that [FieldManager] has applied before, which is its own, or
+// force takes it over.
+func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret, force bool) error {
 	key := KeyOf(secret)
 	secret = secret.DeepCopy()
 	secret.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}
@@ -20,13 +22,19 @@ func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret) error {
 	if err != nil {
 		return err
 	}
-	// What is in a Secret of this name is the provider's by its very name, so it takes its fields over.
-	err = apply(ctx, c.core, "secrets", key, fields, applyOptions{manager: FieldManager, force: true}, &corev1.Secret{})
+	err = apply(ctx, c.core, "secrets", key, fields, applyOptions{manager: FieldManager, force: force}, &corev1.Secret{})
+	if len(fieldConflicts(err)) > 0 {
+		live, askErr := c.metadata(ctx, c.core, "secrets", key)
+		if askErr == nil && Applied(live) {
+			fields = atVersion(fields, live.ResourceVersion)
+			err = apply(ctx, c.core, "secrets", key, fields, applyOptions{manager: FieldManager, force: true}, &corev1.Secret{})
+		}
+	}
 	return explain(err, "Secret", key)
 }
 
-// DeleteSecret deletes a Secret; it is no error when it is gone already. One that belongs to another Cluster than that with
-// the UID owner is left alone. Of the Secret only the metadata are read.
+// DeleteSecret deletes a Secret that [FieldManager] has applied, and leaves that of anybody else; it is no error when it is
+// gone already. One that belongs to another Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {
-	return explain(c.deleteOf(ctx, c.core, "secrets", key, owner), "Secret", key)
+	return explain(c.deleteOf(ctx, c.core, "secrets", key, owner, Applied), "Secret", key)
 }

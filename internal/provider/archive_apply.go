@@ -3,7 +3,6 @@ package provider
 import (
 	"context"
 	"fmt"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -68,7 +67,8 @@ func (m *databaseModel) settleServerName(ctx context.Context, name types.String,
 }
 
 // applyCredentials writes the Secret that a Cluster's pods reach S3 with, where they need one of the provider's.
-func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cluster, location archiveLocation) error {
+// A Secret of that name that somebody else made is theirs, unless force takes it over.
+func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cluster, location archiveLocation, force bool) error {
 	if location.store == nil {
 		return nil
 	}
@@ -76,7 +76,7 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 	if secret == nil {
 		return nil
 	}
-	return client.ApplySecret(ctx, secret)
+	return client.ApplySecret(ctx, secret, force)
 }
 
 // applySchedule brings the ScheduledBackup of a Cluster to what is wanted.
@@ -102,18 +102,17 @@ func removeCredentials(ctx context.Context, client *cnpg.Client, cluster *cnpgv1
 	}
 }
 
-// beginArchive takes the first base backup in a folder that a living database has moved to: until there is one, nothing
-// in it can be restored. The Backup belongs to the Cluster.
+// beginArchive takes the base backup that an archive of a living database begins or goes on with: until there is one,
+// nothing that is archived from now on can be restored.
 func beginArchive(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, wait bool) error {
-	backup, err := client.CreateBackup(ctx, cnpg.KeyOf(cluster), time.Now(), childLabels(cluster), ownerReference(cluster))
+	var err error
+	if wait {
+		err = takeBackup(ctx, client, cluster, func(context.Context, *cnpgv1.Backup) error { return nil })
+	} else {
+		_, err = beginBackup(ctx, client, cluster)
+	}
 	if err != nil {
-		return fmt.Errorf("the first base backup in the new folder %s: %w", cnpg.ServerName(cluster), err)
-	}
-	if !wait {
-		return nil
-	}
-	if _, err := client.WaitBackup(ctx, cnpg.KeyOf(backup)); err != nil {
-		return fmt.Errorf("the first base backup in the new folder %s: %w", cnpg.ServerName(cluster), err)
+		return fmt.Errorf("the first base backup in the folder %s: %w", cnpg.ServerName(cluster), err)
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
@@ -12,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	k8stypes "k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -66,6 +64,9 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	}
 	if err == nil {
 		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)}, owner)
+		if errors.Is(err, cnpg.ErrForbidden) { // it belongs to the Cluster, and goes with it
+			err = nil
+		}
 	}
 	if err != nil {
 		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of))
@@ -102,8 +103,7 @@ func (b *backend) takeFinalBackup(ctx context.Context, client *cnpg.Client, live
 	return false
 }
 
-// finalBackup takes a base backup and returns when S3 has the WAL that it needs. The Backup belongs to the Cluster; one that
-// fails is removed, since it could hold the next one back.
+// finalBackup takes a base backup and returns when S3 has the WAL that it needs.
 func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster) error {
 	key := cnpg.KeyOf(live)
 	if cnpg.Archiver(live) == nil {
@@ -116,63 +116,10 @@ func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cn
 	if err := b.reachArchive(ctx, live); err != nil {
 		return err
 	}
-	switch blocking, err := client.BlockingBackup(ctx, key); {
-	case err != nil:
-		return err
-	case blocking != "":
-		return fmt.Errorf("the Backup %s/%s, which CNPG gave up since WAL archiving failed, holds every later one back: delete it first", key.Namespace, blocking)
-	}
-	backup, err := client.CreateBackup(ctx, key, time.Now(), childLabels(live), ownerReference(live))
-	if err != nil {
-		return err
-	}
-	err = client.WhileArchiving(ctx, key, func(ctx context.Context) error {
-		done, err := client.WaitBackup(ctx, cnpg.KeyOf(backup))
-		if err != nil {
-			return err
-		}
+	return takeBackup(ctx, client, live, func(ctx context.Context, done *cnpgv1.Backup) error {
 		if err := b.waitForSegment(ctx, live, done.Status.EndWal); err != nil {
-			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, backup.Name, err)
+			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, done.Name, err)
 		}
 		return nil
-	})
-	if err != nil {
-		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
-		defer cancel()
-		if removeErr := client.DeleteBackup(removing, cnpg.KeyOf(backup)); removeErr != nil {
-			err = fmt.Errorf("%w (and its Backup object could not be removed: %w)", err, removeErr)
-		}
-	}
-	return err
-}
-
-// removeTimeout bounds the removal of what a failed operation leaves, which goes on when Terraform is interrupted.
-const removeTimeout = 30 * time.Second
-
-// reachArchive is an error where the archive of a database cannot be looked at from here.
-func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) error {
-	s3, err := b.s3Client(ctx, b.storeOf(cluster))
-	if err != nil {
-		return err
-	}
-	location, err := locationOf(cluster)
-	if err != nil {
-		return err
-	}
-	return s3.CheckLocation(ctx, location)
-}
-
-// waitForSegment waits until a WAL segment is in a database's archive.
-func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) error {
-	s3, err := b.s3Client(ctx, b.storeOf(source))
-	if err != nil {
-		return err
-	}
-	loc, err := locationOf(source)
-	if err != nil {
-		return err
-	}
-	return wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
-		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
 	})
 }

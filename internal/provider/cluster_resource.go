@@ -67,7 +67,7 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 // applyBackups makes what belongs to the backups of a new Cluster: first the keys, then the schedule, so that
 // a schedule that exists tells that the keys do too.
 func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
-	if err := applyCredentials(ctx, client, cluster, location); err != nil {
+	if err := applyCredentials(ctx, client, cluster, location, ownership.Force); err != nil {
 		return err
 	}
 	return applySchedule(ctx, client, cluster, backup, ownership)

@@ -3,11 +3,13 @@ package provider_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/zclconf/go-cty/cty"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
@@ -330,7 +332,7 @@ func TestDatabaseBaseBackupThatIsDue(t *testing.T) {
 	s.apply(f.config(backedUp("")))
 	moved := f.config(backedUp(`server_name = "v2"`))
 	f.kube.Fail(apitest.Each(apitest.VerbCreate, "backups", apitest.Fault{Status: 403, Message: `User "ci" cannot create resource "backups"`}))
-	s.fails(moved, "Unable to Update Database", "the first base backup in the new folder v2", `User "ci" cannot create resource "backups"`)
+	s.fails(moved, "Unable to Update Database", "the first base backup in the folder v2", `User "ci" cannot create resource "backups"`)
 	if len(s.begun()) != 0 || f.barman().ServerName != "v2" {
 		t.Fatalf("%d base backups, folder %s", len(s.begun()), f.barman().ServerName)
 	}
@@ -351,8 +353,9 @@ func TestDatabaseBaseBackupThatFails(t *testing.T) {
 			f := operated(t)
 			s := onStage(t, f)
 			s.apply(f.config(backedUp("")))
+			var mended atomic.Bool
 			f.kube.React(func(e apitest.Event) {
-				if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+				if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" && !mended.Load() {
 					apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
 						b.Status.Phase, b.Status.Error = cnpgv1.BackupPhaseFailed, "exit status 1"
 					})
@@ -364,9 +367,71 @@ func TestDatabaseBaseBackupThatFails(t *testing.T) {
 			if got := diags.Errors().String(); (got != "") != wait || !strings.Contains(got, want) {
 				t.Errorf("the apply says %q", got)
 			}
-			if len(s.begun()) != 1 {
-				t.Errorf("%d base backups", len(s.begun()))
+			if left := len(s.begun()); (left == 0) != wait { // one that has failed may hold every later one back
+				t.Errorf("%d Backups are left", left)
 			}
+			if !wait {
+				return
+			}
+			mended.Store(true)
+			s.planned(moved, terraformtest.Update)
+			s.apply(moved)
+			if len(s.begun()) != 1 {
+				t.Errorf("%d base backups, want one", len(s.begun()))
+			}
+		})
+	}
+}
+
+// A Backup that CNPG gave up holds every later one back: it is named, and the base backup stays due.
+func TestDatabaseBaseBackupThatIsHeldBack(t *testing.T) {
+	t.Parallel()
+	for _, wait := range []bool{true, false} {
+		t.Run(fmt.Sprint("wait ", wait), func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			f.kube.Put(&cnpgv1.Backup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "nightly"},
+				Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
+				Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseWalArchivingFailing},
+			})
+			moved := f.config(strings.Replace(backedUp(`server_name = "v2"`), "{", fmt.Sprintf("{\n  wait = %t", wait), 1))
+			s.fails(moved, "Unable to Update Database", "the Backup myorg/nightly, which CNPG gave up", "delete it first")
+			apitest.Delete[cnpgv1.Backup](f.kube, fakeNamespace, "nightly")
+			s.planned(moved, terraformtest.Update)
+			s.apply(moved)
+			if len(s.begun()) != 1 {
+				t.Errorf("%d base backups, want one", len(s.begun()))
+			}
+		})
+	}
+}
+
+// Archiving that fails while the base backup is waited for ends the wait, long before CNPG gives the backup up.
+func TestDatabaseArchivingFailsDuringItsBaseBackup(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	f.kube.React(func(e apitest.Event) {
+		if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+			apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhasePending })
+			apitest.Edit(f.kube, b.Namespace, "my-db", archivingFails("AccessDenied"))
+		}
+	})
+	s.fails(f.config(backedUp(`server_name = "v2"`)), "Unable to Update Database", "WAL archiving fails: AccessDenied")
+	if left := len(s.begun()); left != 0 {
+		t.Errorf("%d Backups are left", left)
+	}
+}
+
+// archivingFails is what CNPG says of an archive that refuses WAL.
+func archivingFails(message string) func(*cnpgv1.Cluster) {
+	return func(c *cnpgv1.Cluster) {
+		meta.SetStatusCondition(&c.Status.Conditions, metav1.Condition{
+			Type: string(cnpgv1.ConditionContinuousArchiving), Status: metav1.ConditionFalse, Reason: "ContinuousArchivingFailing", Message: message,
 		})
 	}
 }

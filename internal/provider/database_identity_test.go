@@ -108,7 +108,7 @@ func TestDatabaseIdentities(t *testing.T) {
 		t.Errorf("the Secret of the user was touched: %v", after)
 	}
 	for _, r := range f.kube.Requests() {
-		if r.Is(apitest.VerbGet, "secrets") {
+		if r.Is(apitest.VerbGet, "secrets") && !r.Metadata {
 			t.Errorf("a Secret was read: %s", r)
 		}
 	}
@@ -234,5 +234,37 @@ func TestRestoreIdentity(t *testing.T) {
 				t.Errorf("it archives as %+v", own)
 			}
 		})
+	}
+}
+
+// A Secret that somebody else made under the name of the provider's is theirs: it stops the database's backups from being
+// set up, and it outlives the database.
+func TestDatabaseSecretOfOthers(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	f.kube.Put(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-backup-s3-creds"},
+		Data:       map[string][]byte{"ACCESS_KEY_ID": []byte("THEIRSACCESSKEY00001")},
+	})
+	s.fails(f.config(backedUp("")), "Unable to Create Database", "Secret myorg/my-db-backup-s3-creds", `.data.ACCESS_KEY_ID (owned by "kubectl-client-side-apply")`, "force_conflicts = true")
+	theirs := func(when string) {
+		t.Helper()
+		if secret := f.ownSecret(); secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != "THEIRSACCESSKEY00001" || len(secret.OwnerReferences) != 0 {
+			t.Errorf("%s the Secret is %v", when, secret)
+		}
+	}
+	theirs("after the create")
+	s.w.Untaint(db)
+	s.fails(f.config(backedUp("retention_days = 7")), "Unable to Update Database", "Secret myorg/my-db-backup-s3-creds", "force_conflicts = true")
+	theirs("after an update")
+	s.w.Write(f.config(""))
+	if diags := s.w.Apply(t.Context()); diags.HasError() || f.cluster() != nil {
+		t.Fatalf("the database is not gone: %s", diags)
+	}
+	theirs("after the destroy")
+	s.apply(f.config(strings.Replace(backedUp(""), "{", "{\n  force_conflicts = true", 1)))
+	if secret := f.ownSecret(); string(secret.Data["ACCESS_KEY_ID"]) != s3test.AccessKeyID || len(secret.OwnerReferences) != 1 {
+		t.Errorf("by force, the Secret is %v", secret)
 	}
 }

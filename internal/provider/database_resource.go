@@ -214,7 +214,7 @@ type clusterChange struct {
 func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, private privateState, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
 	live, desired, plan, location := change.live, change.desired, change.plan, change.location
 	desired.UID = live.UID
-	if err := applyCredentials(ctx, client, desired, location); err != nil {
+	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
 		return nil, err
 	}
 	clusters, schedules := change.before.ownership(ctx, r.backend, live, plan.ForceConflicts.ValueBool())

@@ -34,6 +34,8 @@ type Request struct {
 	Path        string
 	Query       url.Values
 	UserAgent   string
+	// Metadata tells that the answer is to have the object's metadata alone (PartialObjectMetadata).
+	Metadata bool
 	// Authorization is the header of that name.
 	Authorization string
 	// Certificate is the common name of the client certificate; "" where none was shown.
@@ -154,6 +156,7 @@ type target struct {
 func describe(r *http.Request) target {
 	t := target{Request: Request{
 		Path: r.URL.Path, Query: r.URL.Query(), UserAgent: r.UserAgent(), Authorization: r.Header.Get("Authorization"), Verb: VerbOther,
+		Metadata: strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadata"),
 	}}
 	if r.TLS != nil {
 		t.ServerName = r.TLS.ServerName

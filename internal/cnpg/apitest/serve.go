@@ -152,7 +152,10 @@ func (s *Server) answer(t target, body []byte) (code int, answer any, warnings [
 		default:
 			err = apierrors.NewMethodNotSupported(t.res.groupResource(), t.Verb)
 		}
-		if object != nil {
+		switch {
+		case object != nil && t.Metadata:
+			answer = map[string]any{"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object.DeepCopy().Object["metadata"]}
+		case object != nil:
 			answer = object.DeepCopy()
 		}
 		return err

@@ -1,0 +1,81 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// What proves that the archive of a database works: a base backup in it, or a WAL segment that has just been ended.
+
+// takeBackup takes a base backup of a database, waits for as long as its archiving does not fail, and has check look at
+// what came of it. The Backup belongs to the Cluster; one that fails is removed, since it could hold the next one back.
+func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, check func(context.Context, *cnpgv1.Backup) error) error {
+	backup, err := beginBackup(ctx, client, cluster)
+	if err != nil {
+		return err
+	}
+	err = client.WhileArchiving(ctx, cnpg.KeyOf(cluster), func(ctx context.Context) error {
+		done, err := client.WaitBackup(ctx, cnpg.KeyOf(backup))
+		if err != nil {
+			return err
+		}
+		return check(ctx, done)
+	})
+	if err != nil {
+		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+		defer cancel()
+		if removeErr := client.DeleteBackup(removing, cnpg.KeyOf(backup)); removeErr != nil {
+			err = fmt.Errorf("%w (and its Backup object could not be removed: %w)", err, removeErr)
+		}
+	}
+	return err
+}
+
+// removeTimeout bounds the removal of what a failed operation leaves, which goes on when Terraform is interrupted.
+const removeTimeout = 30 * time.Second
+
+// beginBackup begins a base backup, unless one that CNPG gave up would hold it back for ever.
+func beginBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) (*cnpgv1.Backup, error) {
+	key := cnpg.KeyOf(cluster)
+	switch blocking, err := client.BlockingBackup(ctx, key); {
+	case err != nil:
+		return nil, err
+	case blocking != "":
+		return nil, fmt.Errorf("the Backup %s/%s, which CNPG gave up since WAL archiving failed, holds every later one back: delete it first", key.Namespace, blocking)
+	}
+	return client.CreateBackup(ctx, key, time.Now(), childLabels(cluster), ownerReference(cluster))
+}
+
+// reachArchive is an error where the archive of a database cannot be looked at from here.
+func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) error {
+	s3, err := b.s3Client(ctx, b.storeOf(cluster))
+	if err != nil {
+		return err
+	}
+	location, err := locationOf(cluster)
+	if err != nil {
+		return err
+	}
+	return s3.CheckLocation(ctx, location)
+}
+
+// waitForSegment waits until a WAL segment is in a database's archive.
+func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) error {
+	s3, err := b.s3Client(ctx, b.storeOf(source))
+	if err != nil {
+		return err
+	}
+	loc, err := locationOf(source)
+	if err != nil {
+		return err
+	}
+	return wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
+		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	})
+}
