@@ -120,7 +120,8 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 	if len(secret) == 0 {
 		fingerprint = types.StringNull()
 	}
-	planned.changes = moves || rewired || rotated || seen.BackupDue || seen.SecretLeft ||
+	warnScheduleDrift(plan.key(), seen.ScheduleDrift, diags)
+	planned.changes = moves || rewired || rotated || seen.BackupDue || seen.SecretLeft || len(seen.ScheduleDrift) > 0 ||
 		store.destinationPath != archivePart(state, "destination_path").ValueString() || store.podEndpointURL != archivePart(state, "endpoint_url").ValueString()
 	planned.archive = types.ObjectValueMust(archiveTypes, map[string]attr.Value{
 		"destination_path":        types.StringValue(store.destinationPath),

@@ -22,6 +22,8 @@ type archiveSeen struct {
 	BackupDue bool `json:"backup_due,omitempty"`
 	// SecretLeft is left where the pods need no Secret of the provider's any more and it is still there.
 	SecretLeft bool `json:"secret_left,omitempty"`
+	// ScheduleDrift are the fields of the ScheduledBackup that are to be put back.
+	ScheduleDrift []string `json:"schedule_drift,omitempty"`
 	// Owned are the optional fields that are, or were, the provider's.
 	Owned  []string `json:"owned,omitempty"`
 	Wiring wiring   `json:"wiring"`

@@ -142,16 +142,22 @@ func (b *backupSettings) toScheduledBackup(owner *cnpgv1.Cluster) (*cnpgv1.Sched
 	if err != nil {
 		return nil, err
 	}
+	scheduled := scheduledBackupOf(owner)
+	scheduled.Spec.Schedule, scheduled.Spec.Immediate = schedule, ptr.To(b.Immediate.ValueBool())
+	return scheduled, nil
+}
+
+// scheduledBackupOf is a ScheduledBackup without what attributes say of it.
+func scheduledBackupOf(owner *cnpgv1.Cluster) *cnpgv1.ScheduledBackup {
 	return &cnpgv1.ScheduledBackup{
 		ObjectMeta: ownedBy(owner, owner.Name),
 		Spec: cnpgv1.ScheduledBackupSpec{
-			Schedule:             schedule,
-			Immediate:            ptr.To(b.Immediate.ValueBool()),
+			Suspend:              ptr.To(false), // stated, so that a suspension is somebody's change
 			Cluster:              cnpgv1.LocalObjectReference{Name: owner.Name},
 			BackupOwnerReference: "cluster",
 			Method:               cnpgv1.BackupMethodBarmanObjectStore,
 		},
-	}, nil
+	}
 }
 
 // ownedBy is the metadata of an object that belongs to a Cluster: Kubernetes deletes it with the Cluster.

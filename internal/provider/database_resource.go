@@ -128,6 +128,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	}
 	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := archiveRead(cluster, before)
+	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
 	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
@@ -266,6 +267,7 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 	}
 	before, _ := seenArchive(ctx, resp.Private, &resp.Diagnostics)
 	seen := archiveRead(cluster, before)
+	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
 	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)

@@ -1,0 +1,98 @@
+package provider_test
+
+import (
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// What somebody changes in a schedule, and no attribute shows, is seen by the refresh as it is, told, and put back.
+func TestScheduleDrift(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*cnpgv1.ScheduledBackup)
+		is     func(*cnpgv1.ScheduledBackup) bool
+		told   string
+	}{
+		"suspended": {
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.Suspend = ptr.To(true) },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return !ptr.Deref(s.Spec.Suspend, false) },
+			told:   "The ScheduledBackup myorg/my-db is suspended",
+		},
+		"of another Cluster": {
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.Cluster.Name = "theirs" },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Spec.Cluster.Name == "my-db" },
+			told:   "spec.cluster",
+		},
+		"its Backups belong to nobody": {
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.BackupOwnerReference = "none" },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Spec.BackupOwnerReference == "cluster" },
+			told:   "spec.backupOwnerReference",
+		},
+		"another method": {
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.Method = "volumeSnapshot" },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Spec.Method == "barmanObjectStore" },
+			told:   "spec.method",
+		},
+		"without its owner": {
+			change: func(s *cnpgv1.ScheduledBackup) { s.OwnerReferences = nil },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return len(s.OwnerReferences) == 1 },
+			told:   "metadata.ownerReferences",
+		},
+		"without a label": {
+			change: func(s *cnpgv1.ScheduledBackup) { delete(s.Labels, cnpg.LabelCluster) },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Labels[cnpg.LabelCluster] == "my-db" },
+			told:   "metadata.labels",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			config := f.config(backedUp(""))
+			s.apply(config)
+			if !test.is(f.schedule()) {
+				t.Fatal("the schedule is not as this test wants it from the beginning")
+			}
+			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", test.change)
+			f.forget()
+			plan, warnings := s.plan(config)
+			if plan.Action(db) != terraformtest.Update || !says("Schedule Was Changed", test.told).MatchString(warnings) {
+				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
+			}
+			if err := f.asked("get clusters myorg/my-db", "get scheduledbackups myorg/my-db"); err != nil {
+				t.Error(err)
+			}
+			s.apply(config)
+			if !test.is(f.schedule()) {
+				t.Errorf("not put back: %+v", f.schedule())
+			}
+		})
+	}
+}
+
+// A suspended schedule that is adopted is not resumed behind the back of who suspended it.
+func TestScheduleSuspendedByWhoMadeIt(t *testing.T) {
+	t.Parallel()
+	s := adopted(t)
+	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(b *cnpgv1.ScheduledBackup) { b.Spec.Suspend = ptr.To(true) })
+	config := func(more string) string {
+		return s.config(strings.Replace(adoptedDatabase(more), "org_id", "backup = { schedule = \"0 2 * * *\", retention_days = 14 }\norg_id", 1))
+	}
+	s.planned(config(""), terraformtest.Update)
+	s.fails(config(""), "Unable to Update Database", "force_conflicts", `.spec.suspend (owned by "kubectl-client-side-apply")`)
+	if !ptr.Deref(s.schedule().Spec.Suspend, false) {
+		t.Error("it was resumed")
+	}
+	s.apply(config(forced))
+	if ptr.Deref(s.schedule().Spec.Suspend, false) {
+		t.Error("it was not resumed by force")
+	}
+}
