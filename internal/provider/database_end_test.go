@@ -94,13 +94,13 @@ func TestDatabaseFinalBackup(t *testing.T) {
 	for _, r := range f.kube.Writes() {
 		writes = append(writes, r.Verb+" "+r.Resource)
 	}
-	if got := strings.Join(writes, ", "); got != "create backups, delete scheduledbackups, delete clusters, delete secrets" {
+	if got := strings.Join(writes, ", "); got != "create backups, delete scheduledbackups, delete clusters" {
 		t.Errorf("the destroy did: %s", got)
 	}
 	if owner != string(uid) {
 		t.Errorf("the Backup belongs to %q, the Cluster was %q", owner, uid)
 	}
-	if left := len(apitest.All[cnpgv1.Cluster](f.kube)) + len(apitest.All[cnpgv1.Backup](f.kube)); left != 0 {
+	if left := len(apitest.All[cnpgv1.Cluster](f.kube)) + len(apitest.All[cnpgv1.Backup](f.kube)) + len(apitest.All[corev1.Secret](f.kube)); left != 0 {
 		t.Errorf("%d objects are left", left)
 	}
 }
