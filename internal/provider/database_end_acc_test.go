@@ -153,8 +153,7 @@ resource "pgplatform_database" "stuck" {
 	}
 }
 
-// Volumes of a storage class that can: the update ends when they have grown. Beyond what the class has, it ends with what the
-// volume says of it.
+// Volumes of a storage class that lets them grow: the update ends when they have.
 func TestAccDatabase_growth(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
