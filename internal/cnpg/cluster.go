@@ -199,8 +199,10 @@ func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	cluster.TypeMeta = ClusterTypeMeta
 	cluster.UID = live.UID
 	cluster.Spec.Bootstrap, cluster.Spec.ExternalClusters = nil, nil
-	if nonce, ok := live.Annotations[AnnotationNonce]; ok {
-		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
+	for _, stays := range []string{AnnotationNonce, AnnotationSource, AnnotationTargetTime} { // how it was made
+		if value, ok := live.Annotations[stays]; ok {
+			metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, stays, value)
+		}
 	}
 	return clusterFields(cluster)
 }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -178,6 +180,9 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	}
 	if !config.statesImage(live) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
+		if cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageCatalogRef") {
+			desired.Spec.ImageCatalogRef = live.Spec.ImageCatalogRef // of a restored database
+		}
 	}
 	if grows(live, desired) {
 		if err := client.CheckGrowth(ctx, key, desired.Spec); err != nil {
@@ -284,8 +289,12 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 
 func (r *databaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importCluster(ctx, req, resp)
-	// What only Terraform keeps gets its defaults.
+	setTerraformsOwn(ctx, &resp.State, &resp.Diagnostics)
+}
+
+// setTerraformsOwn gives what only Terraform keeps its defaults.
+func setTerraformsOwn(ctx context.Context, state *tfsdk.State, diags *diag.Diagnostics) {
 	for name, value := range map[string]any{"database_type": typePostgreSQL, "wait": true, "final_backup": false, "force_conflicts": false} {
-		resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root(name), value)...)
+		diags.Append(state.SetAttribute(ctx, path.Root(name), value)...)
 	}
 }

@@ -15,7 +15,8 @@ func restoreSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "A new database, made from the archive of another one: its latest state, or exactly its state at `target_time`. " +
 			"The source is not touched, but for an empty transaction and a switch of its WAL segment. " +
-			"The new database gets the source's image, size, parameters and backup settings, and archives to a folder of its own.",
+			"The new database gets the source's image, size, parameters and backup settings, and archives to a folder of its own. " +
+			"A block `moved` from it to a `pgplatform_database`, with Terraform 1.8 or later, makes an ordinary database of it, without a change where the configuration matches.",
 		Attributes: map[string]schema.Attribute{
 			// Required attributes
 			"name": nameAttribute(),

@@ -1,0 +1,43 @@
+package provider
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+)
+
+var _ resource.ResourceWithMoveState = (*databaseResource)(nil)
+
+// MoveState lets a block `moved` make an ordinary database of a restored one.
+func (r *databaseResource) MoveState(ctx context.Context) []resource.StateMover {
+	from := restoreSchema(ctx)
+	return []resource.StateMover{{SourceSchema: &from, StateMover: moveRestore}}
+}
+
+// moveRestore takes over which Cluster a restore stands for, and what only Terraform keeps. All else is read by the refresh
+// that follows, as after an import.
+func moveRestore(ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
+	// Which registry or mirror the provider comes from does not matter.
+	if req.SourceTypeName != "pgplatform_restore" || !strings.HasSuffix(req.SourceProviderAddress, "/pgplatform") || req.SourceState == nil {
+		return
+	}
+	var restore restoreModel
+	resp.Diagnostics.Append(req.SourceState.Get(ctx, &restore)...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	set := func(at path.Path, value any) {
+		resp.Diagnostics.Append(resp.TargetState.SetAttribute(ctx, at, value)...)
+	}
+	set(path.Root("id"), restore.ID)
+	set(path.Root("namespace"), restore.Namespace)
+	set(path.Root("name"), restore.Name)
+	set(path.Root("deletion_protection"), restore.DeletionProtection)
+	for name, limit := range restore.Timeouts.Attributes() {
+		set(path.Root("timeouts").AtName(name), limit)
+	}
+	setTerraformsOwn(ctx, &resp.TargetState, &resp.Diagnostics)
+	resp.Diagnostics.Append(resp.TargetIdentity.Set(ctx, identityOf(restore.key()))...)
+}

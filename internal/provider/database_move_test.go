@@ -1,0 +1,91 @@
+package provider_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
+	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
+	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// movedRestore is a restored database as an ordinary one.
+func movedRestore(parameters, more string) string {
+	return fmt.Sprintf(`
+moved {
+  from = pgplatform_restore.pitr
+  to   = pgplatform_database.pitr
+}
+resource "pgplatform_database" "pitr" {
+  name          = "my-db-pitr"
+  org_id        = "acme"
+  storage       = { size = "3Gi" }
+  parameters    = { %s }
+  database_name = "shop"
+  owner         = "seller"
+  backup        = { schedule = "0 2 * * *", retention_days = 14 }
+  %s
+}
+`, parameters, more)
+}
+
+// A restored database becomes an ordinary one without a change; what it was restored from stays known to its Cluster.
+func TestMoveOfARestore(t *testing.T) {
+	t.Parallel()
+	const moved, limits = "pgplatform_database.pitr", "\n  timeouts = { delete = \"2h\" }\n"
+	f, _ := withSource(t)
+	var version string
+	unitCase(t, resource.TestCase{
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_8_0)},
+		Steps: []resource.TestStep{
+			{
+				Config: f.config(restoreOf("target_time = \"2026-03-26T11:30:00Z\"\n" + unprotected + limits)),
+				Check: check(func() error {
+					version = f.restored().ResourceVersion
+					f.kube.Forget()
+					return nil
+				}),
+			},
+			{
+				Config:           f.config(movedRestore(`work_mem = "8MB"`, unprotected+limits)),
+				ConfigPlanChecks: action(moved, plancheck.ResourceActionNoop),
+				ConfigStateChecks: []statecheck.StateCheck{
+					statecheck.ExpectKnownValue(moved, tfjsonpath.New("id"), knownvalue.StringExact("myorg/my-db-pitr")),
+					statecheck.ExpectKnownValue(moved, tfjsonpath.New("deletion_protection"), knownvalue.Bool(false)),
+					statecheck.ExpectKnownValue(moved, tfjsonpath.New("timeouts").AtMapKey("delete"), knownvalue.StringExact("2h")),
+					statecheck.ExpectKnownValue(moved, tfjsonpath.New("archive").AtMapKey("server_name"), knownvalue.StringExact("my-db-pitr")),
+				},
+				Check: check(func() error {
+					if writes := f.kube.Writes(); len(writes) > 0 || f.restored().ResourceVersion != version {
+						return fmt.Errorf("written: %v", apitest.Summaries(writes))
+					}
+					return nil
+				}),
+			},
+			{
+				Config:           f.config(movedRestore(`work_mem = "16MB"`, unprotected+limits)),
+				ConfigPlanChecks: action(moved, plancheck.ResourceActionUpdate),
+				Check: check(func() error {
+					c := f.restored()
+					switch {
+					case c.Spec.PostgresConfiguration.Parameters["work_mem"] != "16MB":
+						return errors.New("the parameter was not changed")
+					case c.Spec.Bootstrap == nil || c.Spec.Bootstrap.Recovery == nil || c.Spec.Bootstrap.Recovery.RecoveryTarget.BackupID != "20260326T095900":
+						return fmt.Errorf("bootstrap is %+v", c.Spec.Bootstrap)
+					case len(c.Spec.ExternalClusters) != 1 || c.Annotations[cnpg.AnnotationSource] != "myorg/my-db" || c.Annotations[cnpg.AnnotationTargetTime] == "":
+						return fmt.Errorf("what it was restored from is gone: %+v, %v", c.Spec.ExternalClusters, c.Annotations)
+					}
+					return nil
+				}),
+			},
+			{ResourceName: moved, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"deletion_protection", "timeouts"}},
+		},
+	})
+}
