@@ -52,6 +52,17 @@ func Healthy(cluster *cnpgv1.Cluster) bool {
 		cluster.Status.CurrentPrimary != ""
 }
 
+// hibernation is CNPG's annotation that lets a Cluster's pods go and keeps its volumes, and the condition that tells of it.
+const hibernation = "cnpg.io/hibernation"
+
+// Hibernates tells whether a Cluster is to hibernate.
+func Hibernates(cluster *cnpgv1.Cluster) bool { return cluster.Annotations[hibernation] == "on" }
+
+// Hibernated tells whether it does.
+func Hibernated(cluster *cnpgv1.Cluster) bool {
+	return Hibernates(cluster) && meta.IsStatusConditionTrue(cluster.Status.Conditions, hibernation)
+}
+
 // Terminal tells whether a Cluster is in a phase that only a person can end.
 func Terminal(cluster *cnpgv1.Cluster) bool {
 	_, ok := terminalPhases[cluster.Status.Phase]
@@ -73,7 +84,7 @@ func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) 
 }
 
 // WaitReady waits until a Cluster is healthy, its pods and volumes are as its spec asks, and, where it has an archive, it
-// archives to it. A phase that ends no more by itself is a [TerminalPhaseError], a failed upgrade an [UpgradeError]. When ctx ends first, the error says what
+// archives to it; or until it hibernates, where its annotation asks for that. A phase that ends no more by itself is a [TerminalPhaseError], a failed upgrade an [UpgradeError]. When ctx ends first, the error says what
 // the Cluster, its pods and its volumes are waiting for.
 func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
 	return c.waitReady(ctx, key, func(*Snapshot) (time.Duration, error) { return 0, nil })
@@ -129,6 +140,12 @@ func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	lasted := since.lasted(phase)
 	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > phaseGrace) {
 		return false, &TerminalPhaseError{Key: key, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
+	}
+	if Hibernates(s.Cluster) {
+		return Hibernated(s.Cluster), nil
+	}
+	if meta.FindStatusCondition(s.Cluster.Status.Conditions, hibernation) != nil {
+		return false, nil // CNPG has not seen yet that it is to wake up
 	}
 	if !Healthy(s.Cluster) || len(lacking(s)) > 0 {
 		return false, nil

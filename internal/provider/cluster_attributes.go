@@ -16,7 +16,7 @@ import (
 
 // What every resource that stands for a Cluster computes: its state of health, how to connect, where it archives.
 
-// databaseStatus is the status attribute: CNPG's many phases in four words.
+// databaseStatus is the status attribute: CNPG's many phases in a few words.
 type databaseStatus string
 
 const (
@@ -24,10 +24,13 @@ const (
 	statusReady        databaseStatus = "READY"
 	statusDegraded     databaseStatus = "DEGRADED"
 	statusFailed       databaseStatus = "FAILED"
+	statusHibernated   databaseStatus = "HIBERNATED"
 )
 
 func statusOf(cluster *cnpgv1.Cluster) databaseStatus {
 	switch {
+	case cnpg.Hibernated(cluster):
+		return statusHibernated
 	case cnpg.Healthy(cluster):
 		return statusReady
 	case cnpg.Terminal(cluster):
@@ -144,7 +147,7 @@ func idAttribute() schema.StringAttribute {
 func statusAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Computed:            true,
-		MarkdownDescription: "`PROVISIONING`, `READY`, `DEGRADED` or `FAILED`.",
+		MarkdownDescription: "`PROVISIONING`, `READY`, `DEGRADED`, `FAILED` or, while the annotation `cnpg.io/hibernation` keeps it without pods, `HIBERNATED`.",
 	}
 }
 

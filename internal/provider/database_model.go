@@ -167,18 +167,37 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 	}
 }
 
+// resourcesOf reads what is asked for. In a Cluster that the provider made the limit of memory is the same; where somebody
+// has changed that, the limit is what there is to put back.
 func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
-	requested := func(name corev1.ResourceName) attr.Value {
-		q, ok := cluster.Spec.Resources.Requests[name]
-		if !ok {
-			return quantityType.null()
-		}
-		return quantityType.value(q.String())
+	cpu := quantityType.null()
+	if q, ok := cluster.Spec.Resources.Requests[corev1.ResourceCPU]; ok {
+		cpu = quantityType.value(q.String())
 	}
 	return types.ObjectValueMust(resourcesTypes, map[string]attr.Value{
-		"cpu":    requested(corev1.ResourceCPU),
-		"memory": requested(corev1.ResourceMemory),
+		"cpu":    cpu,
+		"memory": memoryOf(cluster),
 	})
+}
+
+func memoryOf(cluster *cnpgv1.Cluster) semanticString {
+	request, asked := cluster.Spec.Resources.Requests[corev1.ResourceMemory]
+	limit, limited := cluster.Spec.Resources.Limits[corev1.ResourceMemory]
+	switch {
+	case cnpg.Made(cluster) && limited && limit.Cmp(request) != 0:
+		return quantityType.value(limit.String())
+	case asked:
+		return quantityType.value(request.String())
+	}
+	return quantityType.null()
+}
+
+// leaveLimit leaves the limit of memory to another manager that states one of its own in a Cluster that it made.
+func leaveLimit(live, desired *cnpgv1.Cluster) {
+	request, limit := live.Spec.Resources.Requests[corev1.ResourceMemory], live.Spec.Resources.Limits[corev1.ResourceMemory]
+	if !cnpg.Made(live) && limit.Cmp(request) != 0 && len(cnpg.StatedByOthers(live, "spec", "resources", "limits", "memory")) > 0 {
+		delete(desired.Spec.Resources.Limits, corev1.ResourceMemory)
+	}
 }
 
 // parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.

@@ -184,6 +184,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 			desired.Spec.ImageCatalogRef = live.Spec.ImageCatalogRef // of a restored database
 		}
 	}
+	leaveLimit(live, desired)
 	if grows(live, desired) {
 		if err := client.CheckGrowth(ctx, key, desired.Spec); err != nil {
 			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")

@@ -50,7 +50,8 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"wal_storage": walStorageAttribute(),
 			"resources": schema.SingleNestedAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none.",
+				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none. " +
+					"In a database that was made by other means, a limit of memory that its maker states otherwise stays as it is.",
 				Attributes: map[string]schema.Attribute{
 					"cpu": schema.StringAttribute{
 						Optional: true, Computed: true, CustomType: quantityType,
