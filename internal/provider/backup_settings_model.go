@@ -9,7 +9,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -79,7 +78,7 @@ func backupFrom(ctx context.Context, object types.Object, diags *diag.Diagnostic
 		return nil
 	}
 	b := &backupSettings{}
-	diags.Append(object.As(ctx, b, basetypes.ObjectAsOptions{})...)
+	diags.Append(assign(ctx, object, b)...)
 	return b
 }
 

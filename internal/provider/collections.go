@@ -6,7 +6,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 )
 
 // optional reads an object into a model; a null or unknown one leaves the model as it is.
@@ -14,7 +13,7 @@ func optional(ctx context.Context, object types.Object, into any) diag.Diagnosti
 	if object.IsNull() || object.IsUnknown() {
 		return nil
 	}
-	return object.As(ctx, into, basetypes.ObjectAsOptions{UnhandledNullAsEmpty: false})
+	return assign(ctx, object, into)
 }
 
 // elements reads a list or map into Go's; null and unknown ones leave it as it is.

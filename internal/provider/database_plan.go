@@ -11,7 +11,7 @@ import (
 
 func (r *databaseResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
 	var config databaseModel
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(read(ctx, req.Config, &config)...)
 	validateScheduling(ctx, config.Scheduling, &resp.Diagnostics)
 	backup := config.backup(ctx, &resp.Diagnostics)
 	validateFinalBackup(config, backup, &resp.Diagnostics)
@@ -33,7 +33,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	var state, plan, config *databaseModel
 	if !req.State.Raw.IsNull() {
 		state = &databaseModel{}
-		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+		resp.Diagnostics.Append(read(ctx, req.State, state)...)
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {
@@ -42,14 +42,15 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		return
 	}
 	plan, config = &databaseModel{}, &databaseModel{}
-	resp.Diagnostics.Append(req.Plan.Get(ctx, plan)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, config)...)
+	resp.Diagnostics.Append(read(ctx, req.Plan, plan)...)
+	resp.Diagnostics.Append(read(ctx, req.Config, config)...)
 	if resp.Diagnostics.HasError() || r.backend == nil {
 		return
 	}
 
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
+	proposed := *plan
 	if plan.Namespace.IsUnknown() && config.Namespace.IsNull() {
 		plan.Namespace = r.backend.namespace
 	}
@@ -71,7 +72,9 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	}
-	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	if !same(plan, &proposed) {
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	}
 }
 
 // replaces tells whether the inputs differ in a way that only another database can follow.

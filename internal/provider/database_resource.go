@@ -99,7 +99,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
 	const summary = "Unable to Read Database"
 	var state databaseModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(read(ctx, req.State, &state)...)
 	timeout, d := state.Timeouts.Read(ctx, defaultReadTimeout)
 	resp.Diagnostics.Append(d...)
 	if resp.Diagnostics.HasError() {
@@ -131,8 +131,11 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := archiveRead(cluster, before)
 	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
+	last := state
 	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	if !same(&state, &last) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	}
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 }
 
