@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -54,3 +55,12 @@ func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key, owner types
 
 // anybodys: the schedule of an imported database was made by others, and goes with it.
 func anybodys(metav1.Object) bool { return true }
+
+// ListScheduledBackups are the ScheduledBackups of a Cluster, whatever they are called.
+func (c *Client) ListScheduledBackups(ctx context.Context, key Key) ([]cnpgv1.ScheduledBackup, error) {
+	list := &cnpgv1.ScheduledBackupList{}
+	if err := c.cnpg.Get().Namespace(key.Namespace).Resource(scheduledBackups).Do(ctx).Into(list); err != nil {
+		return nil, explain(err, "ScheduledBackups of", key)
+	}
+	return slices.DeleteFunc(list.Items, func(s cnpgv1.ScheduledBackup) bool { return s.Spec.Cluster.Name != key.Name }), nil
+}

@@ -294,6 +294,11 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 func (r *databaseResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importCluster(ctx, req, resp)
 	setTerraformsOwn(ctx, &resp.State, &resp.Diagnostics)
+	var id types.String
+	resp.Diagnostics.Append(resp.State.GetAttribute(ctx, path.Root("id"), &id)...)
+	if key, err := cnpg.ParseKey(id.ValueString()); err == nil {
+		r.backend.warnOtherSchedules(ctx, key, &resp.Diagnostics)
+	}
 }
 
 // setTerraformsOwn gives what only Terraform keeps its defaults.

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -48,4 +49,32 @@ func warnScheduleDrift(key cnpg.Key, drift []string, diags *diag.Diagnostics) {
 		text = fmt.Sprintf("The ScheduledBackup %s is suspended: no base backup is taken until this update resumes it.", key) + "\n\n" + text
 	}
 	diags.AddAttributeWarning(path.Root("backup").AtName("schedule"), "Schedule Was Changed", text)
+}
+
+// warnOtherSchedules tells, when a database is imported, of schedules that the provider does not know it by: the one that it
+// makes has the database's name, and all of them would run. Where they cannot be listed, nothing is told.
+func (b *backend) warnOtherSchedules(ctx context.Context, key cnpg.Key, diags *diag.Diagnostics) {
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		return
+	}
+	all, err := client.ListScheduledBackups(ctx, key)
+	if err != nil {
+		return
+	}
+	var others []string
+	for _, scheduled := range all {
+		if scheduled.Name != key.Name {
+			others = append(others, fmt.Sprintf("%s/%s (%s)", scheduled.Namespace, scheduled.Name, scheduled.Spec.Schedule))
+		}
+	}
+	if len(others) == 0 {
+		return
+	}
+	diags.AddAttributeWarning(path.Root("backup").AtName("schedule"), "Other Schedules", paragraphs(
+		fmt.Sprintf("The database %s has schedules that are not the provider's: %s. That of backup.schedule is called %s; once it is applied, all of them run.",
+			key, strings.Join(others, ", "), key.Name),
+		"Take the schedule over into the configuration, apply it, and then delete the others with kubectl delete scheduledbackup; or keep them, where they are meant to run too."))
 }

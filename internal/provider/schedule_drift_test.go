@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -94,5 +95,48 @@ func TestScheduleSuspendedByWhoMadeIt(t *testing.T) {
 	s.apply(config(forced))
 	if ptr.Deref(s.schedule().Spec.Suspend, false) {
 		t.Error("it was not resumed by force")
+	}
+}
+
+// An import tells of schedules that would run beside the provider's, with one request, and goes on where it may not ask.
+func TestImportTellsOfOtherSchedules(t *testing.T) {
+	t.Parallel()
+	schedule := func(name, cluster string) *cnpgv1.ScheduledBackup {
+		return &cnpgv1.ScheduledBackup{
+			ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: name},
+			Spec:       cnpgv1.ScheduledBackupSpec{Schedule: "0 0 4 * * *", Cluster: cnpgv1.LocalObjectReference{Name: cluster}},
+		}
+	}
+	imported := func(t *testing.T, forbidden bool) string {
+		t.Helper()
+		f := operated(t)
+		f.kube.Put(f.archivedCluster(), schedule("nightly", "my-db"), schedule("my-db", "my-db"), schedule("theirs", "another"))
+		if forbidden {
+			f.kube.Fail(apitest.Each(apitest.VerbList, "scheduledbackups", apitest.Fault{Status: 403}))
+		}
+		s := onStage(t, f)
+		s.w.Write(f.config(adoptedDatabase("")))
+		f.kube.Forget()
+		diags := s.w.Import(t.Context(), db, "myorg/my-db")
+		if diags.HasError() {
+			t.Fatal(diags)
+		}
+		lists := 0
+		for _, r := range f.kube.Requests() {
+			if r.Is(apitest.VerbList, "") {
+				lists++
+			}
+		}
+		if lists != 1 {
+			t.Errorf("%d lists, want one: %v", lists, apitest.Summaries(f.kube.Requests()))
+		}
+		return diags.Warnings().String()
+	}
+	warnings := imported(t, false)
+	if !says("Other Schedules", "myorg/nightly (0 0 4 * * *)", "all of them run").MatchString(warnings) || strings.Contains(warnings, "theirs") {
+		t.Errorf("warnings are %q", warnings)
+	}
+	if warnings := imported(t, true); strings.Contains(warnings, "Other Schedules") {
+		t.Errorf("warnings are %q", warnings)
 	}
 }
