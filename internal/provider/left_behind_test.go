@@ -23,8 +23,8 @@ func TestLeftBehind(t *testing.T) {
 		t.Errorf("left behind are %q, which nobody states: CNPG sets them", got)
 	}
 	live.ManagedFields = []metav1.ManagedFieldsEntry{{
-		Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: &metav1.FieldsV1{Raw: []byte(
-			`{"f:metadata":{"f:labels":{"f:stays":{},"f:kept":{},"f:theirs":{}}},"f:spec":{"f:postgresql":{"f:parameters":{"f:work_mem":{}},"f:pg_hba":{}}}}`)},
+		Manager: "kubectl-edit", Operation: metav1.ManagedFieldsOperationUpdate, FieldsV1: metav1.NewFieldsV1(
+			`{"f:metadata":{"f:labels":{"f:stays":{},"f:kept":{},"f:theirs":{}}},"f:spec":{"f:postgresql":{"f:parameters":{"f:work_mem":{}},"f:pg_hba":{}}}}`),
 	}}
 	if got, want := leftBehind(before, desired, live), []string{`labels["stays"]`, `parameters["work_mem"]`, "pg_hba"}; !slices.Equal(got, want) {
 		t.Errorf("left behind are %q, want %q", got, want)
