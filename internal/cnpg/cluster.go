@@ -26,6 +26,8 @@ const (
 	AnnotationNonce = "pgplatform.io/create-nonce"
 	// AnnotationCredentials is a salted, truncated fingerprint of the S3 keys in the credentials Secret.
 	AnnotationCredentials = "pgplatform.io/credentials-fingerprint" //nolint:gosec // a fingerprint, not a credential
+	// AnnotationRegion is the region that the credentials Secret holds, which nobody has to read for it then.
+	AnnotationRegion = "pgplatform.io/region"
 	// AnnotationObjectStore is what a database's configuration says of its object store beside the provider's, as JSON. It
 	// holds no key: what reads the archive, also after an import, reaches the same store by it.
 	AnnotationObjectStore = "pgplatform.io/object-store"

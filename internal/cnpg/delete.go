@@ -63,7 +63,15 @@ func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource s
 		}
 	}
 	err = c.delete(ctx, client, resource, key, &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(object.UID)}})
-	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) { // the one that was read is gone
+	if apierrors.IsConflict(err) { // the one that was read may be gone
+		switch now, askErr := c.metadata(ctx, client, resource, key); {
+		case askErr != nil:
+			err = askErr
+		case now.UID != object.UID:
+			err = nil
+		}
+	}
+	if apierrors.IsNotFound(err) {
 		return nil
 	}
 	return err

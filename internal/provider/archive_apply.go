@@ -20,7 +20,11 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 		plan.settleServerName(ctx, types.StringNull(), diags)
 		return archiveLocation{}, !diags.HasError()
 	}
-	store := r.backend.storeFor(ctx, backup, diags)
+	var seen archiveSeen
+	if live != nil {
+		seen, _ = seenArchive(ctx, private, diags)
+	}
+	store := r.backend.storeFor(ctx, backup, seen.kept(), diags)
 	if store == nil {
 		diags.AddError(summary, sentence(errNotKnown))
 		return archiveLocation{}, false
@@ -29,27 +33,41 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 		return archiveLocation{}, false
 	}
 	location, ok := archiveLocation{store: store, serverName: backup.ServerName.ValueString()}, true
-	if live == nil || !r.keepsFolder(ctx, location, live, private, diags) {
+	if live == nil || !keepsFolder(location, live, seen) {
 		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags)
 	}
 	location.fingerprint = fingerprintOf(store.secretData(), "")
 	if live != nil && matchesFingerprint(live.Annotations[cnpg.AnnotationCredentials], store.secretData()) {
 		location.fingerprint = live.Annotations[cnpg.AnnotationCredentials]
 	}
-	if live != nil && cnpg.Archiver(live) != nil {
-		location.begins = !archivesTo(live, location) || r.backend.isAnotherStore(ctx, store, cnpg.Archiver(live).EndpointURL, location.serverName)
+	if live != nil && ok {
+		var err error
+		if location.begins, err = r.begins(ctx, location, seen.view(live)); err != nil {
+			addFailure(diags, summary, overdue(ctx, err), "Nothing was changed.")
+			return location, false
+		}
 	}
 	plan.settleServerName(ctx, types.StringValue(location.serverName), diags)
 	return location, ok
 }
 
-// keepsFolder tells whether a folder is the one that the Cluster archives to, or did before somebody changed that.
-func (r *databaseResource) keepsFolder(ctx context.Context, location archiveLocation, live *cnpgv1.Cluster, private privateState, diags *diag.Diagnostics) bool {
-	if location.serverName == "" || cnpg.Archiver(live) == nil {
-		return false
+// keepsFolder tells whether a folder is the one that the Cluster archives to, or did before somebody else changed that.
+func keepsFolder(location archiveLocation, live *cnpgv1.Cluster, seen archiveSeen) bool {
+	return location.serverName != "" && (seen.applied(location.store, location.serverName) || archivesTo(live, location))
+}
+
+// begins tells whether a living database begins to archive in a location without a base backup there. A ScheduledBackup that
+// is there already does not take its immediate one again.
+func (r *databaseResource) begins(ctx context.Context, location archiveLocation, live *cnpgv1.Cluster) (bool, error) {
+	if store := cnpg.Archiver(live); store != nil {
+		return !archivesTo(live, location) || r.backend.isAnotherStore(ctx, location.store, store.EndpointURL, location.serverName), nil
 	}
-	seen, _ := seenArchive(ctx, private, diags)
-	return seen.applied(location.store, location.serverName) || archivesTo(live, location)
+	client, err := r.backend.kubernetesClient(ctx)
+	if err != nil {
+		return false, err
+	}
+	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(live))
+	return scheduled != nil, err
 }
 
 // archivesTo tells whether a folder is the one that a Cluster archives to.

@@ -1,10 +1,13 @@
 package provider
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -80,4 +83,20 @@ func (s archiveSeen) view(cluster *cnpgv1.Cluster) *cnpgv1.Cluster {
 		}
 	}
 	return view
+}
+
+// warnForeignRetention tells of a retention policy that the configuration does not have: what others set is theirs, but it
+// deletes backups.
+func (b *backend) warnForeignRetention(cluster *cnpgv1.Cluster, seen archiveSeen, diags *diag.Diagnostics) {
+	if cnpg.Archiver(cluster) == nil || cluster.Spec.Backup.RetentionPolicy == seen.view(cluster).Spec.Backup.RetentionPolicy {
+		return
+	}
+	key := cnpg.KeyOf(cluster)
+	if _, told := b.warned.LoadOrStore("retention "+key.String(), true); told {
+		return
+	}
+	diags.AddAttributeWarning(path.Root("backup").AtName("retention_days"), "Backups Are Deleted by a Policy of Others", paragraphs(
+		fmt.Sprintf("The Cluster %s has spec.backup.retentionPolicy %q, which somebody else set: CNPG deletes base backups and WAL that are older, though retention_days is unset.",
+			key, cluster.Spec.Backup.RetentionPolicy),
+		"To decide about it here, set backup.retention_days; to keep everything, remove the policy where it was set."))
 }

@@ -54,6 +54,10 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 	if plan.Backup.IsUnknown() || diags.HasError() {
 		return planned
 	}
+	seen, hasSeen := seenArchive(ctx, private, diags)
+	if state == nil {
+		seen, hasSeen = archiveSeen{}, false
+	}
 	archives := state != nil && !state.Archive.IsNull()
 	if !backup.enabled() && (backup == nil || !backup.Enabled.IsUnknown()) {
 		if backup != nil && configured.ServerName.IsNull() {
@@ -62,12 +66,11 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 		if archives {
 			warnGap(path.Root("backup"), "Nothing is archived any more. What is archived so far stays in S3, and is never restored from beyond this moment.", diags)
 		}
-		seen, _ := seenArchive(ctx, private, diags)
-		plan.Backup, planned.archive, planned.changes = backup.object(), types.ObjectNull(archiveTypes), seen.SecretLeft
+		plan.Backup, planned.archive, planned.changes = backup.object(), types.ObjectNull(archiveTypes), seen.SecretLeft || seen.ScheduleLeft
 		return planned
 	}
 
-	store := r.backend.storeFor(ctx, backup, diags)
+	store := r.backend.storeFor(ctx, backup, seen.kept(), diags)
 	fresh := state != nil && changesMajor(plan.postgres(), state.postgres())
 	switch {
 	case !configured.ServerName.IsNull():
@@ -86,19 +89,37 @@ func (r *databaseResource) planArchive(ctx context.Context, plan, config, state 
 		diags.AddAttributeError(path.Root("backup"), "Invalid Object Store", sentence(err))
 		return planned
 	}
+	if !archives && !fresh && planReturn(backup, store, seen, diags) {
+		return planned
+	}
 	if !archives {
 		if !configured.ServerName.IsNull() && known(backup.ServerName, plan.Name, plan.Namespace) {
 			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
 		}
 		return planned
 	}
-	r.planMove(ctx, plan, state, backup, store, fresh, private, &planned, diags)
+	if !hasSeen { // as after an import without a refresh
+		seen.Wiring.EndpointURL = archivePart(state, "endpoint_url").ValueString()
+	}
+	r.planMove(ctx, plan, state, backup, store, fresh, seen, hasSeen, &planned, diags)
 	return planned
 }
 
+// planReturn plans the archive of a database that somebody else keeps from archiving: it goes on in the folder that was
+// applied last. It is false where that is not wanted.
+func planReturn(backup *backupSettings, store *objectStore, seen archiveSeen, diags *diag.Diagnostics) bool {
+	if backup.ServerName.IsUnknown() && seen.applied(store, seen.Folder.ServerName) {
+		backup.ServerName = types.StringValue(seen.Folder.ServerName)
+	}
+	if !seen.applied(store, backup.ServerName.ValueString()) {
+		return false
+	}
+	warnGap(path.Root("backup"), "Somebody else has turned archiving off. It goes on in the same folder; the time from the last WAL there until the next base backup is complete cannot be restored.", diags)
+	return true
+}
+
 // planMove plans the archive of a database that has one already.
-func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, private privateState, planned *archivePlan, diags *diag.Diagnostics) {
-	seen, hasSeen := seenArchive(ctx, private, diags)
+func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, seen archiveSeen, hasSeen bool, planned *archivePlan, diags *diag.Diagnostics) {
 	moves := r.planFolder(ctx, plan, state, backup, store, fresh, seen, diags)
 	if moves {
 		warnGap(path.Root("backup"), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
@@ -107,8 +128,9 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 
 	want := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: plan.Name.ValueString()}}
 	backup.toCluster(ctx, want, archiveLocation{store: store}, diags)
-	rewired := hasSeen && !seen.wiredAs(wiringOf(want))
-	if rewired && wiringOf(want).InheritRole {
+	wired := wiringOf(want)
+	rewired := hasSeen && !seen.wiredAs(wired)
+	if rewired && wired.InheritRole && (!seen.Wiring.InheritRole || seen.Wiring.RoleARN != wired.RoleARN) {
 		warnRole(plan, diags)
 	}
 	fingerprint, secret := archivePart(state, "credentials_fingerprint"), store.secretData()
@@ -121,11 +143,11 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 		fingerprint = types.StringNull()
 	}
 	warnScheduleDrift(plan.key(), seen.ScheduleDrift, diags)
-	planned.changes = moves || rewired || rotated || seen.BackupDue || seen.SecretLeft || len(seen.ScheduleDrift) > 0 ||
-		store.destinationPath != archivePart(state, "destination_path").ValueString() || store.podEndpointURL != archivePart(state, "endpoint_url").ValueString()
+	planned.changes = moves || rewired || rotated || seen.Due != nil || seen.SecretLeft || len(seen.ScheduleDrift) > 0 ||
+		store.destinationPath != archivePart(state, "destination_path").ValueString() || store.podEndpointURL != seen.Wiring.EndpointURL
 	planned.archive = types.ObjectValueMust(archiveTypes, map[string]attr.Value{
 		"destination_path":        types.StringValue(store.destinationPath),
-		"endpoint_url":            nullIfEmpty(store.podEndpointURL),
+		"endpoint_url":            plannedEndpoint(state, store, seen),
 		"server_name":             backup.ServerName,
 		"method":                  types.StringValue(methodBarmanObjectStore),
 		"continuous_archiving":    types.BoolUnknown(),
@@ -134,14 +156,25 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 	})
 }
 
+// plannedEndpoint is the endpoint that the Cluster will have. One that the configuration leaves to others stays theirs.
+func plannedEndpoint(state *databaseModel, store *objectStore, seen archiveSeen) types.String {
+	switch {
+	case store.podEndpointURL != "":
+		return types.StringValue(store.podEndpointURL)
+	case seen.Wiring.EndpointURL != "": // given up: it goes, unless somebody else states it too
+		return types.StringUnknown()
+	}
+	return archivePart(state, "endpoint_url")
+}
+
 // planFolder decides on the folder where the configuration names none, and tells whether it is another one than before.
 func (r *databaseResource) planFolder(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, seen archiveSeen, diags *diag.Diagnostics) (moves bool) {
 	server := archivePart(state, "server_name")
 	elsewhere := !sameLocation(store.destinationPath, archivePart(state, "destination_path").ValueString())
 	if backup.ServerName.IsUnknown() && !fresh {
 		switch {
-		case seen.applied(store, seen.ServerName): // also where somebody has changed it in Kubernetes
-			backup.ServerName = types.StringValue(seen.ServerName)
+		case seen.applied(store, seen.Folder.ServerName): // also where somebody has changed it in Kubernetes
+			backup.ServerName = types.StringValue(seen.Folder.ServerName)
 		case !elsewhere:
 			backup.ServerName = server
 		}
@@ -160,7 +193,7 @@ func (r *databaseResource) planFolder(ctx context.Context, plan, state *database
 			server.ValueString()), "Nothing was changed."))
 		return false
 	}
-	return r.backend.isAnotherStore(ctx, store, archivePart(state, "endpoint_url").ValueString(), server.ValueString())
+	return r.backend.isAnotherStore(ctx, store, seen.Wiring.EndpointURL, server.ValueString())
 }
 
 // archivePart is a part of the archive attribute; the zero value where it is not known.

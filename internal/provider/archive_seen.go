@@ -15,22 +15,46 @@ import (
 type archiveSeen struct {
 	// Applied tells whether the provider has ever applied the Cluster.
 	Applied bool `json:"applied"`
-	// DestinationPath and ServerName are the folder that was applied last.
-	DestinationPath string `json:"destination_path,omitempty"`
-	ServerName      string `json:"server_name,omitempty"`
-	// BackupDue is left where the folder was changed and its first base backup not begun.
-	BackupDue bool `json:"backup_due,omitempty"`
+	// Folder is the one that was applied last. Only an apply that turns backups off forgets it: to archive there again is no
+	// change of the configuration.
+	Folder folder `json:"folder"`
+	// Kept is what the pods have of what the configuration leaves open.
+	Kept podReach `json:"kept"`
+	// Due is the folder that the archive was to go on in, from before the apply on, until its base backup is there.
+	Due *folder `json:"due,omitempty"`
 	// SecretLeft is left where the pods need no Secret of the provider's any more and it is still there.
 	SecretLeft bool `json:"secret_left,omitempty"`
 	// ScheduleDrift are the fields of the ScheduledBackup that are to be put back.
 	ScheduleDrift []string `json:"schedule_drift,omitempty"`
+	// ScheduleLeft tells of a ScheduledBackup of a database that archives nowhere.
+	ScheduleLeft bool `json:"schedule_left,omitempty"`
 	// Owned are the optional fields that are, or were, the provider's.
 	Owned  []string `json:"owned,omitempty"`
 	Wiring wiring   `json:"wiring"`
 }
 
-// wiring are the fields of a Cluster by which its pods authenticate to S3: names of Secrets and keys, never their values.
+// folder is where one archive lies.
+type folder struct {
+	DestinationPath string `json:"destination_path,omitempty"`
+	ServerName      string `json:"server_name,omitempty"`
+}
+
+func folderOf(cluster *cnpgv1.Cluster) folder {
+	store := cnpg.Archiver(cluster)
+	if store == nil {
+		return folder{}
+	}
+	return folder{DestinationPath: store.DestinationPath, ServerName: cnpg.ServerName(cluster)}
+}
+
+func (f folder) is(other folder) bool {
+	return f.ServerName != "" && f.ServerName == other.ServerName && sameLocation(f.DestinationPath, other.DestinationPath)
+}
+
+// wiring are the fields of a Cluster by which its pods reach S3 and authenticate there: names of Secrets and keys, never
+// their values.
 type wiring struct {
+	EndpointURL     string `json:"endpoint_url,omitempty"`
 	AccessKeyID     string `json:"access_key_id,omitempty"`
 	SecretAccessKey string `json:"secret_access_key,omitempty"`
 	Region          string `json:"region,omitempty"`
@@ -50,7 +74,7 @@ func wiringOf(cluster *cnpgv1.Cluster) wiring {
 		}
 		return s.Name + "/" + s.Key
 	}
-	w := wiring{CACertificate: named(store.EndpointCA)}
+	w := wiring{EndpointURL: store.EndpointURL, CACertificate: named(store.EndpointCA)}
 	if aws := store.AWS; aws != nil {
 		w.AccessKeyID, w.SecretAccessKey, w.Region = named(aws.AccessKeyIDReference), named(aws.SecretAccessKeyReference), named(aws.RegionReference)
 		w.InheritRole = aws.InheritFromIAMRole
@@ -61,40 +85,62 @@ func wiringOf(cluster *cnpgv1.Cluster) wiring {
 	return w
 }
 
-// archiveApplied is what is kept of a Cluster that was just applied.
-func archiveApplied(cluster *cnpgv1.Cluster) archiveSeen {
-	seen := archiveSeen{Applied: true}
-	if store := cnpg.Archiver(cluster); store != nil {
-		seen.DestinationPath, seen.ServerName = store.DestinationPath, cnpg.ServerName(cluster)
+// archiveApplied is what is kept of a Cluster that was just applied, for an archive in location.
+func archiveApplied(cluster *cnpgv1.Cluster, location archiveLocation) archiveSeen {
+	seen := archiveSeen{Applied: true, Folder: folderOf(cluster)}
+	if cnpg.Archiver(cluster) != nil {
 		seen.Owned = ownedFields(cluster, nil)
+	}
+	if location.store != nil {
+		seen.Kept = location.store.kept
 	}
 	seen.Wiring = wiringOf(seen.view(cluster))
 	return seen
 }
 
-// archiveRead is what is kept of a Cluster that was read: what was applied last stays known.
-func archiveRead(cluster *cnpgv1.Cluster, before archiveSeen) archiveSeen {
-	seen := archiveApplied(cluster)
-	seen.Applied = cnpg.Applied(cluster)
-	seen.SecretLeft = before.SecretLeft
+// archiveRead is what is kept of a Cluster that was read: what was applied last stays known, also while the Cluster does not
+// archive at all, which nobody has applied.
+func archiveRead(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, before archiveSeen) archiveSeen {
+	seen := archiveSeen{
+		Applied: cnpg.Applied(cluster), Folder: folderOf(cluster),
+		SecretLeft: before.SecretLeft && cluster.Annotations[cnpg.AnnotationCredentials] == "",
+	}
 	if cnpg.Archiver(cluster) == nil {
+		seen.Folder, seen.Kept, seen.Owned = before.Folder, before.Kept, before.Owned
+		seen.ScheduleLeft = seen.Applied && scheduled != nil
 		return seen
 	}
-	seen.BackupDue = before.BackupDue
 	seen.Owned = ownedFields(cluster, before.Owned)
 	seen.Wiring = wiringOf(seen.view(cluster))
-	if before.ServerName != "" {
-		seen.DestinationPath, seen.ServerName = before.DestinationPath, before.ServerName
+	arrived := before.Due != nil && before.Due.is(seen.Folder) // by this apply, whether it was answered or not
+	switch {
+	case before.Folder.ServerName == "":
+		seen.Kept = podReach{EndpointURL: seen.Wiring.EndpointURL, Region: cluster.Annotations[cnpg.AnnotationRegion]}
+	case arrived:
+		seen.Kept = before.Kept
+	default:
+		seen.Folder, seen.Kept = before.Folder, before.Kept
+	}
+	if arrived {
+		seen.Due = before.Due
 	}
 	return seen
 }
 
 // applied tells whether the folder is the one that was applied last: to go back to it is no change of the configuration.
 func (s archiveSeen) applied(store *objectStore, serverName string) bool {
-	return s.Applied && s.ServerName == serverName && sameLocation(s.DestinationPath, store.destinationPath)
+	return s.Applied && s.Folder.is(folder{DestinationPath: store.destinationPath, ServerName: serverName})
 }
 
-// wiredAs tells whether the pods authenticate as they should. In a Cluster that the provider has never applied, region and
+// kept is what the pods have of what the configuration leaves open; nil for a database that has no archive yet.
+func (s archiveSeen) kept() *podReach {
+	if s.Folder.ServerName == "" {
+		return nil
+	}
+	return &s.Kept
+}
+
+// wiredAs tells whether the pods reach S3 as they should. In a Cluster that the provider has never applied, region and
 // certificate may come from anywhere.
 func (s archiveSeen) wiredAs(want wiring) bool {
 	if !s.Applied {

@@ -50,6 +50,9 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	if location.fingerprint != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationCredentials, location.fingerprint)
 	}
+	if region, ok := location.store.secretData()[keyRegion]; ok {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRegion, string(region))
+	}
 	if location.store.override != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationObjectStore, location.store.override)
 	}
@@ -64,8 +67,12 @@ type archiveLocation struct {
 	serverName string
 	// fingerprint is that of the credentials Secret; "" where there is none.
 	fingerprint string
-	// begins tells that the archive of a living database goes on here: its first base backup is to be taken.
+	// begins tells that the archive of a living database goes on here, and that no schedule takes a base backup for it.
 	begins bool
+}
+
+func (a archiveLocation) folder() folder {
+	return folder{DestinationPath: a.store.destinationPath, ServerName: a.serverName}
 }
 
 // String and GoString keep keys out of anything that prints the struct.

@@ -194,6 +194,9 @@ func (w *scene) reached() (missing []string) {
 			tell("the Cluster lacks %s", lacks)
 		}
 	}
+	if taken := apitest.All[cnpgv1.Backup](w.kube); w.story.begins && !slices.ContainsFunc(taken, func(b cnpgv1.Backup) bool { return b.Status.Phase == cnpgv1.BackupPhaseCompleted }) {
+		tell("there is no base backup to restore from: %v", taken)
+	}
 	scheduled := apitest.Get[cnpgv1.ScheduledBackup](w.kube, fakeNamespace, "my-db")
 	if !strings.Contains(w.story.config, "schedule") {
 		if scheduled != nil || now.cluster.Spec.Backup != nil {

@@ -7,6 +7,7 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // story is one thing that is done to a database.
@@ -22,6 +23,8 @@ type story struct {
 	rotated bool
 	// makes are beginnings of requests without which the story would not be about what it says.
 	makes []string
+	// begins tells that the archive goes on with a base backup, which nobody may forget.
+	begins bool
 	// wanted tells what the Cluster lacks in the end.
 	wanted func(*cnpgv1.Cluster) string
 }
@@ -76,6 +79,19 @@ var stories = []*story{
 		makes:   []string{"apply clusters", "apply secrets", "watch clusters"},
 	},
 	{
+		name:   "move the archive",
+		before: database(withBackups),
+		config: database(strings.Replace(withBackups, "retention_days", "server_name = \"v2\", retention_days", 1)),
+		begins: true,
+		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "ListObjects pg/v2/"},
+		wanted: func(c *cnpgv1.Cluster) string {
+			if cnpg.ServerName(c) != "v2" {
+				return "the new folder"
+			}
+			return ""
+		},
+	},
+	{
 		name:   "change the schedule",
 		before: database(withBackups),
 		config: strings.Replace(database(withBackups), "0 2 * * *", "30 4 * * *", 1),
@@ -85,7 +101,7 @@ var stories = []*story{
 		name:   "replace",
 		before: database(withBackups),
 		config: database(withBackups + "owner = \"somebody\"\n"),
-		makes:  []string{"delete clusters", "delete scheduledbackups", "delete secrets", "apply clusters", "watch clusters", "watch persistentvolumeclaims"},
+		makes:  []string{"delete clusters", "delete scheduledbackups", "get secrets", "apply clusters", "watch clusters", "watch persistentvolumeclaims"},
 		wanted: func(c *cnpgv1.Cluster) string {
 			if c.Spec.Bootstrap == nil || c.Spec.Bootstrap.InitDB == nil || c.Spec.Bootstrap.InitDB.Owner != "somebody" {
 				return "the new owner"
@@ -96,7 +112,7 @@ var stories = []*story{
 	{
 		name:   "destroy",
 		before: database(withBackups),
-		makes:  []string{"get clusters", "delete scheduledbackups", "delete clusters", "delete secrets", "watch clusters", "watch persistentvolumeclaims"},
+		makes:  []string{"get clusters", "delete scheduledbackups", "delete clusters", "get secrets", "watch clusters", "watch persistentvolumeclaims"},
 	},
 	{
 		name:    "destroy a tainted one",

@@ -150,6 +150,9 @@ func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fa
 	w.watchRequests(nil, fault{})
 	mu.Lock()
 	defer mu.Unlock()
+	if !hit && at.watch && at.nth > 1 {
+		return nil // beside another wait, a watch may begin too late to be made at all
+	}
 	if !hit {
 		return []string{fmt.Sprintf("the operation did not make this request, but %v", made.all)}
 	}

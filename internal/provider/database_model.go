@@ -130,8 +130,9 @@ func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceReq
 	return requirements
 }
 
-// fromCluster takes over what stands in Kubernetes. What Kubernetes has no place for stays as it is in the model.
-func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, diags *diag.Diagnostics) {
+// fromCluster takes over what stands in Kubernetes. What Kubernetes has no place for stays as it is in the model. Only what
+// is configured is seen as seen does: what is computed says what the Cluster has, whoever set it.
+func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, seen archiveSeen, diags *diag.Diagnostics) {
 	m.Namespace = types.StringValue(cluster.Namespace)
 	m.Name = types.StringValue(cluster.Name)
 	m.OrgID = orgIDOf(cluster, m.OrgID)
@@ -150,7 +151,7 @@ func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cn
 	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
 	m.PgHBA = hbaOf(cluster, m.PgHBA)
 	m.Scheduling = schedulingOf(ctx, cluster, m.Scheduling, diags)
-	m.Backup = b.backupOf(cluster, scheduled, m.backup(ctx, diags)).object()
+	m.Backup = b.backupOf(seen.view(cluster), scheduled, m.backup(ctx, diags)).object()
 	m.observe(cluster)
 }
 

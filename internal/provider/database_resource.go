@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -81,7 +82,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-	archiveApplied(created).leave(ctx, resp.Private, &resp.Diagnostics)
+	archiveApplied(created, location).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
@@ -129,14 +130,15 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		return
 	}
 	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
-	seen := archiveRead(cluster, before)
+	seen := archiveRead(cluster, scheduled, before)
 	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
 	last := state
-	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
+	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	if !same(&state, &last) {
 		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	}
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
+	r.backend.warnForeignRetention(cluster, seen, &resp.Diagnostics)
 }
 
 func (r *databaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
@@ -206,7 +208,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
 		return
 	}
-	plan.observe(archiveApplied(cluster).view(cluster))
+	plan.observe(cluster)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
@@ -227,22 +229,30 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
 		return nil, err
 	}
-	clusters, schedules := change.before.ownership(ctx, r.backend, live, plan.ForceConflicts.ValueBool())
+	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
+	clusters, schedules := change.before.ownership(ctx, r.backend, live, seen, plan.ForceConflicts.ValueBool())
+	// What is to follow the apply is left before it: its answer may get lost.
+	backup := plan.backup(ctx, &resp.Diagnostics)
+	switch {
+	case !backup.enabled():
+		seen.Due = nil
+	case location.begins:
+		seen.Due = ptr.To(location.folder())
+	}
+	seen.SecretLeft = location.fingerprint == "" && (seen.SecretLeft || live.Annotations[cnpg.AnnotationCredentials] != "")
+	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 	cluster, err := client.ApplyCluster(ctx, live, desired, clusters)
 	if err != nil {
 		return nil, err
 	}
-	backup := plan.backup(ctx, &resp.Diagnostics)
 	if !backup.enabled() {
 		if cluster, err = client.WithdrawBackup(ctx, cluster); err != nil {
 			return nil, err
 		}
 	}
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
-	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
-	now := archiveApplied(cluster)
-	now.BackupDue = backup.enabled() && (seen.BackupDue || location.begins)
-	now.SecretLeft = location.fingerprint == "" && (seen.SecretLeft || live.Annotations[cnpg.AnnotationCredentials] != "")
+	now := archiveApplied(cluster, location)
+	now.Due, now.SecretLeft = seen.Due, seen.SecretLeft
 	now.leave(ctx, resp.Private, &resp.Diagnostics)
 	if err := applySchedule(ctx, client, cluster, backup, schedules); err != nil {
 		return nil, err
@@ -252,7 +262,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 			return nil, err
 		}
 	}
-	if now.BackupDue {
+	if now.Due != nil {
 		if err := beginArchive(ctx, client, cluster, plan.Wait.ValueBool()); err != nil {
 			return nil, err
 		}
@@ -260,7 +270,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if now.SecretLeft {
 		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
 	}
-	archiveApplied(cluster).leave(ctx, resp.Private, &resp.Diagnostics)
+	archiveApplied(cluster, location).leave(ctx, resp.Private, &resp.Diagnostics)
 	return cluster, nil
 }
 
@@ -275,9 +285,9 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 			err, state.key())
 	}
 	before, _ := seenArchive(ctx, resp.Private, &resp.Diagnostics)
-	seen := archiveRead(cluster, before)
+	seen := archiveRead(cluster, scheduled, before)
 	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
-	state.fromCluster(ctx, r.backend, seen.view(cluster), scheduled, &resp.Diagnostics)
+	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 	return fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", state.key())

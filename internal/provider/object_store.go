@@ -17,6 +17,12 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 )
 
+// podReach is how the pods of a database reach S3, as far as a configuration may leave it open.
+type podReach struct {
+	EndpointURL string `json:"endpoint_url,omitempty"`
+	Region      string `json:"region,omitempty"`
+}
+
 // objectStore is an S3 as configured: where archives lie, how Terraform and how the pods reach it.
 type objectStore struct {
 	destinationPath string
@@ -25,6 +31,8 @@ type objectStore struct {
 	caCertificate   string
 	client          archive.Config
 	pods            podIdentity
+	// environment is what the environment says of what the configuration leaves open; kept is what a database has of it.
+	environment, kept podReach
 	// override is what a database's configuration says beside the provider's, as [cnpg.AnnotationObjectStore] keeps it.
 	override string
 }
@@ -38,7 +46,8 @@ func (s objectStore) GoString() string { return s.String() }
 func newObjectStore(m *providerObjectStore) objectStore {
 	store := objectStore{
 		destinationPath: m.DestinationPath.ValueString(),
-		region:          cmp.Or(m.Region.ValueString(), os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
+		podEndpointURL:  cmp.Or(m.PodEndpointURL.ValueString(), m.EndpointURL.ValueString()),
+		region:          m.Region.ValueString(),
 		caCertificate:   m.CACertificate.ValueString(),
 		client: archive.Config{
 			Region:          m.Region.ValueString(),
@@ -52,8 +61,10 @@ func newObjectStore(m *providerObjectStore) objectStore {
 			CACertificate:   m.CACertificate.ValueString(),
 		},
 	}
-	store.podEndpointURL = cmp.Or(m.PodEndpointURL.ValueString(), m.EndpointURL.ValueString(),
-		os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL"))
+	store.environment = podReach{
+		EndpointURL: cmp.Or(os.Getenv("AWS_ENDPOINT_URL_S3"), os.Getenv("AWS_ENDPOINT_URL")),
+		Region:      cmp.Or(os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION")),
+	}
 	switch {
 	case m.PodCredentials != nil:
 		store.pods.keys = podKeys{m.PodCredentials.AccessKeyID.ValueString(), m.PodCredentials.SecretAccessKey.ValueString()}
@@ -78,8 +89,9 @@ func (m *assumeRoleModel) config() archive.AssumeRole {
 }
 
 // storeFor is the object store of a database: the provider's, with what its backup attribute says otherwise. It is nil
-// while a part of it is not known.
-func (b *backend) storeFor(ctx context.Context, backup *backupSettings, diags *diag.Diagnostics) *objectStore {
+// while a part of it is not known. What the configuration leaves open of how the pods reach it, they keep: has is what they
+// have. Only for a database without an archive, nil, the environment of whoever runs Terraform decides about it.
+func (b *backend) storeFor(ctx context.Context, backup *backupSettings, has *podReach, diags *diag.Diagnostics) *objectStore {
 	var override storeOverride
 	var secret credentialsSecretModel
 	overridden := whole(ctx, backup.ObjectStore, &override, diags)
@@ -88,6 +100,15 @@ func (b *backend) storeFor(ctx context.Context, backup *backupSettings, diags *d
 		return nil
 	}
 	store := b.store.with(&override)
+	if has == nil {
+		has = &store.environment
+	}
+	if store.podEndpointURL == "" {
+		store.podEndpointURL, store.kept.EndpointURL = has.EndpointURL, has.EndpointURL
+	}
+	if store.region == "" {
+		store.region, store.kept.Region = has.Region, has.Region
+	}
 	if secret.Name.ValueString() != "" {
 		store.pods = podIdentity{secret: secretKeys{secret.Name.ValueString(), secret.AccessKeyIDKey.ValueString(), secret.SecretAccessKeyKey.ValueString()}}
 	}

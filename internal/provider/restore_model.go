@@ -146,8 +146,13 @@ func (b *backend) backupsLike(source *cnpgv1.Cluster, scheduled *cnpgv1.Schedule
 }
 
 // storeLike is the object store that a restored Cluster archives to; false where it lacks what backups need.
-func (b *backend) storeLike(ctx context.Context, settings *backupSettings, diags *diag.Diagnostics) (*objectStore, bool) {
-	store := b.storeFor(ctx, settings, diags)
+// What the configuration leaves open of how the pods reach it, they have from the source.
+func (b *backend) storeLike(ctx context.Context, source *cnpgv1.Cluster, settings *backupSettings, diags *diag.Diagnostics) (*objectStore, bool) {
+	has := podReach{EndpointURL: cnpg.Archiver(source).EndpointURL, Region: source.Annotations[cnpg.AnnotationRegion]}
+	if has.Region == "" && b.store != nil {
+		has.Region = b.store.environment.Region
+	}
+	store := b.storeFor(ctx, settings, &has, diags)
 	if store == nil {
 		diags.AddError(unableToRestore, sentence(errNotKnown))
 		return nil, false

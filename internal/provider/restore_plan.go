@@ -90,7 +90,7 @@ func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, d
 	if !ok || !refuseFuture(plan, diags) {
 		return
 	}
-	if _, ok := r.backend.storeLike(ctx, r.backend.backupsLike(source, nil, plan.Namespace.ValueString()), diags); !ok {
+	if _, ok := r.backend.storeLike(ctx, source, r.backend.backupsLike(source, nil, plan.Namespace.ValueString()), diags); !ok {
 		return
 	}
 	s3, err := r.backend.s3Client(ctx, r.backend.storeOf(source))

@@ -123,7 +123,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		return from, location, false
 	}
 	backups := r.backend.backupsLike(source, scheduled, plan.Namespace.ValueString())
-	store, ok := r.backend.storeLike(ctx, backups, diags)
+	store, ok := r.backend.storeLike(ctx, source, backups, diags)
 	if !ok {
 		return from, location, false
 	}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"encoding/json"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -127,7 +128,7 @@ func (b *backend) storeOverrideOf(cluster *cnpgv1.Cluster) types.Object {
 		if !sameLocation(archiver.DestinationPath, b.store.destinationPath) {
 			override.DestinationPath = types.StringValue(archiver.DestinationPath)
 		}
-		if archiver.EndpointURL != "" && archiver.EndpointURL != b.store.podEndpointURL {
+		if archiver.EndpointURL != "" && archiver.EndpointURL != cmp.Or(b.store.podEndpointURL, b.store.environment.EndpointURL) {
 			override.PodEndpointURL = types.StringValue(archiver.EndpointURL)
 		}
 	}

@@ -1,0 +1,162 @@
+package provider_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// Archiving that somebody ends with kubectl goes on in the same folder, with a base backup at once: the schedule, which is
+// still there, takes its immediate one only once.
+func TestDatabaseArchivingIsPutBack(t *testing.T) {
+	t.Parallel()
+	for name, block := range map[string]string{"configured": `server_name = "v1"`, "chosen": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			config := f.config(backedUp(block))
+			s.apply(config)
+			folder := f.barman().ServerName
+			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
+			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+			plan, warnings := s.plan(config)
+			if plan.Action(db) != terraformtest.Update || !strings.Contains(warnings, gap) {
+				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
+			}
+			s.apply(config)
+			if f.barman().ServerName != folder || len(s.begun()) != 1 {
+				t.Errorf("it archives to %s, want %s, with %d base backups", f.barman().ServerName, folder, len(s.begun()))
+			}
+		})
+	}
+}
+
+// Where turning backups off was cut off, the schedule that is left goes with the next apply; where they are turned on again
+// instead, it takes no immediate backup, so that one is taken.
+func TestDatabaseScheduleThatIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, on := range []bool{true, false} {
+		t.Run(fmt.Sprint("on ", on), func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+			f.kube.Fail(apitest.Each(apitest.VerbDelete, "scheduledbackups", apitest.Fault{Status: 403}))
+			off := f.config(backedUp("enabled = false"))
+			s.fails(off, "Unable to Update Database")
+			f.kube.Fail(nil)
+			if !on {
+				s.apply(off)
+				if f.schedule() != nil {
+					t.Error("the schedule is left")
+				}
+				return
+			}
+			s.apply(f.config(backedUp("")))
+			if name := f.barman().ServerName; !strings.HasPrefix(name, "my-db-") || len(s.begun()) != 1 {
+				t.Errorf("it archives to %s, with %d base backups", name, len(s.begun()))
+			}
+		})
+	}
+}
+
+// What is computed says what the Cluster has, whoever set it, and a policy of others that deletes backups is told.
+func TestDatabaseShowsWhatOthersSet(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	config := f.config(backedUp(fmt.Sprintf("object_store = { endpoint_url = %q }", f.s3.URL)))
+	s.apply(config)
+	const policy = "Backups Are Deleted by a Policy of Others"
+	if _, warnings := s.plan(config); strings.Contains(warnings, policy) {
+		t.Errorf("warnings are %q", warnings)
+	}
+	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
+	plan, warnings := s.plan(config)
+	if !plan.Empty() || strings.Count(warnings, policy) != 1 || !strings.Contains(warnings, `spec.backup.retentionPolicy "7d"`) {
+		t.Errorf("the plan is %s with warnings %q", plan, warnings)
+	}
+	if _, warnings := s.plan(f.config(backedUp(fmt.Sprintf("retention_days = 7\nobject_store = { endpoint_url = %q }", f.s3.URL)))); !strings.Contains(warnings, policy) {
+		t.Errorf("before it is configured, warnings are %q", warnings)
+	}
+}
+
+// An endpoint that others give to a Cluster whose configuration has none is theirs, and shown.
+func TestDatabaseEndpointOfOthers(t *testing.T) {
+	bareAWS(t)
+	f := operated(t)
+	t.Setenv("AWS_CONFIG_FILE", f.file("config", "[default]\nregion = us-east-1\nendpoint_url = "+f.s3.URL+"\n")) // of Terraform alone
+	s := onStage(t, f)
+	config := f.fromEnvironment() + backedUp("")
+	s.apply(config)
+	if endpoint := f.barman().EndpointURL; endpoint != "" {
+		t.Fatalf("the pods have the endpoint %s", endpoint)
+	}
+	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.EndpointURL = "https://theirs" })
+	for _, schedule := range []string{"0 3 * * *", "0 4 * * *"} { // refreshed, and updated
+		s.planned(config, terraformtest.NoOp)
+		config = f.fromEnvironment() + strings.Replace(backedUp(""), "0 2 * * *", schedule, 1)
+		s.apply(config)
+		if shown := s.attribute("archive", "endpoint_url"); shown != "https://theirs" || f.barman().EndpointURL != shown {
+			t.Errorf("the state shows %q, the Cluster has %q", shown, f.barman().EndpointURL)
+		}
+	}
+}
+
+// fromEnvironment is a configuration that leaves region and endpoint to the environment.
+func (f *fakes) fromEnvironment() string {
+	var lines []string
+	for line := range strings.Lines(f.provider("")) {
+		if !strings.Contains(line, "endpoint_url") && !strings.Contains(line, "region") {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// The environment of whoever runs Terraform says how the pods of a new database reach S3, and nothing of those that live.
+func TestDatabaseInAnotherEnvironment(t *testing.T) {
+	bareAWS(t)
+	f := operated(t)
+	s := onStage(t, f)
+	t.Setenv("AWS_REGION", "eu-west-3")
+	t.Setenv("AWS_ENDPOINT_URL_S3", f.s3.URL)
+	config := f.fromEnvironment() + backedUp("")
+	s.apply(config)
+	reached := func(endpoint, region string) {
+		t.Helper()
+		secret := apitest.Get[corev1.Secret](f.kube, fakeNamespace, "my-db-backup-s3-creds")
+		if got := f.barman().EndpointURL + " " + string(secret.Data["REGION"]); got != endpoint+" "+region {
+			t.Errorf("the pods have %s, want %s %s", got, endpoint, region)
+		}
+	}
+	reached(f.s3.URL, "eu-west-3")
+	for _, imported := range []bool{false, true} {
+		if imported {
+			s.w.Forget(db)
+			if diags := s.w.Import(t.Context(), db, "myorg/my-db"); diags.HasError() {
+				t.Fatal(diags)
+			}
+			s.apply(config) // the writings of the configuration, and its protection
+		}
+		t.Setenv("AWS_REGION", "us-west-2")
+		t.Setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+		s.planned(config, terraformtest.NoOp)
+		t.Setenv("AWS_ENDPOINT_URL_S3", f.s3.URL)
+		s.apply(strings.Replace(config, "0 2 * * *", "0 3 * * *", 1)) // also when something else is changed
+		reached(f.s3.URL, "eu-west-3")
+		s.apply(config)
+	}
+	named := strings.Replace(config, "object_store = {", "object_store = {\n    region = \"us-west-2\"\n    pod_endpoint_url = \"http://pods\"", 1)
+	s.planned(named, terraformtest.Update)
+	s.apply(named)
+	reached("http://pods", "us-west-2")
+}
