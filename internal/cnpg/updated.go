@@ -16,11 +16,12 @@ import (
 // applied as the apply left it.
 //
 // CNPG tells of no generation that it has looked at, and stays in its healthy phase until it has. What pods and volumes
-// show by themselves is waited for; of other changes, such as a parameter that PostgreSQL has to be restarted for, nothing
+// show by themselves is waited for; of other changes, such as a parameter that PostgreSQL has to be restarted for or other keys for S3, nothing
 // is to be seen at first, so that the Cluster has to stay ready for the time settle.
 func (c *Client) WaitUpdated(ctx context.Context, before, applied *cnpgv1.Cluster, settle time.Duration) (*cnpgv1.Cluster, error) {
 	key := KeyOf(applied)
-	shown := before.Generation == applied.Generation || shows(before.Spec, applied.Spec)
+	shown := before.Annotations[AnnotationCredentials] == applied.Annotations[AnnotationCredentials] &&
+		(before.Generation == applied.Generation || shows(before.Spec, applied.Spec))
 	return c.waitReady(ctx, key, func(s *Snapshot) (time.Duration, error) {
 		switch {
 		case s.Cluster.UID != applied.UID:

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -77,5 +78,51 @@ func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, se
 	}
 	return wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
 		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	})
+}
+
+const (
+	// flushTimeout bounds the attempt to commit on a database: one that is in trouble is what people restore from.
+	flushTimeout    = time.Minute
+	archiveInterval = time.Second
+)
+
+// flush commits on a database's primary and ends the WAL segment, whose name it returns.
+func flush(ctx context.Context, client *cnpg.Client, key cnpg.Key) (segment string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
+	defer cancel()
+	return client.Flush(ctx, key)
+}
+
+// reachesAnew tells whether pods reach S3 in another way than before an apply. CNPG's condition says of the last segment
+// that it was archived, which may have been before the change.
+func reachesAnew(before, applied *cnpgv1.Cluster) bool {
+	return cnpg.Archiver(applied) != nil && (wiringOf(before) != wiringOf(applied) || folderOf(before) != folderOf(applied) ||
+		before.Annotations[cnpg.AnnotationCredentials] != applied.Annotations[cnpg.AnnotationCredentials])
+}
+
+// provesArchiving has a database archive a segment, and waits until S3 has it: an error where archiving fails, a warning
+// where that cannot be seen.
+func (b *backend) provesArchiving(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) error {
+	key := cnpg.KeyOf(cluster)
+	err := b.reachArchive(ctx, cluster)
+	var segment string
+	if err == nil {
+		segment, err = flush(ctx, client, key)
+	}
+	if err != nil && ctx.Err() == nil {
+		diags.AddWarning("Archiving Not Verified", paragraphs(sentence(err), fmt.Sprintf(
+			"The way in which the pods of %s reach S3 was changed, and whether they archive in the new one could not be seen from here: "+
+				"archive.continuous_archiving says so after the next WAL segment.", key)))
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return client.WhileArchiving(ctx, key, func(ctx context.Context) error {
+		if err := b.waitForSegment(ctx, cluster, segment); err != nil {
+			return fmt.Errorf("the WAL segment %s, which ends after the change, is not in S3: %w", segment, err)
+		}
+		return nil
 	})
 }

@@ -3,11 +3,13 @@ package provider_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -159,4 +161,84 @@ func TestDatabaseInAnotherEnvironment(t *testing.T) {
 	s.planned(named, terraformtest.Update)
 	s.apply(named)
 	reached("http://pods", "us-west-2")
+}
+
+// archives plays pods whose archiver works: a flush puts a segment into S3.
+func (f *fakes) archives() {
+	var flushed atomic.Int64
+	f.kube.OnExec(func(string, string, []string) (string, string, error) {
+		segment := s3test.Segment(1, 100+uint64(flushed.Add(1))) //nolint:gosec // counts from one
+		f.s3.Archive(fakeBucket, "pg", f.barman().ServerName).WAL(segment, f.now())
+		return "f\n" + segment + "\n", "", nil
+	})
+}
+
+// An apply that changes how the pods reach S3 ends when S3 has WAL from after the change, not on what CNPG said before it.
+func TestDatabaseProvesThatItArchives(t *testing.T) {
+	t.Parallel()
+	rotate := strings.NewReplacer(s3test.AccessKeyID, rotatedKey)
+	begin := func(t *testing.T) *stage {
+		t.Helper()
+		f := operated(t)
+		f.s3.AnyKey()
+		s := onStage(t, f)
+		s.apply(f.config(backedUp("")))
+		f.s3.Archive(fakeBucket, "pg", "my-db").Put("base/20260326T095900/backup.info", "", f.now()) // or it would be another store
+		return s
+	}
+	const unverified = "Archiving Not Verified"
+	for name, changed := range map[string]func(*fakes) string{
+		"keys":     func(f *fakes) string { return rotate.Replace(f.config(backedUp(""))) },
+		"endpoint": func(f *fakes) string { return f.provider(`pod_endpoint_url = "http://pods"`) + backedUp("") },
+		"a Secret": func(f *fakes) string { return f.config(backedUp(`credentials_secret = { name = "my-keys" }`)) },
+	} {
+		t.Run("works after other "+name, func(t *testing.T) {
+			t.Parallel()
+			s := begin(t)
+			s.archives()
+			if warnings := s.apply(changed(s.fakes)); strings.Contains(warnings, unverified) {
+				t.Errorf("warnings are %q", warnings)
+			}
+			if len(s.s3.Keys(fakeBucket, "pg/my-db/wals/")) != 1 {
+				t.Error("nothing was archived since the change")
+			}
+		})
+		t.Run("fails after other "+name, func(t *testing.T) {
+			t.Parallel()
+			s := begin(t)
+			s.kube.OnExec(func(string, string, []string) (string, string, error) {
+				apitest.Edit(s.kube, fakeNamespace, "my-db", archivingFails("InvalidAccessKeyId"))
+				return "f\n" + s3test.Segment(1, 7) + "\n", "", nil
+			})
+			s.fails(changed(s.fakes), "Unable to Update Database", "WAL archiving fails: InvalidAccessKeyId")
+			if message := s.attribute("archive", "message"); message != "InvalidAccessKeyId" {
+				t.Errorf("the state says %q", message)
+			}
+		})
+	}
+	t.Run("where exec is forbidden", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t)
+		if warnings := s.apply(rotate.Replace(s.config(backedUp("")))); !says(unverified, "pods/exec").MatchString(warnings) {
+			t.Errorf("warnings are %q", warnings)
+		}
+	})
+	t.Run("not without a change of it", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t)
+		s.archives()
+		s.apply(s.config(backedUp("retention_days = 7")))
+		if len(s.s3.Keys(fakeBucket, "pg/my-db/wals/")) != 0 {
+			t.Error("the database was flushed")
+		}
+	})
+	t.Run("not without waiting", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t)
+		s.archives()
+		s.apply(rotate.Replace(s.config(strings.Replace(backedUp(""), "{", "{\n  wait = false", 1))))
+		if len(s.s3.Keys(fakeBucket, "pg/my-db/wals/")) != 0 {
+			t.Error("the database was flushed")
+		}
+	})
 }

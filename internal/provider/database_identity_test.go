@@ -70,6 +70,7 @@ func TestDatabaseIdentities(t *testing.T) {
 		podKeys = `pod_credentials = { access_key_id = "OFPODSACCESSKEY00001", secret_access_key = "of-pods" }`
 	)
 	f := operated(t)
+	f.archives()
 	s := onStage(t, f)
 	secretOfUser := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-keys"}, Data: map[string][]byte{"id": []byte("USERSACCESSKEY000001")}}
 	f.kube.Put(secretOfUser)

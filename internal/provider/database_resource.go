@@ -262,10 +262,14 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 			return nil, err
 		}
 	}
-	if now.Due != nil {
-		if err := beginArchive(ctx, client, cluster, plan.Wait.ValueBool()); err != nil {
-			return nil, err
-		}
+	switch {
+	case now.Due != nil: // a base backup proves that archiving works
+		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
+	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
+		err = r.backend.provesArchiving(ctx, client, cluster, &resp.Diagnostics)
+	}
+	if err != nil {
+		return nil, err
 	}
 	if now.SecretLeft {
 		removeCredentials(ctx, client, cluster, &resp.Diagnostics)

@@ -26,11 +26,8 @@ var (
 
 const (
 	defaultRestoreTimeout = 6 * time.Hour
-	// flushTimeout bounds the attempt to commit on the source: one that is in trouble is what people restore from.
-	flushTimeout = time.Minute
 	// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
-	archiveTimeout  = 5 * time.Minute
-	archiveInterval = time.Second
+	archiveTimeout = 5 * time.Minute
 )
 
 const unableToRestore = "Unable to Restore Database"
@@ -173,9 +170,7 @@ func chooseBackup(catalog *recovery.Catalog, target recovery.Target, flushed boo
 // warning; ok is false where its WAL does not arrive in S3.
 func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
 	key := cnpg.KeyOf(source)
-	inTime, cancel := context.WithTimeout(ctx, flushTimeout)
-	defer cancel()
-	segment, err := client.Flush(inTime, key)
+	segment, err := flush(ctx, client, key)
 	if err != nil {
 		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
 			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
