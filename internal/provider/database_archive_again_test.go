@@ -167,7 +167,7 @@ func TestDatabaseInAnotherEnvironment(t *testing.T) {
 func (f *fakes) archives() {
 	var flushed atomic.Int64
 	f.kube.OnExec(func(string, string, []string) (string, string, error) {
-		segment := s3test.Segment(1, 100+uint64(flushed.Add(1))) //nolint:gosec // counts from one
+		segment := s3test.Segment(1, 100+uint64(flushed.Add(1)))
 		f.s3.Archive(fakeBucket, "pg", f.barman().ServerName).WAL(segment, f.now())
 		return "f\n" + segment + "\n", "", nil
 	})
