@@ -10,15 +10,35 @@ import (
 // Applied tells whether [FieldManager] has ever applied the object.
 func Applied(object metav1.Object) bool { return managed(object, FieldManager) }
 
-// Owns tells whether [FieldManager] has applied a field of an object, by its path in JSON; of an object that it has never
-// applied everything counts.
-func Owns(object metav1.Object, path ...string) bool {
-	if !Applied(object) {
-		return true
+// Owns looks up once what [FieldManager] has applied of an object, and returns a function that tells whether a field, by
+// its path in JSON, is part of it; of an object that it has never applied everything counts.
+func Owns(object metav1.Object) func(path ...string) bool {
+	var applied []map[string]any
+	for _, e := range object.GetManagedFields() {
+		if e.Manager != FieldManager || e.Operation != metav1.ManagedFieldsOperationApply {
+			continue
+		}
+		var fields map[string]any
+		if e.FieldsV1 != nil && json.Unmarshal(e.FieldsV1.GetRawBytes(), &fields) != nil {
+			fields = nil // what cannot be read owns nothing
+		}
+		applied = append(applied, fields)
 	}
-	return slices.ContainsFunc(object.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == FieldManager && e.Operation == metav1.ManagedFieldsOperationApply && e.FieldsV1 != nil && hasField(e.FieldsV1.GetRawBytes(), path)
-	})
+	if len(applied) == 0 {
+		return func(...string) bool { return true }
+	}
+	return func(path ...string) bool {
+		return slices.ContainsFunc(applied, func(at map[string]any) bool {
+			for _, name := range path {
+				below, owned := at["f:"+name]
+				if !owned {
+					return false
+				}
+				at, _ = below.(map[string]any) // a leaf has nothing below it
+			}
+			return true
+		})
+	}
 }
 
 // managed tells whether a field manager has applied the object.

@@ -61,8 +61,9 @@ func ofData(c *cnpgv1.Cluster) *cnpgv1.DataBackupConfiguration {
 // its owner.
 func ownedFields(cluster *cnpgv1.Cluster, before []string) []string {
 	var owned []string
+	owns := cnpg.Owns(cluster)
 	for _, field := range optionalFields {
-		if slices.Contains(before, field.path) || cnpg.Owns(cluster, strings.Split(field.path, ".")...) {
+		if slices.Contains(before, field.path) || owns(strings.Split(field.path, ".")...) {
 			owned = append(owned, field.path)
 		}
 	}
