@@ -32,13 +32,12 @@ var kubeFaults = []fault{
 	{name: "409", kube: apitest.Fault{Status: http.StatusConflict}, written: true},
 	{name: "429 with Retry-After", kube: apitest.Fault{Status: http.StatusTooManyRequests, RetryAfter: "0"}, always: true},
 	{name: "500", kube: apitest.Fault{Status: http.StatusInternalServerError}, watched: true},
-	{name: "503", kube: apitest.Fault{Status: http.StatusServiceUnavailable}, watched: true},
 	{name: "reset before", kube: apitest.Fault{ResetBefore: true}, watched: true},
 	{name: "reset after", kube: apitest.Fault{ResetAfter: true}, written: true},
 	{name: "slow", kube: apitest.Fault{Latency: 50 * time.Millisecond}, always: true},
 	{name: "interrupted before", interrupted: true},
 	{name: "interrupted after", interrupted: true, after: true, written: true},
-	{name: "down from then on", kube: apitest.Fault{Status: http.StatusServiceUnavailable}, lasting: true},
+	{name: "503 from then on", kube: apitest.Fault{Status: http.StatusServiceUnavailable}, lasting: true},
 }
 
 // What happens to watches beside that.
@@ -46,6 +45,7 @@ var watchFaults = []fault{
 	{name: "closed", kube: apitest.Fault{EndWatch: true}, always: true},
 	{name: "expired in the stream", kube: apitest.Fault{ExpireWatch: true}, always: true},
 	{name: "410", kube: apitest.Fault{Status: http.StatusGone}, always: true},
+	{name: "503", kube: apitest.Fault{Status: http.StatusServiceUnavailable}, always: true},
 }
 
 // The ways in which requests of S3 fail, which only reads come from.
@@ -56,7 +56,7 @@ var s3Faults = []fault{
 	{name: "reset", s3: s3test.Fault{Reset: true}, always: true},
 	{name: "slow", s3: s3test.Fault{Latency: 50 * time.Millisecond}, always: true},
 	{name: "interrupted", interrupted: true},
-	{name: "down from then on", s3: s3test.Fault{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, lasting: true},
+	{name: "503 from then on", s3: s3test.Fault{Status: http.StatusServiceUnavailable, Code: "SlowDown"}, lasting: true},
 }
 
 // reads are the ways in which requests fail that change nothing.

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -26,8 +28,12 @@ type scene struct {
 	*fakes
 	story     *story
 	workspace *terraformtest.Workspace
+	planned   *terraformtest.Change // what the story's plan has for the database
+	told      terraformtest.Diagnostics
 
-	made atomic.Int64 // Clusters named my-db
+	made     atomic.Int64 // Clusters named my-db
+	unsaved  atomic.Int64 // times that one of them began to go without a finished Backup
+	finished atomic.Int64 // Backups of them
 }
 
 // begin makes the scenes of a story alike: what is there before it is applied once.
@@ -66,22 +72,36 @@ func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
 	f.s3.CreateBucket(fakeBucket)
 	f.s3.Archive(fakeBucket, "pg", "theirs").WAL("000000010000000000000001", f.now())
 	c := &scene{fakes: f, story: w.story, workspace: w.workspace.Copy(t, providers)}
-	f.kube.React(func(e apitest.Event) {
-		if cluster := apitest.As[cnpgv1.Cluster](e.Object); cluster != nil && cluster.Name == "my-db" && e.Type == watch.Added {
-			c.made.Add(1)
-		}
-	})
+	f.kube.React(c.count)
 	if c.story.prepare != nil {
 		c.story.prepare(c)
 	}
 	return c
 }
 
+func (w *scene) count(e apitest.Event) {
+	cluster, backup := apitest.As[cnpgv1.Cluster](e.Object), apitest.As[cnpgv1.Backup](e.Object)
+	switch {
+	case cluster != nil && cluster.Name == "my-db" && e.Type == watch.Added:
+		w.made.Add(1)
+	case cluster != nil && cluster.Name == "my-db" && cluster.DeletionTimestamp != nil && w.finished.Load() == 0:
+		w.unsaved.Add(1)
+	case backup != nil && backup.Status.Phase == cnpgv1.BackupPhaseCompleted && e.Type == watch.Modified:
+		w.finished.Add(1)
+	}
+}
+
 // do is the story's apply.
 func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 	t.Helper()
 	w.workspace.Write(w.text(w.story.config, w.story.rotated))
-	return w.workspace.Apply(t.Context())
+	plan, diags := w.workspace.Plan(t.Context())
+	if diags.HasError() {
+		return diags
+	}
+	w.planned = plan.Change(db)
+	w.told = append(diags, w.workspace.ApplyPlan(t.Context(), plan)...)
+	return w.told
 }
 
 // view is the world at one moment.
@@ -98,7 +118,7 @@ type view struct {
 func (w *scene) look() *view {
 	v := &view{theirs: map[string]string{}, volumes: map[string]types.UID{}, files: w.s3.Keys(fakeBucket, "")}
 	note := func(kind string, o metav1.Object) {
-		if strings.HasPrefix(o.GetName(), "theirs") {
+		if strings.HasPrefix(o.GetName(), "theirs") || o.GetName() == ownKeys {
 			v.theirs[kind+" "+o.GetName()] = o.GetResourceVersion()
 		} else if kind != "Cluster" {
 			v.leftover = append(v.leftover, kind+" "+o.GetName())
@@ -132,6 +152,9 @@ func (w *scene) check(before *view, diags terraformtest.Diagnostics) (broken []s
 	if !maps.Equal(before.theirs, now.theirs) || !slices.Equal(before.files, now.files) {
 		tell("somebody else's objects were changed: %v, %v; before: %v, %v", now.theirs, now.files, before.theirs, before.files)
 	}
+	if strings.Contains(w.story.before, "final_backup = true") && w.unsaved.Load() > 0 {
+		tell("the Cluster goes without its final backup")
+	}
 	for _, one := range diags {
 		for _, key := range []string{s3test.AccessKeyID, s3test.SecretAccessKey, rotatedKey} {
 			if strings.Contains(one.Summary+one.Detail, key) {
@@ -164,10 +187,17 @@ func (w *scene) check(before *view, diags terraformtest.Diagnostics) (broken []s
 			}
 		}
 	}
+	if strings.Contains(diags.String(), "Nothing was destroyed") && (now.cluster == nil || now.cluster.DeletionTimestamp != nil || !contains(now.leftover, before.leftover)) {
+		tell("something was destroyed: %v is left of %v", now.leftover, before.leftover)
+	}
 	if before.object != nil && now.object != nil && now.object.Tainted && !before.object.Tainted && !w.story.deletes() {
 		tell("the object is tainted now")
 	}
 	return broken
+}
+
+func contains(all, some []string) bool {
+	return !slices.ContainsFunc(some, func(one string) bool { return !slices.Contains(all, one) })
 }
 
 // reached tells what is missing where the goal should be reached.
@@ -184,27 +214,27 @@ func (w *scene) reached() (missing []string) {
 		return append(missing, fmt.Sprintf("there is no Cluster, or no object in the state, or it is tainted: %v, %v", now.cluster, now.object))
 	}
 	if status := now.object.Attribute("status"); status.IsNull() || status.AsString() != "READY" {
-		tell("the status is %#v", status)
+		tell("the status is %#v", status) // the operator of the fakes is done when a request is answered, so that waits change nothing
 	}
 	if now.cluster.Spec.Bootstrap == nil || now.cluster.Spec.Bootstrap.InitDB == nil {
 		tell("the bootstrap fields are gone")
 	}
 	if w.story.wanted != nil {
-		if lacks := w.story.wanted(now.cluster); lacks != "" {
-			tell("the Cluster lacks %s", lacks)
+		if lacks := w.story.wanted(w); lacks != "" {
+			tell("%s is lacking", lacks)
 		}
 	}
-	if taken := apitest.All[cnpgv1.Backup](w.kube); w.story.begins && !slices.ContainsFunc(taken, func(b cnpgv1.Backup) bool { return b.Status.Phase == cnpgv1.BackupPhaseCompleted }) {
-		tell("there is no base backup to restore from: %v", taken)
+	if w.story.begins && w.finished.Load() == 0 {
+		tell("there is no base backup to restore from")
 	}
 	scheduled := apitest.Get[cnpgv1.ScheduledBackup](w.kube, fakeNamespace, "my-db")
+	secret := apitest.Get[corev1.Secret](w.kube, fakeNamespace, "my-db-backup-s3-creds")
 	if !strings.Contains(w.story.config, "schedule") {
-		if scheduled != nil || now.cluster.Spec.Backup != nil {
-			tell("it is still backed up: %v, %v", scheduled, now.cluster.Spec.Backup)
+		if told := strings.Contains(w.told.String(), "Secret Not Removed"); scheduled != nil || secret != nil && !told || now.cluster.Spec.Backup != nil {
+			tell("it is still backed up, or its keys are left: %v, %v, %v", scheduled, secret, now.cluster.Spec.Backup)
 		}
 		return missing
 	}
-	secret := apitest.Get[corev1.Secret](w.kube, fakeNamespace, "my-db-backup-s3-creds")
 	key := s3test.AccessKeyID
 	if w.story.rotated {
 		key = rotatedKey
@@ -212,11 +242,15 @@ func (w *scene) reached() (missing []string) {
 	if scheduled == nil || !strings.Contains(w.story.config, scheduled.Spec.Schedule[2:]) {
 		tell("the schedule is %v", scheduled)
 	}
-	if secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key {
+	if w.story.keys == "" && (secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key) {
 		tell("the Secret is not there, or holds other keys")
 	}
-	if now.cluster.Spec.Backup == nil || now.cluster.Spec.Backup.BarmanObjectStore.ServerName == "" {
-		tell("the Cluster does not archive: %v", now.cluster.Spec.Backup)
+	store := cnpg.Archiver(now.cluster)
+	if store == nil || store.ServerName == "" {
+		return append(missing, fmt.Sprintf("the Cluster does not archive: %v", now.cluster.Spec.Backup))
+	}
+	if name := store.AWS.AccessKeyIDReference.Name; name != cmp.Or(w.story.keys, "my-db-backup-s3-creds") {
+		tell("the pods have the keys of %s", name)
 	}
 	return missing
 }

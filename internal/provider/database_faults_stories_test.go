@@ -5,9 +5,12 @@ import (
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
 // story is one thing that is done to a database.
@@ -25,8 +28,12 @@ type story struct {
 	makes []string
 	// begins tells that the archive goes on with a base backup, which nobody may forget.
 	begins bool
-	// wanted tells what the Cluster lacks in the end.
-	wanted func(*cnpgv1.Cluster) string
+	// races are requests beside others that may be over before these are made.
+	races []string
+	// wanted tells what is lacking in the end.
+	wanted func(*scene) string
+	// keys is the Secret that the pods have their keys from in the end, where it is not the provider's own.
+	keys string
 }
 
 const (
@@ -48,12 +55,24 @@ var stories = []*story{
 		makes:  []string{"apply clusters", "watch clusters"},
 	},
 	{
+		name:   "create without waiting",
+		config: database(withBackups + "wait = false\n"),
+		makes:  []string{"apply clusters", "apply secrets", "apply scheduledbackups"},
+	},
+	{
+		name:    "create with keys of one's own",
+		config:  database(withOwnKeys),
+		prepare: putOwnKeys,
+		makes:   []string{"apply clusters", "apply scheduledbackups", "watch clusters"},
+		keys:    ownKeys,
+	},
+	{
 		name:   "change parameters and labels",
 		before: database(withBackups + withParameter),
 		config: database(withBackups + "parameters = { work_mem = \"16MB\", log_statement = \"all\" }\nlabels = { team = \"a\" }\ninstances = 2\norg_id = \"acme\"\n"),
 		makes:  []string{"get clusters", "apply clusters", "apply secrets", "apply scheduledbackups", "watch clusters"},
-		wanted: func(c *cnpgv1.Cluster) string {
-			if c.Spec.PostgresConfiguration.Parameters["work_mem"] != "16MB" || c.Labels["team"] != "a" || c.Spec.Instances != 2 {
+		wanted: func(w *scene) string {
+			if c := w.cluster(); c.Spec.PostgresConfiguration.Parameters["work_mem"] != "16MB" || c.Labels["team"] != "a" || c.Spec.Instances != 2 {
 				return "the new parameters, labels and instances"
 			}
 			return ""
@@ -69,7 +88,19 @@ var stories = []*story{
 		name:   "turn backups off",
 		before: database(withBackups),
 		config: database(unprotected),
-		makes:  []string{"apply clusters", "delete scheduledbackups", "watch clusters"},
+		makes:  []string{"apply clusters", "delete scheduledbackups", "delete secrets", "watch clusters"},
+	},
+	{
+		name:   "turn off backups that another manager states too",
+		before: database(withBackups),
+		config: database(unprotected + forced),
+		prepare: func(w *scene) {
+			theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}}
+			theirs.Spec.Instances = 1
+			theirs.Spec.Backup = &cnpgv1.BackupConfiguration{RetentionPolicy: "7d"}
+			apitest.ApplyAs(w.kube, "argocd", theirs)
+		},
+		makes: []string{"apply clusters", "patch clusters", "delete scheduledbackups", "delete secrets", "watch clusters"},
 	},
 	{
 		name:    "rotate the keys",
@@ -79,31 +110,84 @@ var stories = []*story{
 		makes:   []string{"apply clusters", "apply secrets", "watch clusters"},
 	},
 	{
-		name:   "move the archive",
-		before: database(withBackups),
-		config: database(strings.Replace(withBackups, "retention_days", "server_name = \"v2\", retention_days", 1)),
-		begins: true,
-		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "ListObjects pg/v2/"},
-		wanted: func(c *cnpgv1.Cluster) string {
-			if cnpg.ServerName(c) != "v2" {
-				return "the new folder"
-			}
-			return ""
-		},
-	},
-	{
 		name:   "change the schedule",
 		before: database(withBackups),
 		config: strings.Replace(database(withBackups), "0 2 * * *", "30 4 * * *", 1),
 		makes:  []string{"apply scheduledbackups"},
 	},
 	{
+		name:   "put back what kubectl has changed",
+		before: database(withBackups + withParameter),
+		config: database(withBackups + withParameter),
+		prepare: func(w *scene) {
+			apitest.EditAs(w.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+				c.Spec.PostgresConfiguration.Parameters["work_mem"] = "1GB"
+			})
+		},
+		makes:  []string{"apply clusters", "apply clusters myorg/my-db by force", "watch clusters"},
+		wanted: wantsParameter("8MB"),
+	},
+	{
+		name:   "take from another manager by force",
+		before: database(withParameter),
+		config: database(forced + "parameters = { work_mem = \"16MB\" }\n"),
+		prepare: func(w *scene) {
+			theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}}
+			theirs.Spec.Instances = 1
+			theirs.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "1GB"}
+			apitest.ApplyAs(w.kube, "argocd", theirs)
+		},
+		makes:  []string{"apply clusters myorg/my-db by force", "watch clusters"},
+		wanted: wantsParameter("16MB"),
+	},
+	{
+		name:   "grow the volumes",
+		before: database(withBackups),
+		config: database(withBackups + "storage = { size = \"20Gi\" }\nwal_storage = { size = \"5Gi\" }\n"),
+		makes:  []string{"list persistentvolumeclaims", "get storageclasses", "apply clusters", "watch persistentvolumeclaims"},
+		wanted: func(w *scene) string {
+			if c := w.cluster(); c.Spec.StorageConfiguration.Size != "20Gi" || c.Spec.WalStorage == nil {
+				return "larger volumes"
+			}
+			return ""
+		},
+	},
+	{
+		name:   "move the archive",
+		before: database(withBackups),
+		config: strings.Replace(database(withBackups), "retention_days", "server_name = \"v2\", retention_days", 1),
+		begins: true,
+		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "ListObjects pg/v2/"},
+		races:  []string{besidesBackup},
+		wanted: func(w *scene) string {
+			if cnpg.ServerName(w.cluster()) != "v2" {
+				return "the new folder"
+			}
+			return ""
+		},
+	},
+	{
+		name:    "change to keys of one's own",
+		before:  database(withBackups),
+		config:  database(withOwnKeys),
+		prepare: putOwnKeys,
+		makes:   []string{"apply clusters", "watch clusters"},
+		keys:    ownKeys,
+	},
+	{
+		name:   "change without waiting",
+		before: database(withBackups),
+		config: database(withBackups + withParameter + "wait = false\n"),
+		makes:  []string{"apply clusters"},
+		wanted: wantsParameter("8MB"),
+	},
+	{
 		name:   "replace",
 		before: database(withBackups),
 		config: database(withBackups + "owner = \"somebody\"\n"),
 		makes:  []string{"delete clusters", "delete scheduledbackups", "get secrets", "apply clusters", "watch clusters", "watch persistentvolumeclaims"},
-		wanted: func(c *cnpgv1.Cluster) string {
-			if c.Spec.Bootstrap == nil || c.Spec.Bootstrap.InitDB == nil || c.Spec.Bootstrap.InitDB.Owner != "somebody" {
+		wanted: func(w *scene) string {
+			if b := w.cluster().Spec.Bootstrap; b == nil || b.InitDB == nil || b.InitDB.Owner != "somebody" {
 				return "the new owner"
 			}
 			return ""
@@ -115,11 +199,43 @@ var stories = []*story{
 		makes:  []string{"get clusters", "delete scheduledbackups", "delete clusters", "get secrets", "watch clusters", "watch persistentvolumeclaims"},
 	},
 	{
+		name:   "destroy with a final backup",
+		before: database(withBackups + "final_backup = true\n"),
+		prepare: func(w *scene) {
+			w.s3.Archive(fakeBucket, "pg", "my-db").WAL(apitest.EndWAL, w.now())
+		},
+		makes: []string{"create backups", "watch backups", "ListObjects pg/my-db/wals/", "delete scheduledbackups", "delete clusters", "get secrets"},
+		races: []string{besidesBackup},
+	},
+	{
 		name:    "destroy a tainted one",
 		before:  database(withBackups),
 		tainted: true,
 		makes:   []string{"delete clusters", "watch persistentvolumeclaims"},
 	},
+}
+
+// besidesBackup is the watch of a Cluster while a backup of it runs, or the one after it where that ended first.
+const besidesBackup = "watch clusters myorg #2"
+
+const ownKeys = "my-keys"
+
+var withOwnKeys = strings.Replace(withBackups, "retention_days", "credentials_secret = { name = \""+ownKeys+"\" }, retention_days", 1)
+
+func putOwnKeys(w *scene) {
+	w.kube.Put(&corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: ownKeys},
+		Data:       map[string][]byte{"ACCESS_KEY_ID": []byte(s3test.AccessKeyID), "ACCESS_SECRET_KEY": []byte(s3test.SecretAccessKey)},
+	})
+}
+
+func wantsParameter(value string) func(*scene) string {
+	return func(w *scene) string {
+		if w.cluster().Spec.PostgresConfiguration.Parameters["work_mem"] != value {
+			return "work_mem = " + value
+		}
+		return ""
+	}
 }
 
 // deletes tells whether the Cluster goes in the story.
@@ -133,9 +249,10 @@ func (s *story) creates() int64 {
 	return 0
 }
 
-// text is a story's configuration with the provider's block.
+// text is a configuration with the provider's block. What the pods call S3 is the same in all scenes, so that a copy of one
+// archives to the same store.
 func (w *scene) text(resources string, rotated bool) string {
-	text := w.config(resources)
+	text := w.provider(`pod_endpoint_url = "http://s3.test"`) + resources
 	if rotated {
 		text = strings.ReplaceAll(text, s3test.AccessKeyID, rotatedKey)
 	}

@@ -31,10 +31,10 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 	tell := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	left := w.look()
 	plan, diags := w.workspace.Plan(t.Context())
-	if plan != nil && failed.HasError() && before.object != nil && left.object != nil {
-		// What stands in Kubernetes now is what the plan has refreshed.
+	if plan != nil && failed.HasError() && before.object != nil && left.object != nil && w.planned != nil {
+		// What stands in Kubernetes now is what this plan has refreshed; what stood there before is what the story's plan had.
 		if change := plan.Change(db); change != nil && !change.Before.IsNull() &&
-			!left.object.Value.RawEquals(change.Before) && !left.object.Value.RawEquals(before.object.Value) {
+			!left.object.Value.RawEquals(change.Before) && !left.object.Value.RawEquals(w.planned.Before) {
 			tell("the state after the error is neither what stands there nor what it was before:\n%#v\n%#v", left.object.Value, change.Before)
 		}
 	}

@@ -161,6 +161,9 @@ func Healthy(c *cnpgv1.Cluster) {
 	}
 }
 
+// EndWAL is the segment that the Backups of Operate begin and end in.
+const EndWAL = "000000010000000000000004"
+
 // backUp completes a Backup at once.
 func (s *Server) backUp(b *cnpgv1.Backup) {
 	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
@@ -168,7 +171,7 @@ func (s *Server) backUp(b *cnpgv1.Backup) {
 		b.Status = cnpgv1.BackupStatus{
 			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: b.Spec.Cluster.Name,
 			StartedAt: &begin, StoppedAt: &begin,
-			BeginWal: "000000010000000000000004", EndWal: "000000010000000000000004", BeginLSN: "0/4000028", EndLSN: "0/4000120",
+			BeginWal: EndWAL, EndWal: EndWAL, BeginLSN: "0/4000028", EndLSN: "0/4000120",
 		}
 	})
 }
