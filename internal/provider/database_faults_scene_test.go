@@ -100,7 +100,7 @@ func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 		return diags
 	}
 	w.planned = plan.Change(db)
-	w.told = append(diags, w.workspace.ApplyPlan(t.Context(), plan)...)
+	w.told = slices.Concat(diags, w.workspace.ApplyPlan(t.Context(), plan))
 	return w.told
 }
 
