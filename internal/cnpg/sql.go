@@ -46,9 +46,10 @@ func (c *Client) exec(ctx context.Context, pod Key, container string, command []
 	if err != nil {
 		return err
 	}
-	// As kubectl does: WebSocket, and SPDY where the server or a proxy on the way cannot do it.
+	// As kubectl does: WebSocket, and SPDY where the server or a proxy on the way cannot do it. An end of ctx looks like that
+	// too, and does not end SPDY's negotiation.
 	executor, err := remotecommand.NewFallbackExecutor(webSocket, spdy, func(err error) bool {
-		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+		return ctx.Err() == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
 	})
 	if err != nil {
 		return err
