@@ -249,6 +249,17 @@ func stateText(t *testing.T, values any) string {
 	return random.ReplaceAllString(string(text), "RANDOM")
 }
 
+// privateText is the private data of a resource, whose values the framework encodes.
+func privateText(private []byte) string {
+	values := map[string][]byte{}
+	if len(private) > 0 {
+		if err := json.Unmarshal(private, &values); err != nil {
+			panic(err)
+		}
+	}
+	return random.ReplaceAllString(fmt.Sprintf("%q", values), "RANDOM")
+}
+
 // requestRecord keeps what a provider is asked about its resources.
 type requestRecord struct {
 	mu   sync.Mutex
@@ -287,7 +298,7 @@ func (s *recordedServer) note(ctx context.Context, rpc, typeName string, private
 			s.types[name] = schema.ValueType()
 		}
 	})
-	text := fmt.Sprintf("%s, private %q", rpc, private)
+	text := rpc + ", private " + privateText(private)
 	for _, value := range values {
 		decoded, err := value.Unmarshal(s.types[typeName])
 		if err != nil {
