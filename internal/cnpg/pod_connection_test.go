@@ -1,10 +1,14 @@
 package cnpg_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -82,5 +86,30 @@ func TestConnectionIntoPods(t *testing.T) {
 				t.Errorf("the last request was %+v", last)
 			}
 		})
+	}
+}
+
+// A server that refuses WebSocket, and then does not answer at all, holds nobody up who gives up.
+func TestCommandEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server.Put(
+		&cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}, Status: cnpgv1.ClusterStatus{CurrentPrimary: "my-db-1"}},
+		pod("my-db-1", "postgres"),
+	)
+	var asked atomic.Int64
+	server.Fail(func(r apitest.Request) *apitest.Fault {
+		switch {
+		case r.Subresource != "exec":
+			return nil
+		case asked.Add(1) == 1:
+			return &apitest.Fault{Status: http.StatusForbidden}
+		}
+		return &apitest.Fault{Before: cancel, Hang: true}
+	})
+	if _, err := client.QueryPrimary(ctx, key, "postgres", "SELECT 1"); !errors.Is(err, context.Canceled) || asked.Load() != 2 {
+		t.Errorf("QueryPrimary = %v after %d requests", err, asked.Load())
 	}
 }

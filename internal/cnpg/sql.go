@@ -22,29 +22,30 @@ func (c *Client) QueryPrimary(ctx context.Context, key Key, database, sql string
 	if err != nil {
 		return "", err
 	}
-	var stdout, stderr bytes.Buffer
 	command := []string{"psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql}
-	if err := c.exec(ctx, KeyOf(pod), postgresContainer, command, &stdout, &stderr); err != nil {
-		if text := strings.TrimSpace(stderr.String()); text != "" {
+	stdout, stderr, err := c.exec(ctx, KeyOf(pod), postgresContainer, command)
+	if err != nil {
+		if text := strings.TrimSpace(stderr); text != "" {
 			return "", fmt.Errorf("run SQL in pod %s: %s: %w", KeyOf(pod), text, err)
 		}
 		return "", fmt.Errorf("run SQL in pod %s: %w", KeyOf(pod), err)
 	}
-	return strings.TrimRight(stdout.String(), "\n"), nil
+	return strings.TrimRight(stdout, "\n"), nil
 }
 
-func (c *Client) exec(ctx context.Context, pod Key, container string, command []string, stdout, stderr *bytes.Buffer) error {
+// exec runs a command in a pod and returns what it writes; it ends with ctx at the latest.
+func (c *Client) exec(ctx context.Context, pod Key, container string, command []string) (stdout, stderr string, err error) {
 	request := c.core.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
 		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, c.params)
 	url := request.URL().String()
 
 	spdy, err := remotecommand.NewSPDYExecutor(c.config, "POST", request.URL())
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	webSocket, err := remotecommand.NewWebSocketExecutor(c.config, "GET", url)
 	if err != nil {
-		return err
+		return "", "", err
 	}
 	// As kubectl does: WebSocket, and SPDY where the server or a proxy on the way cannot do it. An end of ctx looks like that
 	// too, and does not end SPDY's negotiation.
@@ -52,7 +53,17 @@ func (c *Client) exec(ctx context.Context, pod Key, container string, command []
 		return ctx.Err() == nil && (httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err))
 	})
 	if err != nil {
-		return err
+		return "", "", err
 	}
-	return executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: stdout, Stderr: stderr})
+	var out, errors bytes.Buffer
+	done := make(chan error, 1)
+	go func() {
+		done <- executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errors})
+	}()
+	select {
+	case err := <-done:
+		return out.String(), errors.String(), err
+	case <-ctx.Done(): // SPDY's negotiation does not look at it
+		return "", "", context.Cause(ctx)
+	}
 }
