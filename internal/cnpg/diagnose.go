@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -162,16 +163,24 @@ type logLine struct {
 	} `json:"record"`
 }
 
+// managerLines are the lines of a log that are the instance manager's, which are JSON.
+func managerLines(log io.Reader) iter.Seq[logLine] {
+	return func(yield func(logLine) bool) {
+		scanner := bufio.NewScanner(log)
+		scanner.Buffer(nil, 1<<20)
+		for scanner.Scan() {
+			var line logLine
+			if json.Unmarshal(scanner.Bytes(), &line) == nil && !yield(line) {
+				return
+			}
+		}
+	}
+}
+
 // errorLines are the lines of a log that tell of an error, as text for people.
 func errorLines(log io.Reader) []string {
 	var lines []string
-	scanner := bufio.NewScanner(log)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		var line logLine
-		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
-			continue
-		}
+	for line := range managerLines(log) {
 		switch {
 		case strings.HasPrefix(line.Record.Message, refusedConnection):
 		case line.Record.Severity == severityFatal || line.Record.Severity == severityPanic:

@@ -1,10 +1,8 @@
 package cnpg
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -66,12 +64,9 @@ const toldLines = 6
 // upgradeLines are the last lines that pg_upgrade itself has written, on either stream.
 func upgradeLines(log io.Reader) []string {
 	var lines []string
-	scanner := bufio.NewScanner(log)
-	scanner.Buffer(nil, 1<<20)
-	for scanner.Scan() {
-		var line logLine
-		if json.Unmarshal(scanner.Bytes(), &line) == nil && line.Logger == "pg_upgrade" && strings.TrimSpace(line.Msg) != "" {
-			lines = append(lines, strings.TrimSpace(line.Msg))
+	for line := range managerLines(log) {
+		if text := strings.TrimSpace(line.Msg); line.Logger == "pg_upgrade" && text != "" {
+			lines = append(lines, text)
 		}
 	}
 	return lines[max(0, len(lines)-toldLines):]
