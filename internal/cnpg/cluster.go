@@ -212,31 +212,28 @@ func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 // OwnedParameters is spec.postgresql.parameters without what CNPG added to it: the entries that a field manager of the
 // provider's owns or, for a Cluster that was made by other means, that anybody stated by server-side apply.
 func OwnedParameters(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Spec.PostgresConfiguration.Parameters, ownedKeys(cluster, "f:spec", "f:postgresql", "f:parameters"))
+	return pick(cluster.Spec.PostgresConfiguration.Parameters, ownedKeys(cluster, "spec", "postgresql", "parameters"))
 }
 
 // OwnedLabels are the labels of which the same is true.
 func OwnedLabels(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Labels, ownedKeys(cluster, "f:metadata", "f:labels"))
+	return pick(cluster.Labels, ownedKeys(cluster, "metadata", "labels"))
 }
 
 // OwnedAnnotations are the annotations of which the same is true.
 func OwnedAnnotations(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Annotations, ownedKeys(cluster, "f:metadata", "f:annotations"))
+	return pick(cluster.Annotations, ownedKeys(cluster, "metadata", "annotations"))
 }
 
 // OwnedNodeSelector are the entries of spec.affinity.nodeSelector of which the same is true.
 func OwnedNodeSelector(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Spec.Affinity.NodeSelector, ownedKeys(cluster, "f:spec", "f:affinity", "f:nodeSelector"))
+	return pick(cluster.Spec.Affinity.NodeSelector, ownedKeys(cluster, "spec", "affinity", "nodeSelector"))
 }
 
 // Owned tells the same of a field, by its path from the root: "spec", "postgresql", "pg_hba".
 func Owned(cluster *cnpgv1.Cluster, path ...string) bool {
-	above := make([]string, 0, len(path))
-	for _, segment := range path[:len(path)-1] {
-		above = append(above, "f:"+segment)
-	}
-	return slices.Contains(ownedKeys(cluster, above...), path[len(path)-1])
+	last := len(path) - 1
+	return slices.Contains(ownedKeys(cluster, path[:last]...), path[last])
 }
 
 // KeyOf is the namespace and name of an object.

@@ -2,7 +2,6 @@ package cnpg
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"slices"
 
@@ -98,7 +97,7 @@ func statedPaths(fields map[string]any, at string, above []string, into map[stri
 func updatedBy(object metav1.Object, manager string, path []string) bool {
 	updated := false
 	for _, entry := range object.GetManagedFields() {
-		if entry.Manager != manager || entry.FieldsV1 == nil || !hasField(entry.FieldsV1.GetRawBytes(), path) {
+		if entry.Manager != manager || !states(entry, path) {
 			continue
 		}
 		if entry.Operation != metav1.ManagedFieldsOperationUpdate {
@@ -109,13 +108,11 @@ func updatedBy(object metav1.Object, manager string, path []string) bool {
 	return updated
 }
 
-func hasField(fields json.RawMessage, path []string) bool {
-	for _, name := range path {
-		var at map[string]json.RawMessage
-		if json.Unmarshal(fields, &at) != nil || at["f:"+name] == nil {
-			return false
-		}
-		fields = at["f:"+name]
+// states tells whether a field is among those of a manager's entry.
+func states(entry metav1.ManagedFieldsEntry, path []string) bool {
+	if entry.FieldsV1 == nil {
+		return false
 	}
-	return true
+	_, ok := fieldsBelow(entry.FieldsV1.GetRawBytes(), path)
+	return ok
 }

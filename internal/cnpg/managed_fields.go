@@ -3,6 +3,7 @@ package cnpg
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -48,8 +49,7 @@ func managed(object metav1.Object, manager string) bool {
 	})
 }
 
-// ownedKeys are the keys of the map at the path (segments as managedFields writes them, "f:spec") that
-// [FieldManager] owns; where it has never applied the object, those that any manager stated.
+// ownedKeys are the keys of the map at the path in JSON that [FieldManager] owns; where it has never applied the object, those that any manager stated.
 func ownedKeys(object metav1.Object, path ...string) []string {
 	ours := managed(object, FieldManager)
 	var keys []string
@@ -60,25 +60,30 @@ func ownedKeys(object metav1.Object, path ...string) []string {
 		if ours && (entry.Manager != FieldManager || entry.Operation != metav1.ManagedFieldsOperationApply) {
 			continue
 		}
+		below, ok := fieldsBelow(entry.FieldsV1.GetRawBytes(), path)
 		var at map[string]json.RawMessage
-		if err := json.Unmarshal(entry.FieldsV1.GetRawBytes(), &at); err != nil {
+		if !ok || json.Unmarshal(below, &at) != nil {
 			continue
 		}
-		for _, segment := range path {
-			var below map[string]json.RawMessage
-			if raw, ok := at[segment]; ok {
-				// A leaf has no fields below it, which is what an empty map says too.
-				_ = json.Unmarshal(raw, &below)
-			}
-			at = below
-		}
 		for k := range at {
-			if len(k) > 2 && k[:2] == "f:" {
-				keys = append(keys, k[2:])
+			if key, ok := strings.CutPrefix(k, "f:"); ok && key != "" {
+				keys = append(keys, key)
 			}
 		}
 	}
 	return keys
+}
+
+// fieldsBelow is the part of a manager's fields below a path in JSON; ok is false where the path is not among them.
+func fieldsBelow(fields json.RawMessage, path []string) (below json.RawMessage, ok bool) {
+	for _, name := range path {
+		var at map[string]json.RawMessage
+		if json.Unmarshal(fields, &at) != nil || at["f:"+name] == nil {
+			return nil, false
+		}
+		fields = at["f:"+name]
+	}
+	return fields, true
 }
 
 func pick(all map[string]string, keys []string) map[string]string {

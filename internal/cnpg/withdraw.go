@@ -38,8 +38,7 @@ func StatedByOthers(object metav1.Object, path ...string) []string {
 
 func othersOf(object metav1.Object, path []string) []metav1.ManagedFieldsEntry {
 	return slices.DeleteFunc(slices.Clone(object.GetManagedFields()), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == FieldManager || e.Manager == BootstrapManager || e.Subresource != "" ||
-			e.FieldsV1 == nil || !hasField(e.FieldsV1.GetRawBytes(), path)
+		return e.Manager == FieldManager || e.Manager == BootstrapManager || e.Subresource != "" || !states(e, path)
 	})
 }
 
