@@ -49,21 +49,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 		m.Storage = storage.object()
 	}
 
-	var resources resourcesModel
-	diags.Append(optional(ctx, config.Resources, &resources)...)
-	if config.Resources.IsUnknown() {
-		return
-	}
-	if resources.CPU.IsNull() {
-		resources.CPU = quantityOrNull(sizes.cpu)
-	}
-	if resources.Memory.IsNull() {
-		resources.Memory = quantityOrNull(sizes.memory)
-	}
-	m.Resources = resources.object()
-	if state != nil {
-		m.Resources = keepResources(ctx, resources, state.Resources, diags)
-	}
+	m.askFor(ctx, config, state, resourcesModel{CPU: quantityOrNull(sizes.cpu), Memory: quantityOrNull(sizes.memory)}, diags)
 }
 
 // sizeUnknown leaves open what a tier decides that is not known yet.
@@ -77,16 +63,21 @@ func (m *databaseModel) sizeUnknown(ctx context.Context, config, state *database
 		storage.Size = quantityType.unknown()
 		m.Storage = storage.object()
 	}
+	m.askFor(ctx, config, state, resourcesModel{CPU: quantityType.unknown(), Memory: quantityType.unknown()}, diags)
+}
+
+// askFor plans what each instance asks for: what the configuration says, and otherwise what the tier does.
+func (m *databaseModel) askFor(ctx context.Context, config, state *databaseModel, otherwise resourcesModel, diags *diag.Diagnostics) {
 	var resources resourcesModel
 	diags.Append(optional(ctx, config.Resources, &resources)...)
 	if config.Resources.IsUnknown() {
 		return
 	}
 	if resources.CPU.IsNull() {
-		resources.CPU = quantityType.unknown()
+		resources.CPU = otherwise.CPU
 	}
 	if resources.Memory.IsNull() {
-		resources.Memory = quantityType.unknown()
+		resources.Memory = otherwise.Memory
 	}
 	m.Resources = resources.object()
 	if state != nil {
