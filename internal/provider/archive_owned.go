@@ -19,10 +19,13 @@ type optionalField struct {
 	clear func(*cnpgv1.Cluster)
 }
 
-const barmanFields = "spec.backup.barmanObjectStore."
+const (
+	retentionPolicyField = "spec.backup.retentionPolicy"
+	barmanFields         = "spec.backup.barmanObjectStore."
+)
 
 var optionalFields = []optionalField{
-	{"spec.backup.retentionPolicy", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "" }},
+	{retentionPolicyField, func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "" }},
 	{barmanFields + "endpointURL", func(c *cnpgv1.Cluster) { cnpg.Archiver(c).EndpointURL = "" }},
 	{barmanFields + "endpointCA", func(c *cnpgv1.Cluster) { cnpg.Archiver(c).EndpointCA = nil }},
 	{barmanFields + "s3Credentials.region", func(c *cnpgv1.Cluster) { ofAWS(c).RegionReference = nil }},
@@ -89,7 +92,7 @@ func (s archiveSeen) view(cluster *cnpgv1.Cluster) *cnpgv1.Cluster {
 // warnForeignRetention tells of a retention policy that the configuration does not have: what others set is theirs, but it
 // deletes backups.
 func (b *backend) warnForeignRetention(cluster *cnpgv1.Cluster, seen archiveSeen, diags *diag.Diagnostics) {
-	if cnpg.Archiver(cluster) == nil || cluster.Spec.Backup.RetentionPolicy == seen.view(cluster).Spec.Backup.RetentionPolicy {
+	if cnpg.Archiver(cluster) == nil || cluster.Spec.Backup.RetentionPolicy == "" || slices.Contains(seen.Owned, retentionPolicyField) {
 		return
 	}
 	key := cnpg.KeyOf(cluster)

@@ -103,7 +103,8 @@ func archiveApplied(cluster *cnpgv1.Cluster, location archiveLocation) archiveSe
 func archiveRead(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, before archiveSeen) archiveSeen {
 	seen := archiveSeen{
 		Applied: cnpg.Applied(cluster), Folder: folderOf(cluster),
-		SecretLeft: before.SecretLeft && cluster.Annotations[cnpg.AnnotationCredentials] == "",
+		SecretLeft:    before.SecretLeft && cluster.Annotations[cnpg.AnnotationCredentials] == "",
+		ScheduleDrift: scheduleDrift(cluster, scheduled),
 	}
 	if cnpg.Archiver(cluster) == nil {
 		seen.Folder, seen.Kept, seen.Owned = before.Folder, before.Kept, before.Owned

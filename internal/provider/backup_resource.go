@@ -160,11 +160,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		resp.Diagnostics.AddAttributeError(path.Root("database"), summary, paragraphs(sentence(err), "Nothing was created."))
 		return
 	}
-	labels := map[string]string{cnpg.LabelCluster: database.Name}
-	if org, ok := cluster.Labels[cnpg.LabelOrgID]; ok {
-		labels[cnpg.LabelOrgID] = org
-	}
-	created, err := client.CreateBackup(ctx, database, time.Now(), labels)
+	created, err := client.CreateBackup(ctx, database, time.Now(), childLabels(cluster))
 	if errors.Is(err, cnpg.ErrOutcomeUnknown) {
 		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "It is not in Terraform's state. A backup that runs nevertheless is listed by data.pgplatform_backups."))
 		return

@@ -131,7 +131,6 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	}
 	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := archiveRead(cluster, scheduled, before)
-	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
 	last := state
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	if !same(&state, &last) {
@@ -290,7 +289,6 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 	}
 	before, _ := seenArchive(ctx, resp.Private, &resp.Diagnostics)
 	seen := archiveRead(cluster, scheduled, before)
-	seen.ScheduleDrift = scheduleDrift(cluster, scheduled)
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
