@@ -76,7 +76,12 @@ func lacking(s *Snapshot) []string {
 	}
 	var lack []string
 	spec := s.Cluster.Spec
-	for _, pod := range instancePods(s) {
+	instances := instancePods(s)
+	// A healthy phase may be from before CNPG took the pods away. Pods that may not be seen show nothing.
+	if len(s.Pods) > 0 && len(instances) < spec.Instances && !Hibernates(s.Cluster) {
+		lack = append(lack, fmt.Sprintf("%d of %d instances have a pod", len(instances), spec.Instances))
+	}
+	for _, pod := range instances {
 		running, asked := containerOf(&pod.Spec), containerOf(specOf(&pod))
 		switch {
 		case spec.ImageName != "" && running.Image != spec.ImageName:

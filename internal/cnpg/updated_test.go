@@ -12,6 +12,7 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -88,8 +89,11 @@ func TestWaitUpdated(t *testing.T) {
 		},
 		"an instance": {
 			change:  func(s *cnpgv1.ClusterSpec) { s.Instances = 2 },
-			waiting: "phase: " + cnpgv1.PhaseHealthy,
-			done: func(s *apitest.Server, _ *cnpgv1.Cluster) {
+			waiting: "1 of 2 instances have a pod",
+			done: func(s *apitest.Server, c *cnpgv1.Cluster) {
+				second := instance(c)
+				second.Name = "my-db-2"
+				s.Put(second)
 				apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.ReadyInstances = 2 })
 			},
 		},
@@ -114,6 +118,28 @@ func TestWaitUpdated(t *testing.T) {
 				t.Errorf("WaitUpdated = %v, %v", cluster, err)
 			}
 		})
+	}
+}
+
+// CNPG takes the pod away, for a major upgrade, before it says that the Cluster is not healthy.
+func TestWaitUpdatedWithoutInstances(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	before := running(server)
+	apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.ImageName = newImage })
+	applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+	leaving := instance(before)
+	leaving.DeletionTimestamp = ptr.To(metav1.Now())
+	server.Put(leaving)
+
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	t.Cleanup(cancel)
+	if _, err := client.WaitUpdated(short, before, applied, 0); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 of 1 instances have a pod") {
+		t.Errorf("WaitUpdated while the pod is on its way out: %v", err)
+	}
+	server.Put(instance(applied))
+	if _, err := client.WaitUpdated(ctx, before, applied, 0); err != nil {
+		t.Errorf("WaitUpdated with the new pod: %v", err)
 	}
 }
 

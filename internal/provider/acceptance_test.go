@@ -221,7 +221,22 @@ func (w *world) archived(server string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("no finished base backup in the folder %s: %+v", server, catalog.Backups)
+	return fmt.Errorf("no finished base backup in the folder %s: %+v\n%s", server, catalog.Backups, w.told())
+}
+
+// told is what became of Backups in the test's namespace, and the warnings in it.
+func (w *world) told() string {
+	events, err := w.core.Events(w.namespace).List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		return err.Error()
+	}
+	var text strings.Builder
+	for _, e := range events.Items {
+		if e.Type == corev1.EventTypeWarning || e.InvolvedObject.Kind == "Backup" {
+			fmt.Fprintf(&text, "%s %s %s: %s: %s\n", e.LastTimestamp.Format(time.TimeOnly), e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Reason, e.Message)
+		}
+	}
+	return text.String()
 }
 
 // noSecrets: the S3 key is nowhere in the state.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -39,6 +40,9 @@ type backend struct {
 	// reserved are the archive folders that this run has chosen: two databases of one name in two namespaces find the same
 	// folder empty.
 	reserved sync.Map
+
+	// settle is settleTime, but in tests on fakes, whose operator has looked at a change when the request is answered.
+	settle time.Duration
 }
 
 func newBackend(ctx context.Context, m providerModel, userAgent string, diags *diag.Diagnostics) *backend {

@@ -26,11 +26,6 @@ const (
 	defaultDeleteTimeout = time.Hour
 )
 
-// settleTime is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
-// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL was
-// seen to begin six seconds after the change.
-var settleTime = 10 * time.Second // none in tests on the fakes
-
 // titles are the resources' names in the summaries of diagnostics.
 var titles = map[string]string{
 	"pgplatform_database": "Database",

@@ -82,7 +82,7 @@ func bare(t *testing.T) {
 // planWith plans a database, which asks the API server about it.
 func planWith(t *testing.T, kubernetes string) terraformtest.Diagnostics {
 	t.Helper()
-	w := terraformtest.New(t, factories)
+	w := terraformtest.New(t, onFakes)
 	w.Write(fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = {\n%s\n  }\n}\n", fakeNamespace, kubernetes) +
 		database("  tier = \"DEV\"\n"))
 	_, diags := w.Plan(t.Context())
@@ -324,7 +324,7 @@ func TestConfigureAsksNobody(t *testing.T) {
 	ran := filepath.Join(t.TempDir(), "ran")
 	store := s3test.New(t)
 	plan := func(resources string) terraformtest.Diagnostics {
-		w := terraformtest.New(t, factories)
+		w := terraformtest.New(t, onFakes)
 		w.Write(fmt.Sprintf(`
 provider "pgplatform" {
   namespace = "myorg"

@@ -78,7 +78,7 @@ func TestFaultsOfBrokenProvidersAreSeen(t *testing.T) {
 			var at *scene
 			s.prepare = func(w *scene) { at = w }
 			providers := providerFactories{"pgplatform": func() (tfprotov6.ProviderServer, error) {
-				server, err := factories["pgplatform"]()
+				server, err := onFakes["pgplatform"]()
 				return &brokenServer{
 					ProviderServer: server,
 					apply: func(req *tfprotov6.ApplyResourceChangeRequest, resp *tfprotov6.ApplyResourceChangeResponse) {

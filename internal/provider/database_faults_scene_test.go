@@ -48,7 +48,7 @@ func (s *story) begin(t *testing.T) *scene {
 		&cnpgv1.ScheduledBackup{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup-s3-creds"}},
 	)
-	w := &scene{fakes: f, story: s, workspace: terraformtest.New(t, factories)}
+	w := &scene{fakes: f, story: s, workspace: terraformtest.New(t, onFakes)}
 	if s.before == "" {
 		return w
 	}

@@ -39,7 +39,7 @@ func TestDatabaseSurvivesEveryFault(t *testing.T) {
 					way := ways[run%len(ways)]
 					group.Go(func() error {
 						t.Run(p.String()+"/"+f.name, func(t *testing.T) {
-							for _, problem := range begin.suffer(t, factories, p, f, way) {
+							for _, problem := range begin.suffer(t, onFakes, p, f, way) {
 								t.Error(problem)
 							}
 						})
@@ -107,7 +107,7 @@ func (c *counter) number(p point) point {
 // points are the requests that the story makes when all goes well.
 func (w *scene) points(t *testing.T) []point {
 	t.Helper()
-	w = w.copy(t, factories)
+	w = w.copy(t, onFakes)
 	var made counter
 	w.watchRequests(func(p point) bool { made.number(p); return false }, fault{})
 	diags := w.do(t)

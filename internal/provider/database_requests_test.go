@@ -24,7 +24,7 @@ func TestDatabasePlanCosts(t *testing.T) {
 			t.Run(fmt.Sprintf("%d databases, backups %t", count, backups), func(t *testing.T) {
 				t.Parallel()
 				f := operated(t)
-				workspace := terraformtest.New(t, factories)
+				workspace := terraformtest.New(t, onFakes)
 				var resources strings.Builder
 				var want []string
 				for i := range count {
@@ -92,7 +92,7 @@ resource "pgplatform_database" "db" {
 func TestDatabasePlanSeesBackupsThatOthersTurnOn(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
-	workspace := terraformtest.New(t, factories)
+	workspace := terraformtest.New(t, onFakes)
 	workspace.Write(f.config(database(unprotected)))
 	if diags := workspace.Apply(t.Context()); diags.HasError() {
 		t.Fatal(diags)
@@ -127,7 +127,7 @@ func TestDatabaseOwnSettingsAskNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := operated(t)
-			workspace := terraformtest.New(t, factories)
+			workspace := terraformtest.New(t, onFakes)
 			const backup = "backup = { schedule = \"0 2 * * *\" }\n"
 			workspace.Write(f.config(database(backup)))
 			if diags := workspace.Apply(t.Context()); diags.HasError() {

@@ -124,7 +124,7 @@ func unit(t *testing.T, steps ...resource.TestStep) {
 func unitCase(t *testing.T, c resource.TestCase) {
 	t.Helper()
 	must(t, findCLI())
-	c.ProtoV6ProviderFactories = factories
+	c.ProtoV6ProviderFactories = onFakes
 	resource.UnitTest(t, c)
 }
 

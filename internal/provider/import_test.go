@@ -42,7 +42,7 @@ var importable = map[string]func(*testing.T, *fakes) string{
   parameters = { work_mem = "8MB" }
   labels     = { team = "a" }
   backup     = { schedule = "0 2 * * *", retention_days = 30 }`))
-		w := terraformtest.New(t, factories)
+		w := terraformtest.New(t, onFakes)
 		w.Write(config)
 		if diags := w.Apply(t.Context()); diags.HasError() {
 			t.Fatal(diags)
@@ -78,7 +78,7 @@ func TestImport(t *testing.T) {
 				config := prepare(t, f)
 				f.kube.Forget()
 				version := f.cluster().ResourceVersion
-				w := terraformtest.New(t, factories)
+				w := terraformtest.New(t, onFakes)
 				w.Write(config + block)
 				if block == "" {
 					if diags := w.Import(t.Context(), db, "myorg/my-db"); diags.HasError() {
@@ -116,7 +116,7 @@ func TestImportOfNothing(t *testing.T) {
 		"import {\n  to = pgplatform_database.db\n  identity = { namespace = \"\", name = \"my-db\" }\n}\n": `write the namespace and the name, such as "default/my-db"`,
 	} {
 		f := operated(t)
-		w := terraformtest.New(t, factories)
+		w := terraformtest.New(t, onFakes)
 		w.Write(f.config(database("")) + block)
 		if _, diags := w.Plan(t.Context()); !says(want).MatchString(diags.String()) {
 			t.Errorf("%s: %s", block, diags)

@@ -82,7 +82,7 @@ func bareAWS(t *testing.T) {
 // create makes a database with backups, which has Terraform look at the bucket.
 func (s *stores) create(t *testing.T, store ...string) terraformtest.Diagnostics {
 	t.Helper()
-	w := terraformtest.New(t, factories)
+	w := terraformtest.New(t, onFakes)
 	w.Write(fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = { config_path = %q }\n  object_store = {\n    destination_path = \"s3://%s/pg\"\n%s\n%s\n  }\n}\n",
 		fakeNamespace, s.kubeconfig, fakeBucket, ofPods, strings.Join(store, "\n")) + goodDatabase)
 	diags := w.Apply(t.Context())
@@ -311,7 +311,7 @@ func TestBadObjectStoreSettings(t *testing.T) {
 			if !strings.Contains(store, "destination_path") {
 				store += "\ndestination_path = \"s3://" + fakeBucket + "/pg\""
 			}
-			w := terraformtest.New(t, factories)
+			w := terraformtest.New(t, onFakes)
 			w.Write(fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = { config_path = %q }\n  object_store = {\n%s\n}\n}\n",
 				fakeNamespace, s.kubeconfig, store) + goodDatabase)
 			_, diags := w.Plan(t.Context())

@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
@@ -14,11 +15,17 @@ var _ provider.Provider = (*pgplatformProvider)(nil)
 
 type pgplatformProvider struct {
 	version string
+	settle  time.Duration // see backend.settle
 }
+
+// settleTime is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
+// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL was
+// seen to begin six seconds after the change.
+const settleTime = 10 * time.Second
 
 // New returns the constructor that the plugin server asks for. version is what the release build stamped.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &pgplatformProvider{version: version} }
+	return func() provider.Provider { return &pgplatformProvider{version: version, settle: settleTime} }
 }
 
 func (p *pgplatformProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -39,6 +46,7 @@ func (p *pgplatformProvider) Configure(ctx context.Context, req provider.Configu
 		return
 	}
 	backend := newBackend(ctx, model, "terraform-provider-pgplatform/"+p.version, &resp.Diagnostics)
+	backend.settle = p.settle
 	if resp.Diagnostics.HasError() {
 		return
 	}

@@ -12,10 +12,15 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
 )
 
-// factories run the provider in the tests' own process.
-var factories = map[string]func() (tfprotov6.ProviderServer, error){
-	"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")()),
-}
+// The provider in the tests' own process: as it ships, and for the fakes.
+var (
+	factories = map[string]func() (tfprotov6.ProviderServer, error){
+		"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")()),
+	}
+	onFakes = map[string]func() (tfprotov6.ProviderServer, error){
+		"pgplatform": providerserver.NewProtocol6WithError(provider.NewOnFakes("test")()),
+	}
+)
 
 // TestMain lets garbage pile up for longer: tests that play thousands of plans make much of it and hold little.
 func TestMain(m *testing.M) {

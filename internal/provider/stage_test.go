@@ -16,7 +16,7 @@ type stage struct {
 
 func onStage(t *testing.T, f *fakes) *stage {
 	t.Helper()
-	return &stage{fakes: f, t: t, w: terraformtest.New(t, factories)}
+	return &stage{fakes: f, t: t, w: terraformtest.New(t, onFakes)}
 }
 
 // plan plans a configuration, which must succeed, and returns it with its warnings.

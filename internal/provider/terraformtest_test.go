@@ -274,7 +274,7 @@ func (r *requestRecord) texts() []string {
 
 func (r *requestRecord) providers() terraformtest.Providers {
 	return terraformtest.Providers{"pgplatform": func() (tfprotov6.ProviderServer, error) {
-		server, err := factories["pgplatform"]()
+		server, err := onFakes["pgplatform"]()
 		return &recordedServer{ProviderServer: server, record: r}, err
 	}}
 }
