@@ -28,8 +28,10 @@ func (c *Client) WaitUpdated(ctx context.Context, before, applied *cnpgv1.Cluste
 			return 0, fmt.Errorf("Cluster %s: %w", key, ErrReplaced)
 		case s.Cluster.Generation < applied.Generation: // a watch may begin with a version from before the apply
 			return forever, nil
-		case shown && len(instancePods(s)) > 0: // pods that may not be seen show nothing
-			return 0, nil
+		case shown:
+			if standing, _ := instancePods(s); len(standing) > 0 { // pods that may not be seen show nothing
+				return 0, nil
+			}
 		}
 		return settle, nil
 	})
@@ -58,15 +60,18 @@ const (
 	annotationPodSpec = "cnpg.io/podSpec"
 )
 
-// instancePods are the pods of a Cluster's instances that are not on their way out.
-func instancePods(s *Snapshot) []corev1.Pod {
-	var pods []corev1.Pod
+// instancePods are the pods of a Cluster's instances.
+func instancePods(s *Snapshot) (standing, leaving []corev1.Pod) {
 	for _, pod := range s.Pods {
-		if pod.Labels[labelPodRole] == podRoleInstance && pod.DeletionTimestamp == nil {
-			pods = append(pods, pod)
+		switch {
+		case pod.Labels[labelPodRole] != podRoleInstance:
+		case pod.DeletionTimestamp == nil:
+			standing = append(standing, pod)
+		default:
+			leaving = append(leaving, pod)
 		}
 	}
-	return pods
+	return standing, leaving
 }
 
 // lacking says what the pods and volumes of a Cluster do not have yet of what its spec asks for.
@@ -76,9 +81,9 @@ func lacking(s *Snapshot) []string {
 	}
 	var lack []string
 	spec := s.Cluster.Spec
-	instances := instancePods(s)
+	instances, leaving := instancePods(s)
 	// A healthy phase may be from before CNPG took the pods away. Pods that may not be seen show nothing.
-	if len(s.Pods) > 0 && len(instances) < spec.Instances && !Hibernates(s.Cluster) {
+	if len(instances)+len(leaving) > 0 && len(instances) < spec.Instances {
 		lack = append(lack, fmt.Sprintf("%d of %d instances have a pod", len(instances), spec.Instances))
 	}
 	for _, pod := range instances {
