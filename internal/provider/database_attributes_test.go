@@ -13,14 +13,17 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
+	apiresource "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
 // Each attribute reaches the Cluster, changes in place, is read back as it was written, is imported, and leaves the Cluster
-// when it leaves the configuration.
+// when it leaves the configuration. What kubectl changes of it is put back or, where that cannot be, refused with who did it
+// and how to take it over.
 func TestDatabaseAttributes(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -28,16 +31,21 @@ func TestDatabaseAttributes(t *testing.T) {
 		look          func(*cnpgv1.Cluster) any
 		made, changed string // what the Cluster then has, as JSON
 		left          string // and when the attribute is gone; "" where it cannot go
+		drift         func(*cnpgv1.Cluster)
+		refused       []string // what a plan says that cannot put it back
+		taken         string   // and the attribute that takes it over
 	}{
 		"org_id": {
 			before: `org_id = "acme"`, after: `org_id = "other"`,
 			look: func(c *cnpgv1.Cluster) any { return c.Labels },
 			made: `{"pgplatform.io/org-id":"acme"}`, changed: `{"pgplatform.io/org-id":"other"}`, left: `null`,
+			drift: func(c *cnpgv1.Cluster) { c.Labels[cnpg.LabelOrgID] = "theirs" },
 		},
 		"labels": {
 			before: `labels = { team = "a", "example.com/tier" = "" }`, after: `labels = { team = "b" }`,
 			look: func(c *cnpgv1.Cluster) any { return c.Labels },
 			made: `{"example.com/tier":"","team":"a"}`, changed: `{"team":"b"}`, left: `null`,
+			drift: func(c *cnpgv1.Cluster) { delete(c.Labels, "team") },
 		},
 		"annotations": {
 			before: `annotations = { "example.com/owner" = "A, B", "cnpg.io/hibernation" = "off" }`, after: `annotations = { "example.com/owner" = "C" }`,
@@ -45,16 +53,19 @@ func TestDatabaseAttributes(t *testing.T) {
 				return map[string]string{"owner": c.Annotations["example.com/owner"], "hibernation": c.Annotations["cnpg.io/hibernation"]}
 			},
 			made: `{"hibernation":"off","owner":"A, B"}`, changed: `{"hibernation":"","owner":"C"}`, left: `{"hibernation":"","owner":""}`,
+			drift: func(c *cnpgv1.Cluster) { c.Annotations["example.com/owner"] = "theirs" },
 		},
 		"image_pull_secrets": {
 			before: `image_pull_secrets = ["one", "two"]`, after: `image_pull_secrets = ["two"]`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImagePullSecrets },
 			made: `[{"name":"one"},{"name":"two"}]`, changed: `[{"name":"two"}]`, left: `null`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.ImagePullSecrets = []cnpgv1.LocalObjectReference{{Name: "theirs"}} },
 		},
 		"pg_hba": {
 			before: `pg_hba = ["host all app 10.0.0.0/8 md5", "hostssl all all all cert"]`, after: `pg_hba = ["hostssl all all all cert"]`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.PostgresConfiguration.PgHBA },
 			made: `["host all app 10.0.0.0/8 md5","hostssl all all all cert"]`, changed: `["hostssl all all all cert"]`, left: `null`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.PostgresConfiguration.PgHBA = nil },
 		},
 		"scheduling": {
 			before: `scheduling = {
@@ -71,6 +82,25 @@ func TestDatabaseAttributes(t *testing.T) {
 			made: `{"topologyKey":"topology.kubernetes.io/zone","nodeSelector":{"disk":"ssd"},` +
 				`"tolerations":[{"key":"dedicated","value":"db","effect":"NoExecute","tolerationSeconds":60},{"operator":"Exists"}]}`,
 			changed: `{"nodeSelector":{"disk":"nvme"}}`, left: `{}`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Affinity.NodeSelector["disk"] = "hdd" },
+		},
+		"scheduling.tolerations": {
+			before: `scheduling = { tolerations = [{ operator = "Exists" }] }`, after: `scheduling = { tolerations = [{ key = "dedicated", operator = "Exists" }] }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Affinity.Tolerations },
+			made: `[{"operator":"Exists"}]`, changed: `[{"key":"dedicated","operator":"Exists"}]`, left: `null`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Affinity.Tolerations[0].Key = "theirs" },
+		},
+		"scheduling.topology_key": {
+			before: `scheduling = { topology_key = "example.com/rack" }`, after: `scheduling = { topology_key = "example.com/room" }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Affinity.TopologyKey },
+			made: `"example.com/rack"`, changed: `"example.com/room"`, left: `""`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Affinity.TopologyKey = "theirs" },
+		},
+		"tier": {
+			before: `tier = "DEV"`, after: `tier = "HA"`,
+			look: func(c *cnpgv1.Cluster) any { return c.Annotations[cnpg.AnnotationTier] },
+			made: `"DEV"`, changed: `"HA"`, left: `"HA"`,
+			drift: func(c *cnpgv1.Cluster) { c.Annotations[cnpg.AnnotationTier] = "STANDARD" },
 		},
 		"storage": {
 			before: `storage = { size = "2Gi", storage_class = "fast" }`, after: `storage = { size = "3Gi", storage_class = "fast" }`,
@@ -78,22 +108,44 @@ func TestDatabaseAttributes(t *testing.T) {
 				return []any{c.Spec.StorageConfiguration.Size, c.Spec.StorageConfiguration.StorageClass}
 			},
 			made: `["2Gi","fast"]`, changed: `["3Gi","fast"]`,
+			drift:   func(c *cnpgv1.Cluster) { c.Spec.StorageConfiguration.Size = "5Gi" },
+			refused: []string{"Storage Cannot Shrink", "storage.size: the volumes have 5Gi; 3Gi is less", `spec.storage.size was set by "kubectl-edit", not by Terraform`, `storage.size = "5Gi"`},
+			taken:   `storage = { size = "5Gi", storage_class = "fast" }`,
 		},
 		"wal_storage": {
 			before: `wal_storage = { size = "1024Mi", storage_class = "fast" }`, after: `wal_storage = { size = "2Gi", storage_class = "fast" }`,
 			look: func(c *cnpgv1.Cluster) any { return []any{c.Spec.WalStorage.Size, c.Spec.WalStorage.StorageClass} },
 			made: `["1024Mi","fast"]`, changed: `["2Gi","fast"]`,
+			drift:   func(c *cnpgv1.Cluster) { c.Spec.WalStorage.Size = "5Gi" },
+			refused: []string{"Storage Cannot Shrink", "wal_storage.size: the volumes have 5Gi; 2Gi is less", `spec.walStorage.size was set by "kubectl-edit", not by Terraform`, `wal_storage.size = "5Gi"`},
+			taken:   `wal_storage = { size = "5Gi", storage_class = "fast" }`,
 		},
 		"instances": {
 			before: `instances = 2`, after: `instances = 3`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.Instances },
 			made: `2`, changed: `3`, left: `1`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Instances = 1 },
 		},
 		"resources": {
 			before: `resources = { cpu = "500m", memory = "512Mi" }`, after: `resources = { cpu = "2", memory = "1Gi" }`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.Resources },
 			made: `{"limits":{"memory":"512Mi"},"requests":{"cpu":"500m","memory":"512Mi"}}`, changed: `{"limits":{"memory":"1Gi"},"requests":{"cpu":"2","memory":"1Gi"}}`,
-			left: `{"limits":{"memory":"512Mi"},"requests":{"cpu":"100m","memory":"512Mi"}}`,
+			left:  `{"limits":{"memory":"512Mi"},"requests":{"cpu":"100m","memory":"512Mi"}}`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Resources.Requests[corev1.ResourceCPU] = apiresource.MustParse("3") },
+		},
+		"resources.memory of requests": {
+			before: `resources = { memory = "512Mi" }`, after: `resources = { memory = "1Gi" }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Resources.Requests.Memory() },
+			made: `"512Mi"`, changed: `"1Gi"`, left: `"512Mi"`,
+			drift: func(c *cnpgv1.Cluster) {
+				c.Spec.Resources.Requests[corev1.ResourceMemory] = apiresource.MustParse("256Mi")
+			},
+		},
+		"resources.memory of limits": {
+			before: `resources = { memory = "512Mi" }`, after: `resources = { memory = "1Gi" }`,
+			look: func(c *cnpgv1.Cluster) any { return c.Spec.Resources.Limits.Memory() },
+			made: `"512Mi"`, changed: `"1Gi"`, left: `"512Mi"`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.Resources.Limits[corev1.ResourceMemory] = apiresource.MustParse("4Gi") },
 		},
 		"parameters": {
 			before: `parameters = { work_mem = "8MB", max_connections = "50" }`, after: `parameters = { work_mem = "16MB" }`,
@@ -101,18 +153,25 @@ func TestDatabaseAttributes(t *testing.T) {
 				return []string{c.Spec.PostgresConfiguration.Parameters["work_mem"], c.Spec.PostgresConfiguration.Parameters["max_connections"]}
 			},
 			made: `["8MB","50"]`, changed: `["16MB",""]`, left: `["",""]`,
+			drift: func(c *cnpgv1.Cluster) { c.Spec.PostgresConfiguration.Parameters["work_mem"] = "1GB" },
 		},
 		"postgres_version": {
 			before: `postgres_version = "17.5"`, after: `postgres_version = "17.6"`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImageName },
 			made: `"ghcr.io/cloudnative-pg/postgresql:17.5-system-trixie"`, changed: `"ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie"`,
-			left: `"ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie"`, // what the database runs stays
+			left:    `"ghcr.io/cloudnative-pg/postgresql:17.6-system-trixie"`, // what the database runs stays
+			drift:   func(c *cnpgv1.Cluster) { c.Spec.ImageName = "ghcr.io/cloudnative-pg/postgresql:17.7-system-trixie" },
+			refused: []string{"PostgreSQL Cannot Be Downgraded", "runs PostgreSQL 17.7; 17.6 is older", `spec.imageName was set by "kubectl-edit", not by Terraform`, `postgres_version = "17.7"`},
+			taken:   `postgres_version = "17.7"`,
 		},
 		"image": {
 			before: `image = "registry.example.com/postgresql:16.3-ours"`, after: `image = "registry.example.com/postgresql:16.4-ours"`,
 			look: func(c *cnpgv1.Cluster) any { return c.Spec.ImageName },
 			made: `"registry.example.com/postgresql:16.3-ours"`, changed: `"registry.example.com/postgresql:16.4-ours"`,
-			left: `"registry.example.com/postgresql:16.4-ours"`,
+			left:    `"registry.example.com/postgresql:16.4-ours"`,
+			drift:   func(c *cnpgv1.Cluster) { c.Spec.ImageName = "registry.example.com/postgresql:16.5-theirs" },
+			refused: []string{"PostgreSQL Cannot Be Downgraded", "runs PostgreSQL 16.5; 16.4 is older", `spec.imageName was set by "kubectl-edit", not by Terraform`, `image = "registry.example.com/postgresql:16.5-theirs"`},
+			taken:   `image = "registry.example.com/postgresql:16.5-theirs"`,
 		},
 	}
 	for name, test := range tests {
@@ -120,7 +179,10 @@ func TestDatabaseAttributes(t *testing.T) {
 			t.Parallel()
 			f := operated(t)
 			config := func(attribute string) string {
-				return f.config(database(unprotected + "  tier = \"DEV\"\n  " + attribute))
+				if name != "tier" {
+					attribute = "tier = \"DEV\"\n  " + attribute
+				}
+				return f.config(database(unprotected + "  " + attribute))
 			}
 			has := func(want string) resource.TestCheckFunc {
 				return check(func() error {
@@ -144,6 +206,28 @@ func TestDatabaseAttributes(t *testing.T) {
 				steps = append(steps, resource.TestStep{Config: config(""), Check: has(test.left)})
 			}
 			unit(t, steps...)
+		})
+		t.Run("drift of "+name, func(t *testing.T) {
+			t.Parallel()
+			s := onStage(t, operated(t))
+			config := func(attribute string) string {
+				if name != "tier" {
+					attribute = "tier = \"DEV\"\n  " + attribute
+				}
+				return s.config(database(unprotected + "  " + attribute))
+			}
+			s.apply(config(test.after))
+			apitest.EditAs(s.kube, "kubectl-edit", fakeNamespace, "my-db", test.drift)
+			if len(test.refused) > 0 {
+				s.refused(config(test.after), test.refused...)
+				s.planned(config(test.taken), terraformtest.NoOp)
+				return
+			}
+			s.planned(config(test.after), terraformtest.Update)
+			s.apply(config(test.after))
+			if got, err := json.Marshal(test.look(s.cluster())); err != nil || string(got) != test.changed {
+				t.Errorf("what was changed is %s, and not put back to %s: %v", got, test.changed, err)
+			}
 		})
 	}
 }
@@ -279,9 +363,9 @@ func TestDatabaseRefusedChanges(t *testing.T) {
 			f.kube.Forget()
 			return nil
 		})},
-		refused(image, "WAL Storage Cannot Be Removed"),
-		refused(image+strings.Replace(wal, "2Gi", "1Gi", 1), "Storage Cannot Shrink", "The volumes have 2Gi; 1Gi is less."),
-		refused(image+strings.Replace(wal, "}", ", storage_class = \"fast\" }", 1), "Storage Class Cannot Change"),
+		refused(image, "WAL Storage Cannot Be Removed", "wal_storage: a database"),
+		refused(image+strings.Replace(wal, "2Gi", "1Gi", 1), "Storage Cannot Shrink", "wal_storage.size: the volumes have 2Gi; 1Gi is less."),
+		refused(image+strings.Replace(wal, "}", ", storage_class = \"fast\" }", 1), "Storage Class Cannot Change", "wal_storage.storage_class:"),
 		refused(wal+strings.Replace(image, "15.18", "15.17", 1), "PostgreSQL Cannot Be Downgraded", "image", "runs PostgreSQL 15.18; 15.17 is older"),
 		refused(wal+"\n  postgres_version = \"14\"", "PostgreSQL Cannot Be Downgraded", "postgres_version", "runs PostgreSQL 15.18; 14 is older"),
 		resource.TestStep{

@@ -68,8 +68,8 @@ func TestDatabaseThatCannotGrow(t *testing.T) {
 	}
 	s.apply(config("1Gi", "1Gi"))
 	fix(false)
-	s.refused(config("2Gi", "1Gi"), "Storage Cannot Grow", `AttributeName("storage").AttributeName("size")`, "the volume claim my-db-1 of Cluster myorg/my-db cannot grow from 1Gi to 2Gi", `"standard"`)
-	s.refused(config("1Gi", "2Gi"), "Storage Cannot Grow", `AttributeName("wal_storage").AttributeName("size")`, "the volume claim my-db-1-wal")
+	s.refused(config("2Gi", "1Gi"), "Storage Cannot Grow", `AttributeName("storage").AttributeName("size")`, "the volume claim my-db-1 of Cluster myorg/my-db cannot grow from 1Gi to 2Gi", `"standard"`, "Leave storage.size as it is")
+	s.refused(config("1Gi", "2Gi"), "Storage Cannot Grow", `AttributeName("wal_storage").AttributeName("size")`, "the volume claim my-db-1-wal", "Leave wal_storage.size as it is")
 	fix(true)
 	plan, _ := s.plan(config("2Gi", "1Gi"))
 	f.kube.Forget()

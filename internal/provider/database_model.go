@@ -169,7 +169,7 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 }
 
 // resourcesOf reads what is asked for. In a Cluster that the provider made the limit of memory is the same; where somebody
-// has changed that, the limit is what there is to put back.
+// has changed one of the two, that one is what there is to put back.
 func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
 	cpu := quantityType.null()
 	if q, ok := cluster.Spec.Resources.Requests[corev1.ResourceCPU]; ok {
@@ -185,7 +185,7 @@ func memoryOf(cluster *cnpgv1.Cluster) semanticString {
 	request, asked := cluster.Spec.Resources.Requests[corev1.ResourceMemory]
 	limit, limited := cluster.Spec.Resources.Limits[corev1.ResourceMemory]
 	switch {
-	case cnpg.Made(cluster) && limited && limit.Cmp(request) != 0:
+	case cnpg.Made(cluster) && limited && limit.Cmp(request) != 0 && cnpg.Owned(cluster, "spec", "resources", "requests", "memory"):
 		return quantityType.value(limit.String())
 	case asked:
 		return quantityType.value(request.String())

@@ -96,8 +96,8 @@ func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, 
 }
 
 func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, archiving archivePlan, diags *diag.Diagnostics) {
-	refuseStorageChange(ctx, path.Root("storage"), plan.Storage, state.Storage, diags)
-	refuseWALStorageChange(ctx, plan.WALStorage, state.WALStorage, diags)
+	r.backend.refuseStorageChange(ctx, state.key(), dataVolume, plan.Storage, state.Storage, diags)
+	r.backend.refuseWALStorageChange(ctx, state.key(), plan.WALStorage, state.WALStorage, diags)
 	r.planPostgres(ctx, config.postgresPath(), plan, state, diags)
 	r.backend.planGrowth(ctx, plan, state, diags)
 	if !plan.changes(state) && !archiving.changes {

@@ -4,8 +4,9 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // sized is a model with sizes; "" and 0 stand for null.
@@ -107,7 +108,7 @@ func TestRefuseStorageChange(t *testing.T) {
 			t.Parallel()
 			var diags diag.Diagnostics
 			object := func(size string) types.Object { return storageModel{Size: quantityType.value(size)}.object() }
-			refuseStorageChange(t.Context(), path.Root("storage"), object(test.planned), object(test.before), &diags)
+			(&backend{}).refuseStorageChange(t.Context(), cnpg.Key{}, dataVolume, object(test.planned), object(test.before), &diags)
 			if diags.HasError() != test.refused {
 				t.Errorf("diagnostics: %v", diags)
 			}

@@ -39,6 +39,15 @@ func (m *databaseModel) choosePostgres(config, state *databaseModel) {
 	m.Image, m.PostgresVersion = planned.image, planned.version
 }
 
+// configured is what a configuration says that runs this, at the attribute by which it chooses PostgreSQL. An image that is
+// none of CNPG's has no version that says all of it.
+func (m imageModel) configured(at path.Path) string {
+	if repository, _ := splitImage(m.image.ValueString()); at.Equal(path.Root("postgres_version")) && repository == postgresRepository {
+		return fmt.Sprintf("postgres_version = %q", m.version.ValueString())
+	}
+	return fmt.Sprintf("image = %q", m.image.ValueString())
+}
+
 // changesMajor tells whether a plan goes to another major version of PostgreSQL, or back from one that an upgrade did not
 // reach. Either way the archive begins anew: a folder holds the WAL of one version.
 func changesMajor(planned, before imageModel) bool {
@@ -57,8 +66,9 @@ func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan,
 	case errTo != nil || errFrom != nil:
 	case to.major < from.major && r.backend.goesBack(ctx, at, plan, to):
 	case to.older(from):
-		diags.AddAttributeError(at, "PostgreSQL Cannot Be Downgraded", fmt.Sprintf(
-			"The database %s runs PostgreSQL %s; %s is older.", plan.key(), before.version.ValueString(), planned.version.ValueString()))
+		diags.AddAttributeError(at, "PostgreSQL Cannot Be Downgraded", paragraphs(
+			fmt.Sprintf("The database %s runs PostgreSQL %s; %s is older.", plan.key(), before.version.ValueString(), planned.version.ValueString()),
+			r.backend.setOutside(ctx, plan.key(), before.configured(at), "spec", "imageName")))
 	case to.major > from.major && to.major < oldestUpgrade:
 		diags.AddAttributeError(at, "Unsupported Upgrade", fmt.Sprintf(
 			"CloudNativePG upgrades a database to another major version only if that is %d or later.", oldestUpgrade))

@@ -175,12 +175,12 @@ func TestDatabaseTiers(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:      f.config(database(unprotected + `storage = { size = "10Gi" }`)),
-			ExpectError: says("Storage Cannot Shrink", "The volumes have 20Gi; 10Gi is less."),
+			ExpectError: says("Storage Cannot Shrink", "storage.size: the volumes have 20Gi; 10Gi is less."),
 			PlanOnly:    true,
 		},
 		resource.TestStep{
 			Config:      f.config(database(unprotected + `storage = { storage_class = "fast" }`)),
-			ExpectError: says("Storage Class Cannot Change"),
+			ExpectError: says("Storage Class Cannot Change", "storage.storage_class:"),
 			PlanOnly:    true,
 		},
 	)

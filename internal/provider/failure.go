@@ -91,7 +91,8 @@ func remedy(err error) string {
 		return "Somebody else manages these fields. To take them over, set force_conflicts = true; else remove them from the configuration, " +
 			"or make the other manager give them up."
 	case errors.As(err, &growth):
-		return "Leave the size as it is, or allow the growth in the storage class (allowVolumeExpansion), where its volumes can grow."
+		at, _ := decidedBy(err)
+		return "Leave " + at.String() + " as it is, or allow the growth in the storage class (allowVolumeExpansion), where its volumes can grow."
 	case errors.As(err, &leftover):
 		return fmt.Sprintf("Volumes that are being deleted are gone soon: apply again then. Others stay until somebody deletes them, and their data with them:\n\n"+
 			"  kubectl delete pvc --namespace %s --selector %s=%s\n\nTo keep them, choose another name.", leftover.Cluster.Namespace, cnpg.LabelCluster, leftover.Cluster.Name)

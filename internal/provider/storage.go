@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -13,6 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // storageModel is a volume of each instance: the one for the data, or the one for the WAL.
@@ -104,8 +107,16 @@ func (s storageModel) object() types.Object {
 	return types.ObjectValueMust(storageTypes, map[string]attr.Value{"size": typed(s.Size, quantityType), "storage_class": s.StorageClass})
 }
 
-// refuseStorageChange refuses what volumes cannot do: to shrink, and to move to another storage class. at is their attribute.
-func refuseStorageChange(ctx context.Context, at path.Path, planned, before types.Object, diags *diag.Diagnostics) {
+// volume is one of the two volumes of an instance: the attribute, and the field of a Cluster's spec.
+type volume struct{ attribute, field string }
+
+var (
+	dataVolume = volume{"storage", "storage"}
+	walVolume  = volume{"wal_storage", "walStorage"}
+)
+
+// refuseStorageChange refuses what volumes cannot do: to shrink, and to move to another storage class.
+func (b *backend) refuseStorageChange(ctx context.Context, key cnpg.Key, of volume, planned, before types.Object, diags *diag.Diagnostics) {
 	if planned.IsUnknown() || before.IsNull() {
 		return
 	}
@@ -114,23 +125,34 @@ func refuseStorageChange(ctx context.Context, at path.Path, planned, before type
 	diags.Append(optional(ctx, planned, &to)...)
 	old, errOld := parseSize(from.Size.ValueString())
 	wanted, errNew := parseSize(to.Size.ValueString())
-	if errOld == nil && errNew == nil && wanted.Cmp(old) < 0 {
-		diags.AddAttributeError(at.AtName("size"), "Storage Cannot Shrink",
-			fmt.Sprintf("The volumes have %s; %s is less. A volume can only grow.", from.Size.ValueString(), to.Size.ValueString()))
+	if at := path.Root(of.attribute).AtName("size"); errOld == nil && errNew == nil && wanted.Cmp(old) < 0 {
+		diags.AddAttributeError(at, "Storage Cannot Shrink", paragraphs(
+			fmt.Sprintf("%s: the volumes have %s; %s is less. A volume can only grow.", at, from.Size.ValueString(), to.Size.ValueString()),
+			b.setOutside(ctx, key, fmt.Sprintf("%s = %q", at, from.Size.ValueString()), "spec", of.field, "size")))
 	}
-	if !to.StorageClass.IsUnknown() && !to.StorageClass.Equal(from.StorageClass) {
-		diags.AddAttributeError(at.AtName("storage_class"), "Storage Class Cannot Change",
-			"The volumes of a database keep the storage class that they were made with.")
+	if at := path.Root(of.attribute).AtName("storage_class"); !to.StorageClass.IsUnknown() && !to.StorageClass.Equal(from.StorageClass) {
+		diags.AddAttributeError(at, "Storage Class Cannot Change", paragraphs(
+			fmt.Sprintf("%s: the volumes of a database keep the storage class that they were made with. The Cluster has %s, the configuration %s.",
+				at, orNone(from.StorageClass), orNone(to.StorageClass)),
+			b.setOutside(ctx, key, fmt.Sprintf("%s = %q", at, from.StorageClass.ValueString()), "spec", of.field, "storageClass")))
 	}
 }
 
+// orNone is a value as a text says it.
+func orNone(value types.String) string {
+	if value.IsNull() {
+		return "none"
+	}
+	return strconv.Quote(value.ValueString())
+}
+
 // refuseWALStorageChange refuses, beside that, to give up the volume for the WAL.
-func refuseWALStorageChange(ctx context.Context, planned, before types.Object, diags *diag.Diagnostics) {
-	at := path.Root("wal_storage")
+func (b *backend) refuseWALStorageChange(ctx context.Context, key cnpg.Key, planned, before types.Object, diags *diag.Diagnostics) {
 	if planned.IsNull() && !before.IsNull() {
+		at := path.Root(walVolume.attribute)
 		diags.AddAttributeError(at, "WAL Storage Cannot Be Removed",
-			"A database whose WAL has a volume of its own keeps it: CloudNativePG cannot move the WAL back to the volume of the data.")
+			fmt.Sprintf("%s: a database whose WAL has a volume of its own keeps it, since CloudNativePG cannot move the WAL back to the volume of the data.", at))
 		return
 	}
-	refuseStorageChange(ctx, at, planned, before, diags)
+	b.refuseStorageChange(ctx, key, walVolume, planned, before, diags)
 }
