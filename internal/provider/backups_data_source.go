@@ -145,7 +145,7 @@ func (d *backupsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	}
 	client, err := d.backend.kubernetesClient(ctx)
 	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
+		addReadError(&resp.Diagnostics, summary, err)
 		return
 	}
 	cluster, scheduled, err := readDatabase(ctx, client, key)
@@ -161,7 +161,7 @@ func (d *backupsDataSource) Read(ctx context.Context, req datasource.ReadRequest
 	catalog := &recovery.Catalog{}
 	if cnpg.Archiver(cluster) != nil {
 		if catalog, err = d.backend.catalogOf(ctx, cluster); err != nil {
-			resp.Diagnostics.AddError(summary, sentence(err))
+			addReadError(&resp.Diagnostics, summary, err)
 			return
 		}
 	}

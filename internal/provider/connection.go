@@ -118,6 +118,18 @@ func addConnectionError(diags *diag.Diagnostics, summary string, err error) {
 	diags.AddError(summary, sentence(err))
 }
 
+// addReadError says why a data source could not be read. Terraform takes no unknown answer from one: what is not known yet
+// has to be waited for.
+func addReadError(diags *diag.Diagnostics, summary string, err error) {
+	if errors.Is(err, errNotKnown) {
+		diags.AddError(summary, paragraphs(
+			"The provider's configuration is decided by this apply, and not known while it is planned; without it this data source cannot be read.",
+			"To have it read by the apply, add depends_on to the data source, with the resource that decides it."))
+		return
+	}
+	addConnectionError(diags, summary, err)
+}
+
 // atFault names the attribute of a connection's error, with the variable that its value may come from.
 func atFault(err *cnpg.ConnectionError) error {
 	attribute := "kubernetes." + err.Attribute

@@ -136,8 +136,11 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 		model.Namespace = d.backend.namespace
 	}
 	client, err := d.backend.kubernetesClient(ctx)
+	if err == nil && model.Namespace.IsUnknown() {
+		err = errNotKnown
+	}
 	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
+		addReadError(&resp.Diagnostics, summary, err)
 		return
 	}
 	database := databaseModel{Name: model.Name, Namespace: model.Namespace}

@@ -112,7 +112,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	defer cancel()
 
 	client, err := r.backend.kubernetesClient(ctx)
-	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
+	if errors.Is(err, errNotKnown) && (!state.Status.IsNull() || !state.Instances.IsNull()) { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
 		return
 	}

@@ -214,7 +214,7 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	client, err := r.backend.kubernetesClient(ctx)
-	if errors.Is(err, errNotKnown) && !state.Status.IsNull() { // what is only being imported has nothing to keep
+	if errors.Is(err, errNotKnown) && (!state.Status.IsNull() || !state.Source.IsNull()) { // what is only being imported has nothing to keep
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
 		return
 	}

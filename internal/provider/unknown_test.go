@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -50,12 +51,10 @@ func TestUnknownInTheProvidersConfiguration(t *testing.T) {
 	}
 }
 
-// What is in the state stays while nobody knows how to look at it; when that is known, everything goes on.
-func TestExistingResourcesUnderAnUnknownConfiguration(t *testing.T) {
-	t.Parallel()
-	f, _ := withSource(t)
-	config := func(version string) string {
-		return fmt.Sprintf(`
+// providerOf is the provider's block, with an API server that another resource decides about: in a plan that replaces that
+// one, with another version, it is not known.
+func (f *fakes) providerOf(version string) string {
+	return fmt.Sprintf(`
 resource "terraform_data" "cluster" {
   input            = { config_path = %q }
   triggers_replace = %q
@@ -72,8 +71,15 @@ provider "pgplatform" {
     secret_access_key = %q
   }
 }
-`, f.kubeconfig, version, fakeNamespace, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey) +
-			strings.Replace(goodDatabase, `"my-db"`, `"new-db"`, 1) + restoreOf("  deletion_protection = false") + `
+`, f.kubeconfig, version, fakeNamespace, fakeBucket, f.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
+}
+
+// What is in the state stays while nobody knows how to look at it; when that is known, everything goes on.
+func TestExistingResourcesUnderAnUnknownConfiguration(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	config := func(version string) string {
+		return f.providerOf(version) + strings.Replace(goodDatabase, `"my-db"`, `"new-db"`, 1) + restoreOf("  deletion_protection = false") + `
 resource "pgplatform_backup" "now" {
   database = pgplatform_database.db.id
 }
@@ -89,6 +95,70 @@ resource "pgplatform_backup" "now" {
 				plancheck.ExpectResourceAction("pgplatform_backup.now", plancheck.ResourceActionNoop),
 			}},
 		},
+	)
+}
+
+// Also what a failed create has left, of which the state does not even know a status, stays as it is.
+func TestFailedCreatesUnderAnUnknownConfiguration(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	config := func(version string) string {
+		return f.providerOf(version) + strings.Replace(goodDatabase, `"my-db"`, `"new-db"`, 1) + restoreOf("  deletion_protection = false")
+	}
+	unit(t,
+		resource.TestStep{
+			PreConfig:   func() { f.kube.Fail(apitest.Each(apitest.VerbApply, "scheduledbackups", apitest.Fault{Status: 403})) },
+			Config:      config("1"),
+			ExpectError: says("marked as tainted"),
+		},
+		resource.TestStep{
+			PreConfig: func() { f.kube.Fail(nil) },
+			Config:    config("2"), PlanOnly: true, ExpectNonEmptyPlan: true,
+			ConfigPlanChecks: resource.ConfigPlanChecks{PostApplyPreRefresh: []plancheck.PlanCheck{
+				plancheck.ExpectResourceAction(db, plancheck.ResourceActionReplace),
+				plancheck.ExpectResourceAction(pitr, plancheck.ResourceActionReplace),
+			}},
+		},
+	)
+}
+
+// Terraform takes no unknown answer from a data source, so that the error says how to have it read by the apply.
+func TestDataSourcesUnderAnUnknownConfiguration(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	const remedy = "depends_on = [terraform_data.cluster]"
+	data := func(depends string) string {
+		return f.providerOf("1") + fmt.Sprintf(`
+data "pgplatform_database" "db" {
+  name = "my-db"
+  %[1]s
+}
+
+data "pgplatform_backups" "db" {
+  database = "myorg/my-db"
+  %[1]s
+}
+`, depends)
+	}
+	says := func(summary string) *regexp.Regexp {
+		return says(summary, "The provider's configuration is decided by this apply", "add depends_on to the data source, with the resource that decides it")
+	}
+	unit(t,
+		resource.TestStep{Config: data(""), PlanOnly: true, ExpectError: says("Unable to Read Database")},
+		resource.TestStep{Config: data(""), PlanOnly: true, ExpectError: says("Unable to List Backups")},
+		// The store alone, or the namespace.
+		resource.TestStep{
+			Config:   strings.NewReplacer("terraform_data.cluster.output.config_path", fmt.Sprintf("%q", f.kubeconfig), `"s3://backups/pg"`, "terraform_data.cluster.id").Replace(data("")),
+			PlanOnly: true, ExpectError: says("Unable to List Backups"),
+		},
+		resource.TestStep{
+			Config:   strings.NewReplacer("terraform_data.cluster.output.config_path", fmt.Sprintf("%q", f.kubeconfig), `= "myorg"`, "= terraform_data.cluster.id").Replace(data("")),
+			PlanOnly: true, ExpectError: says("Unable to Read Database"),
+		},
+		resource.TestStep{Config: data(remedy), Check: resource.ComposeTestCheckFunc(
+			resource.TestCheckResourceAttr("data."+db, "id", "myorg/my-db"),
+			resource.TestCheckResourceAttrSet("data.pgplatform_backups.db", "server_name"),
+		)},
 	)
 }
 
