@@ -172,8 +172,7 @@ func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec 
 // manager owns is a [ConflictError], unless ownership lets it be taken over.
 func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster]) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
-	if managed(live, FieldManager) && !managed(live, BootstrapManager) {
-		// The hand-over of the bootstrap fields was cut off at creation: without it, this apply would remove them.
+	if handOverDue(live) {
 		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
 			return nil, err
 		}
@@ -193,6 +192,20 @@ func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		return nil, explain(err, "Cluster", key)
 	}
 	return applied, nil
+}
+
+// handOverDue tells that the hand-over of the bootstrap fields was cut off at creation: without it, the next apply would
+// remove them. Those of a Cluster that others made were never stated by [FieldManager], and stay theirs.
+func handOverDue(live *cnpgv1.Cluster) bool {
+	if managed(live, BootstrapManager) {
+		return false
+	}
+	for _, entry := range live.ManagedFields {
+		if entry.Manager == FieldManager && (states(entry, []string{"spec", "bootstrap"}) || states(entry, []string{"spec", "externalClusters"})) {
+			return true
+		}
+	}
+	return false
 }
 
 // appliedFields are what an apply to an existing Cluster states.

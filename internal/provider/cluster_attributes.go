@@ -54,19 +54,20 @@ var connectionTypes = map[string]attr.Type{
 
 const postgresPort = 5432
 
-// connectionOf says how clients in the Kubernetes cluster reach the database: CNPG's services and application Secret.
-func connectionOf(cluster *cnpgv1.Cluster) types.Object {
+// connectionOf says how clients in the Kubernetes cluster reach the database of an owner: CNPG's services and application
+// Secret.
+func connectionOf(cluster *cnpgv1.Cluster, database, owner types.String) types.Object {
 	readOnly := types.StringNull()
 	if cluster.Spec.Instances > 1 {
 		readOnly = types.StringValue(serviceHost(cluster, "ro"))
 	}
-	database, owner, secret := bootstrapped(cluster)
+	_, _, secret := bootstrapped(cluster)
 	return types.ObjectValueMust(connectionTypes, map[string]attr.Value{
 		"host":           types.StringValue(serviceHost(cluster, "rw")),
 		"read_only_host": readOnly,
 		"port":           types.Int64Value(postgresPort),
-		"database":       types.StringValue(database),
-		"username":       types.StringValue(owner),
+		"database":       database,
+		"username":       owner,
 		"secret_name":    types.StringValue(secret),
 	})
 }

@@ -40,6 +40,40 @@ func TestMemoryLimitThatWasChangedByHand(t *testing.T) {
 	}
 }
 
+// So is one that somebody removes, or the request beside it.
+func TestMemoryLimitThatWasRemovedByHand(t *testing.T) {
+	t.Parallel()
+	for name, remove := range map[string]func(*corev1.ResourceRequirements){
+		"the limit":     func(r *corev1.ResourceRequirements) { delete(r.Limits, corev1.ResourceMemory) },
+		"all limits":    func(r *corev1.ResourceRequirements) { r.Limits = nil },
+		"the request":   func(r *corev1.ResourceRequirements) { delete(r.Requests, corev1.ResourceMemory) },
+		"all resources": func(r *corev1.ResourceRequirements) { *r = corev1.ResourceRequirements{} },
+	} {
+		for _, memory := range []string{"", `resources = { memory = "1Gi" }`} {
+			t.Run(name+" "+memory, func(t *testing.T) {
+				t.Parallel()
+				f := operated(t)
+				s := onStage(t, f)
+				config := f.config(database(unprotected + memory))
+				s.apply(config)
+				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { remove(&c.Spec.Resources) })
+				plan, _ := s.plan(config)
+				if plan.Action(db) != terraformtest.Update {
+					t.Fatalf("the plan is %q", plan.Action(db))
+				}
+				if before := plan.Change(db).Before.GetAttr("resources").GetAttr("memory"); !before.IsNull() {
+					t.Errorf("the plan shows %#v", before)
+				}
+				s.apply(config)
+				request := f.cluster().Spec.Resources.Requests[corev1.ResourceMemory]
+				if f.memoryLimit() != "1Gi" || request.String() != "1Gi" {
+					t.Errorf("the limit is %s, the request %s", f.memoryLimit(), request.String())
+				}
+			})
+		}
+	}
+}
+
 // The limit that whoever made a database gave it is left to them, also where fields are taken over.
 func TestMemoryLimitOfWhoMadeTheDatabase(t *testing.T) {
 	t.Parallel()

@@ -142,11 +142,14 @@ func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cn
 	if !m.WALStorage.IsNull() || cnpg.Owned(cluster, "spec", "walStorage") {
 		m.WALStorage = walStorageOf(cluster)
 	}
-	m.Resources = resourcesOf(cluster)
+	m.Resources = resourcesOf(cluster, !m.Resources.IsNull())
 	m.Image = imageOf(cluster)
 	m.PostgresVersion = imageVersion(m.Image.ValueString())
 	m.Parameters = parametersOf(cluster, m.Parameters)
-	m.DatabaseName, m.Owner = applicationOf(cluster)
+	if m.DatabaseName.IsNull() || m.Owner.IsNull() {
+		// Once known they stay: CNPG reads spec.bootstrap when it makes a Cluster, and what is written there later is not true.
+		m.DatabaseName, m.Owner = applicationOf(cluster)
+	}
 	m.Labels, m.Annotations = labelsOf(cluster, m.Labels), annotationsOf(cluster, m.Annotations)
 	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
 	m.PgHBA = hbaOf(cluster, m.PgHBA)
@@ -160,7 +163,7 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 	m.ID = types.StringValue(cnpg.KeyOf(cluster).String())
 	m.Status = types.StringValue(string(statusOf(cluster)))
 	m.Phase = nullIfEmpty(cluster.Status.Phase)
-	m.Connection = connectionOf(cluster)
+	m.Connection = connectionOf(cluster, m.DatabaseName, m.Owner)
 	m.Archive = archiveOf(cluster)
 	if m.Image.IsUnknown() { // the operator's choice
 		m.Image = imageOf(cluster)
@@ -168,24 +171,29 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 	}
 }
 
-// resourcesOf reads what is asked for. In a Cluster that the provider made the limit of memory is the same; where somebody
-// has changed one of the two, that one is what there is to put back.
-func resourcesOf(cluster *cnpgv1.Cluster) types.Object {
+// resourcesOf reads what is asked for. known tells that the model had it before, so that what is gone was removed.
+func resourcesOf(cluster *cnpgv1.Cluster, known bool) types.Object {
 	cpu := quantityType.null()
 	if q, ok := cluster.Spec.Resources.Requests[corev1.ResourceCPU]; ok {
 		cpu = quantityType.value(q.String())
 	}
 	return types.ObjectValueMust(resourcesTypes, map[string]attr.Value{
 		"cpu":    cpu,
-		"memory": memoryOf(cluster),
+		"memory": memoryOf(cluster, known),
 	})
 }
 
-func memoryOf(cluster *cnpgv1.Cluster) semanticString {
+// memoryOf reads what is asked for. In a Cluster that the provider made the limit is the same; where somebody has changed
+// one of the two, that one is what there is to put back, and where somebody has removed it, there is nothing. A restored
+// Cluster may lack a limit since its source does.
+func memoryOf(cluster *cnpgv1.Cluster, known bool) semanticString {
 	request, asked := cluster.Spec.Resources.Requests[corev1.ResourceMemory]
 	limit, limited := cluster.Spec.Resources.Limits[corev1.ResourceMemory]
+	made := cnpg.Made(cluster)
 	switch {
-	case cnpg.Made(cluster) && limited && limit.Cmp(request) != 0 && cnpg.Owned(cluster, "spec", "resources", "requests", "memory"):
+	case made && known && asked != limited && cluster.Annotations[cnpg.AnnotationSource] == "":
+		return quantityType.null()
+	case made && limited && limit.Cmp(request) != 0 && cnpg.Owned(cluster, "spec", "resources", "requests", "memory"):
 		return quantityType.value(limit.String())
 	case asked:
 		return quantityType.value(request.String())

@@ -160,16 +160,17 @@ func (b *backend) storeLike(ctx context.Context, source *cnpgv1.Cluster, setting
 	return store, store.require(path.Root("source"), diags)
 }
 
-// fromCluster takes over what stands in Kubernetes.
+// fromCluster takes over what stands in Kubernetes. How the Cluster was made is read once: what somebody writes into its
+// annotations or into spec.bootstrap later changes nothing of that.
 func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 	m.Namespace = types.StringValue(cluster.Namespace)
 	m.Name = types.StringValue(cluster.Name)
-	if source, ok := cluster.Annotations[cnpg.AnnotationSource]; ok {
+	if source, ok := cluster.Annotations[cnpg.AnnotationSource]; ok && m.Source.IsNull() {
 		m.Source = types.ObjectValueMust(sourceTypes, map[string]attr.Value{"database": types.StringValue(source)})
-	}
-	m.TargetTime = instantType.null()
-	if target, ok := cluster.Annotations[cnpg.AnnotationTargetTime]; ok {
-		m.TargetTime = instantType.value(target)
+		m.TargetTime = instantType.null()
+		if target, ok := cluster.Annotations[cnpg.AnnotationTargetTime]; ok {
+			m.TargetTime = instantType.value(target)
+		}
 	}
 	if m.FlushSource.IsNull() {
 		m.FlushSource = types.BoolValue(true)
@@ -179,18 +180,30 @@ func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 
 // observe takes over what only Kubernetes knows.
 func (m *restoreModel) observe(cluster *cnpgv1.Cluster) {
+	database, owner := applicationOf(cluster)
+	if before, ok := m.Connection.Attributes()["database"].(types.String); ok && known(before) {
+		database = before
+	}
+	if before, ok := m.Connection.Attributes()["username"].(types.String); ok && known(before) {
+		owner = before
+	}
 	m.ID = types.StringValue(cnpg.KeyOf(cluster).String())
 	m.Status = types.StringValue(string(statusOf(cluster)))
 	m.Phase = nullIfEmpty(cluster.Status.Phase)
-	m.Connection = connectionOf(cluster)
+	m.Connection = connectionOf(cluster, database, owner)
 	m.Archive = archiveOf(cluster)
-	m.BaseBackupID, m.SourceServerName = types.StringNull(), types.StringNull()
-	if b := cluster.Spec.Bootstrap; b != nil && b.Recovery != nil && b.Recovery.RecoveryTarget != nil {
-		m.BaseBackupID = nullIfEmpty(b.Recovery.RecoveryTarget.BackupID)
+	if b := cluster.Spec.Bootstrap; m.BaseBackupID.ValueString() == "" {
+		m.BaseBackupID = types.StringNull()
+		if b != nil && b.Recovery != nil && b.Recovery.RecoveryTarget != nil {
+			m.BaseBackupID = nullIfEmpty(b.Recovery.RecoveryTarget.BackupID)
+		}
 	}
-	for _, external := range cluster.Spec.ExternalClusters {
-		if external.Name == originName && external.BarmanObjectStore != nil {
-			m.SourceServerName = nullIfEmpty(external.BarmanObjectStore.ServerName)
+	if m.SourceServerName.ValueString() == "" {
+		m.SourceServerName = types.StringNull()
+		for _, external := range cluster.Spec.ExternalClusters {
+			if external.Name == originName && external.BarmanObjectStore != nil {
+				m.SourceServerName = nullIfEmpty(external.BarmanObjectStore.ServerName)
+			}
 		}
 	}
 }
