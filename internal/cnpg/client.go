@@ -26,6 +26,9 @@ const (
 
 // Client reaches the API server. It is safe for concurrent use.
 type Client struct {
+	// Graces may be changed before the client is first used.
+	Graces Graces
+
 	config  *rest.Config
 	cnpg    rest.Interface // postgresql.cnpg.io/v1
 	core    rest.Interface // v1
@@ -52,7 +55,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	utilruntime.Must(storagev1.AddToScheme(scheme))
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 
-	c := &Client{config: config, params: runtime.NewParameterCodec(scheme)}
+	c := &Client{Graces: defaultGraces, config: config, params: runtime.NewParameterCodec(scheme)}
 	for _, group := range []struct {
 		version schema.GroupVersion
 		apiPath string

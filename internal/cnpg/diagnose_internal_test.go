@@ -106,11 +106,11 @@ func TestReadyGivesPhasesGrace(t *testing.T) {
 			if done, err := ready(key, s, clock); done || err != nil {
 				t.Errorf("at first: %t, %v", done, err)
 			}
-			clock.from = time.Now().Add(-phaseGrace - time.Second)
+			clock.from = time.Now().Add(-defaultGraces.Phase - time.Second)
 			if _, err := ready(key, s, clock); err == nil {
 				t.Error("after the grace period it is still waited for")
 			}
-			clock.from = time.Now().Add(-phaseGrace - time.Second)
+			clock.from = time.Now().Add(-defaultGraces.Phase - time.Second)
 			s.Cluster.Status.Phase = cnpgv1.PhaseFirstPrimary
 			if _, err := ready(key, s, clock); err != nil {
 				t.Errorf("back in a passing phase: %v", err)

@@ -43,14 +43,16 @@ type Snapshot struct {
 	Events  []corev1.Event
 }
 
-// lookAgain bounds how long a condition that depends on time, such as a grace period, goes without being asked.
-const lookAgain = time.Second
+// refusals is how often in a row an API server has to say that it does not know who asks, before a watch takes that for
+// an answer: a token that has expired is replaced when its first request is refused.
+const refusals = 3
 
 // Observe watches the object of that name (Cluster or Backup) and what belongs to it, and asks done about every change
 // until it says true or returns an error. It begins with what is there. The watches come from client-go's informers,
 // which list first, follow from there, and recover from closed channels, expired versions and server errors.
 //
-// Only the object itself must be readable: of the kinds around it, those that the credentials may not watch stay empty.
+// Only the object itself must be readable: of the kinds around it, those that the credentials may not watch, or no longer,
+// are empty.
 // When ctx ends, its cause is returned.
 func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*Snapshot) (bool, error)) error {
 	watching, stop := context.WithCancelCause(ctx)
@@ -64,7 +66,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		}
 	}
 	var trouble atomic.Value // the last error of a watch that goes on
-	stores := make(map[Kind]cache.Store, len(kinds))
+	seen := make(stores, len(kinds))
 	var firstLists []func()
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -78,14 +80,25 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		}); err != nil {
 			return fmt.Errorf("watch around %s: %w", key, err)
 		}
+		store := &store{Store: informer.GetStore()}
+		seen[kind] = store
 		optional := kind != KindCluster && kind != KindBackup
 		kindWatching, stopKind := context.WithCancel(watching)
 		defer stopKind()
+		refused, from := 0, ""
 		if err := informer.SetWatchErrorHandlerWithContext(func(_ context.Context, _ *cache.Reflector, err error) {
+			if version := informer.LastSyncResourceVersion(); version != from { // it was answered meanwhile
+				refused, from = 0, version
+			}
+			if apierrors.IsUnauthorized(err) {
+				refused++
+			}
 			switch {
-			case !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
+			case apierrors.IsUnauthorized(err) && refused < refusals,
+				!apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
 				trouble.Store(err.Error())
 			case optional:
+				store.lost.Store(true)
 				stopKind()
 				notify()
 			default:
@@ -94,7 +107,6 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		}); err != nil {
 			return fmt.Errorf("watch around %s: %w", key, err)
 		}
-		stores[kind] = informer.GetStore()
 		running.Go(func() { informer.RunWithContext(kindWatching) })
 		firstLists = append(firstLists, func() { cache.WaitFor(kindWatching, "", informer.HasSyncedChecker()) })
 	}
@@ -103,7 +115,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 		wait()
 	}
 
-	tick := time.NewTicker(lookAgain)
+	tick := time.NewTicker(c.Graces.LookAgain)
 	defer tick.Stop()
 	for {
 		if watching.Err() != nil {
@@ -112,7 +124,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 			}
 			return context.Cause(watching)
 		}
-		if ok, err := done(snapshot(stores, key)); ok || err != nil {
+		if ok, err := done(snapshot(seen, key)); ok || err != nil {
 			return err
 		}
 		select {
@@ -167,19 +179,28 @@ func prototype(kind Kind) runtime.Object {
 	}
 }
 
-func snapshot(stores map[Kind]cache.Store, key Key) *Snapshot {
+// stores hold what the watches know.
+type stores map[Kind]*store
+
+type store struct {
+	cache.Store
+
+	lost atomic.Bool // what it holds is from before its kind could no longer be watched
+}
+
+func snapshot(seen stores, key Key) *Snapshot {
 	s := &Snapshot{
-		Jobs:    listed[batchv1.Job](stores[KindJob]),
-		Pods:    listed[corev1.Pod](stores[KindPod]),
-		Volumes: listed[corev1.PersistentVolumeClaim](stores[KindVolume]),
+		Jobs:    listed[batchv1.Job](seen[KindJob]),
+		Pods:    listed[corev1.Pod](seen[KindPod]),
+		Volumes: listed[corev1.PersistentVolumeClaim](seen[KindVolume]),
 	}
-	if all := listed[cnpgv1.Cluster](stores[KindCluster]); len(all) > 0 {
+	if all := listed[cnpgv1.Cluster](seen[KindCluster]); len(all) > 0 {
 		s.Cluster = &all[0]
 	}
-	if all := listed[cnpgv1.Backup](stores[KindBackup]); len(all) > 0 {
+	if all := listed[cnpgv1.Backup](seen[KindBackup]); len(all) > 0 {
 		s.Backup = &all[0]
 	}
-	for _, event := range listed[corev1.Event](stores[KindEvent]) {
+	for _, event := range listed[corev1.Event](seen[KindEvent]) {
 		if name := event.InvolvedObject.Name; name == key.Name || strings.HasPrefix(name, key.Name+"-") {
 			s.Events = append(s.Events, event)
 		}
@@ -197,12 +218,12 @@ func oldestFirst(a, b metav1.Object) int {
 	return strings.Compare(a.GetName(), b.GetName())
 }
 
-func listed[T any](store cache.Store) []T {
-	if store == nil {
+func listed[T any](from *store) []T {
+	if from == nil || from.lost.Load() {
 		return nil
 	}
 	var all []T
-	for _, item := range store.List() {
+	for _, item := range from.List() {
 		if object, ok := item.(*T); ok {
 			all = append(all, *object)
 		}

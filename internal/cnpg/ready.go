@@ -26,10 +26,7 @@ func (e *TerminalPhaseError) Error() string {
 	return text
 }
 
-// phaseGrace is how long a phase that healthy clusters pass through under load may last before it counts as final.
-const phaseGrace = time.Minute
-
-// terminalPhases are those that no waiting ends; true: at once, false: after phaseGrace.
+// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase].
 var terminalPhases = map[string]bool{
 	cnpgv1.PhaseUnrecoverable:              true,
 	cnpgv1.PhaseDefinitionInvalid:          true,
@@ -138,7 +135,7 @@ func isAnswer(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(
 func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	phase := s.Cluster.Status.Phase
 	lasted := since.lasted(phase)
-	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > phaseGrace) {
+	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > defaultGraces.Phase) {
 		return false, &TerminalPhaseError{Key: key, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
 	}
 	if Hibernates(s.Cluster) {
