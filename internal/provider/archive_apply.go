@@ -97,10 +97,11 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 	return client.ApplySecret(ctx, secret, force)
 }
 
-// applySchedule brings the ScheduledBackup of a Cluster to what is wanted.
+// applySchedule brings the ScheduledBackup of a Cluster to what is wanted. Backups without a schedule are somebody else's
+// to schedule.
 func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
 	scheduled, err := backup.toScheduledBackup(cluster)
-	if err != nil {
+	if err != nil || scheduled == nil && backup.enabled() {
 		return err
 	}
 	if scheduled == nil {

@@ -18,11 +18,6 @@ func (m *databaseModel) validateBackup(ctx context.Context, diags *diag.Diagnost
 	if backup == nil {
 		return
 	}
-	on := backup.Enabled.IsNull() || backup.Enabled.ValueBool()
-	if known(backup.Enabled, backup.Schedule) && on && backup.Schedule.IsNull() {
-		diags.AddAttributeError(path.Root("backup").AtName("schedule"), "Missing Schedule",
-			`A database with backups needs backup.schedule for its base backups, such as "0 2 * * *": without a base backup, archived WAL restores nothing.`)
-	}
 	var secret credentialsSecretModel
 	if whole(ctx, backup.CredentialsSecret, &secret, diags) && known(m.Name) && secret.Name.ValueString() == credentialsSecretName(m.Name.ValueString()) {
 		diags.AddAttributeError(path.Root("backup").AtName("credentials_secret").AtName("name"), "Secret of the Provider's Own",

@@ -46,9 +46,10 @@ func backupAttribute() schema.SingleNestedAttribute {
 			},
 			"schedule": schema.StringAttribute{
 				Optional: true, CustomType: scheduleType,
-				MarkdownDescription: "When base backups are taken, in UTC: cron with five fields, or with six, the seconds first, or a descriptor such as `@daily`. Needed while backups are enabled.",
-				Validators:          []validator.String{isSchedule()},
-				PlanModifiers:       []planmodifier.String{keepSameMeaning{kindSchedule}},
+				MarkdownDescription: "When base backups are taken, in UTC: cron with five fields, or with six, the seconds first, or a descriptor such as `@daily`. " +
+					"Needed where backups are enabled, but for a database that was taken over with an archive and without a schedule of its name.",
+				Validators:    []validator.String{isSchedule()},
+				PlanModifiers: []planmodifier.String{keepSameMeaning{kindSchedule}},
 			},
 			"retention_days": schema.Int64Attribute{
 				Optional:            true,

@@ -87,7 +87,6 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"final_backup", "database", database(`final_backup = true`), "final_backup", "needs backups that are enabled"},
 		{"schedule_four", "database", database(`backup = { schedule = "0 2 * *" }`), "backup.schedule", "has 4 fields"},
 		{"schedule_61", "database", database(`backup = { schedule = "61 * * * *" }`), "backup.schedule", "is no schedule"},
-		{"schedule_missing", "database", database(`backup = {}`), "backup.schedule", "needs"},
 		{"retention_zero", "database", database(`backup = { schedule = "@daily", retention_days = 0 }`), "backup.retention_days", "must be between 1 and 36500"},
 		{"retention_negative", "database", database(`backup = { schedule = "@daily", retention_days = -1 }`), "backup.retention_days", "must be between 1 and 36500"},
 		{"retention_fraction", "database", database(`backup = { schedule = "@daily", retention_days = 1.5 }`), "backup", ""},
@@ -281,6 +280,10 @@ func TestBadSurroundings(t *testing.T) {
 				return fmt.Sprintf("provider \"pgplatform\" {\n  namespace = %q\n  kubernetes = { config_path = %q }\n}\n", fakeNamespace, f.kubeconfig) + goodDatabase
 			},
 			want: says("No Object Store for Backups", "backup", "set destination_path in the provider's object_store"),
+		},
+		"no schedule": {
+			config: func(f *fakes) string { return f.config(strings.Replace(goodDatabase, `schedule = "0 2 * * *"`, "", 1)) },
+			want:   says("Missing Schedule", "needs backup.schedule"),
 		},
 		"keys that expire": {
 			config: func(f *fakes) string { return f.provider(`session_token = "T"`) + goodDatabase },

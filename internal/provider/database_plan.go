@@ -60,6 +60,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if state != nil && plan.replaces(state) {
 		before = nil // what is made instead archives anew
 	}
+	plan.planSchedule(ctx, before, &resp.Diagnostics)
 	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:

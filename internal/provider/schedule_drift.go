@@ -76,5 +76,5 @@ func (b *backend) warnOtherSchedules(ctx context.Context, key cnpg.Key, diags *d
 	diags.AddAttributeWarning(path.Root("backup").AtName("schedule"), "Other Schedules", paragraphs(
 		fmt.Sprintf("The database %s has schedules that are not the provider's: %s. That of backup.schedule is called %s; once it is applied, all of them run.",
 			key, strings.Join(others, ", "), key.Name),
-		"Take the schedule over into the configuration, apply it, and then delete the others with kubectl delete scheduledbackup; or keep them, where they are meant to run too."))
+		"Take the schedule over into the configuration, apply it, and then delete the others with kubectl delete scheduledbackup; or keep them, beside it or, where backup.schedule is left out, alone."))
 }
