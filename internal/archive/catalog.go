@@ -41,8 +41,7 @@ type reader struct {
 
 func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
 	var backups []recovery.Backup
-	var folders []walFolder
-	var histories []recovery.History
+	var wals walFiles
 	var wal walRead
 	oldest := make(chan walStart, 1)
 	group, inner := errgroup.WithContext(ctx)
@@ -50,20 +49,15 @@ func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
 		backups, err = r.backups(inner, oldest)
 		return err
 	})
-	group.Go(func() error {
-		top, err := r.client.listAll(inner, listing{bucket: r.loc.Bucket, prefix: r.loc.wals(r.server), delimiter: "/"})
-		if err != nil {
+	group.Go(func() (err error) {
+		if wals, err = r.walFiles(inner); err != nil {
 			return err
 		}
-		if histories, err = r.histories(inner, top.objects); err != nil {
-			return err
-		}
-		folders = r.folders(top.folders)
 		select {
 		case <-inner.Done():
 			return inner.Err()
 		case start := <-oldest:
-			wal, err = r.wal(inner, folders, start)
+			wal, err = r.wal(inner, wals.folders, start)
 			return err
 		}
 	})
@@ -71,33 +65,64 @@ func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
 		return nil, err
 	}
 	// The oldest backup by name is the one with the oldest WAL, unless clocks or databases changed in between.
-	if start := startOf(backups); start.before(wal.start) {
-		var err error
-		if wal, err = r.wal(ctx, folders, start); err != nil {
-			return nil, err
+	if startOf(backups).before(wal.start) {
+		return r.catalogOf(ctx, backups, wals)
+	}
+	return r.catalog(backups, wals, wal), nil
+}
+
+// catalogOf lists the WAL that the backups need, and puts everything together.
+func (r *reader) catalogOf(ctx context.Context, backups []recovery.Backup, wals walFiles) (*recovery.Catalog, error) {
+	wal, err := r.wal(ctx, wals.folders, startOf(backups))
+	if err != nil {
+		return nil, err
+	}
+	return r.catalog(backups, wals, wal), nil
+}
+
+func (r *reader) catalog(backups []recovery.Backup, wals walFiles, wal walRead) *recovery.Catalog {
+	return &recovery.Catalog{
+		Server: r.server, Backups: backups, WAL: recovery.NewWAL(wal.start.size, wal.objects), Histories: wals.histories,
+	}
+}
+
+// entries lists what lies right under base: the names of backups' folders, in ascending order, and an entry for each file,
+// which is no backup.
+func (r *reader) entries(ctx context.Context) (folders []string, files []recovery.Backup, err error) {
+	base := r.loc.base(r.server)
+	listed, err := r.client.listAll(ctx, listing{bucket: r.loc.Bucket, prefix: base, delimiter: "/"})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, folder := range listed.folders {
+		folders = append(folders, path.Base(folder))
+	}
+	slices.Sort(folders)
+	for _, o := range listed.objects {
+		if o.key != base { // the folder's own marker, which some tools make
+			files = append(files, recovery.Backup{
+				ID: strings.TrimPrefix(o.key, base), Status: recovery.StatusUnreadable, Message: "is a file, not a backup's folder",
+			})
 		}
 	}
-	return &recovery.Catalog{
-		Server: r.server, Backups: backups, WAL: recovery.NewWAL(wal.start.size, wal.objects), Histories: histories,
-	}, nil
+	return folders, files, nil
 }
 
 // backups reads every backup.info, newest first. Where the WAL of the oldest one begins goes to oldest as soon as it
 // is known, so that the WAL can be listed meanwhile.
 func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recovery.Backup, error) {
-	base := r.loc.base(r.server)
-	listed, err := r.client.listAll(ctx, listing{bucket: r.loc.Bucket, prefix: base, delimiter: "/"})
+	folders, files, err := r.entries(ctx)
 	if err != nil {
 		return nil, err
 	}
-	backups := make([]recovery.Backup, len(listed.folders))
-	denied := make([]error, len(listed.folders))
+	backups := make([]recovery.Backup, len(folders))
+	denied := make([]error, len(folders))
 	progress := newProgress(backups, oldest)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
-	for i, folder := range listed.folders {
+	for i, folder := range folders {
 		group.Go(func() (err error) {
-			backups[i], denied[i], err = r.backup(ctx, path.Base(folder))
+			backups[i], denied[i], err = r.backup(ctx, folder)
 			if err == nil {
 				progress.read(i)
 			}
@@ -111,13 +136,7 @@ func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recover
 	if len(denied) > 0 && !slices.Contains(denied, nil) {
 		return nil, denied[0]
 	}
-	for _, o := range listed.objects {
-		if o.key != base { // the folder's own marker, which some tools make
-			backups = append(backups, recovery.Backup{
-				ID: strings.TrimPrefix(o.key, base), Status: recovery.StatusUnreadable, Message: "is a file, not a backup's folder",
-			})
-		}
-	}
+	backups = append(backups, files...)
 	recovery.SortBackups(backups)
 	return backups, nil
 }
@@ -148,6 +167,21 @@ func (r *reader) backup(ctx context.Context, id string) (b recovery.Backup, deni
 
 func unreadable(id string, err error) recovery.Backup {
 	return recovery.Backup{ID: id, Status: recovery.StatusUnreadable, Message: err.Error()}
+}
+
+// walFiles is what lies right under wals: folders of segments, and histories.
+type walFiles struct {
+	folders   []walFolder
+	histories []recovery.History
+}
+
+func (r *reader) walFiles(ctx context.Context) (walFiles, error) {
+	top, err := r.client.listAll(ctx, listing{bucket: r.loc.Bucket, prefix: r.loc.wals(r.server), delimiter: "/"})
+	if err != nil {
+		return walFiles{}, err
+	}
+	histories, err := r.histories(ctx, top.objects)
+	return walFiles{folders: r.folders(top.folders), histories: histories}, err
 }
 
 // histories reads the histories among the files right under wals.

@@ -58,6 +58,13 @@ type Backup struct {
 	Message string
 }
 
+// ParseBackupID reads the time in the name that barman gives to a backup's folder, such as 20260326T142040: that at which it
+// was started, by the clock of the machine that it ran on, taken for UTC here. False for any other name.
+func ParseBackupID(id string) (time.Time, bool) {
+	t, err := time.Parse("20060102T150405", id)
+	return t, err == nil
+}
+
 // Major is PostgreSQL's major version, such as 17; 0 where it is unknown.
 func (b *Backup) Major() int {
 	if b.ServerVersion < 100000 { // 9.6 and older counted otherwise
