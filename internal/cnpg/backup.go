@@ -51,16 +51,23 @@ func (c *Client) ListBackups(ctx context.Context, cluster Key) ([]cnpgv1.Backup,
 	return of, nil
 }
 
+// BackupRequest is what is asked of an on-demand Backup besides its Cluster.
+type BackupRequest struct {
+	Target string // "primary" or "prefer-standby"; "" leaves it to the Cluster
+	Labels map[string]string
+	Owners []metav1.OwnerReference // with whom it goes
+}
+
 // CreateBackup makes an on-demand Backup of a Cluster, named by [BackupName] for the instant at; a name that is taken
 // moves to the next free second. A Backup's spec cannot change, so it is created, not applied.
 //
 // As for a Cluster, a nonce tells our own Backup from another's where an answer is lost, so that none is taken twice;
-// where that cannot be asked, the error is [ErrOutcomeUnknown]. A Backup with owners goes when they go.
-func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, labels map[string]string, owners ...metav1.OwnerReference) (*cnpgv1.Backup, error) {
+// where that cannot be asked, the error is [ErrOutcomeUnknown].
+func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, request BackupRequest) (*cnpgv1.Backup, error) {
 	nonce, first := rand.Text(), at
 	for range backupNames {
 		key := Key{Namespace: cluster.Namespace, Name: BackupName(cluster.Name, at)}
-		created, err := c.createBackup(ctx, key, cluster.Name, nonce, labels, owners)
+		created, err := c.createBackup(ctx, key, cluster.Name, nonce, request)
 		if !errors.Is(err, ErrAlreadyExists) {
 			return created, err
 		}
@@ -72,15 +79,16 @@ func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, la
 // backupNames is how many seconds are tried for a free name.
 const backupNames = 10
 
-func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce string, labels map[string]string, owners []metav1.OwnerReference) (*cnpgv1.Backup, error) {
+func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce string, request BackupRequest) (*cnpgv1.Backup, error) {
 	backup := &cnpgv1.Backup{
 		TypeMeta: metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Backup"},
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: key.Namespace, Name: key.Name, Labels: labels, Annotations: map[string]string{AnnotationNonce: nonce}, OwnerReferences: owners,
+			Namespace: key.Namespace, Name: key.Name, Labels: request.Labels, Annotations: map[string]string{AnnotationNonce: nonce}, OwnerReferences: request.Owners,
 		},
 		Spec: cnpgv1.BackupSpec{
 			Cluster: cnpgv1.LocalObjectReference{Name: cluster},
 			Method:  cnpgv1.BackupMethodBarmanObjectStore,
+			Target:  cnpgv1.BackupTarget(request.Target),
 		},
 	}
 	created := &cnpgv1.Backup{}

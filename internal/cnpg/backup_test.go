@@ -22,7 +22,7 @@ func TestCreateBackup(t *testing.T) {
 	ctx, server, client := setup(t)
 	labels := map[string]string{cnpg.LabelCluster: key.Name, cnpg.LabelOrgID: "acme"}
 	for _, want := range []string{"my-db-backup-20260326-142040", "my-db-backup-20260326-142041"} { // the first name is taken
-		backup, err := client.CreateBackup(ctx, key, at, labels)
+		backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{Labels: labels})
 		if err != nil || backup.Name != want {
 			t.Fatalf("CreateBackup = %v, %v; want %s", backup, err, want)
 		}
@@ -38,7 +38,7 @@ func TestCreateBackupLostAnswer(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
 	server.Fail(apitest.First(apitest.VerbCreate, "backups", apitest.Fault{ResetAfter: true}))
-	backup, err := client.CreateBackup(ctx, key, at, nil)
+	backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{})
 	if err != nil || backup.Name != "my-db-backup-20260326-142040" {
 		t.Fatalf("CreateBackup = %v, %v", backup, err)
 	}
@@ -52,7 +52,7 @@ func TestCreateBackupRefused(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
 	server.Fail(apitest.Each(apitest.VerbCreate, "backups", apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot create resource "backups"`}))
-	if backup, err := client.CreateBackup(ctx, key, at, nil); backup != nil || !errors.Is(err, cnpg.ErrForbidden) || !strings.Contains(err.Error(), `cannot create resource "backups"`) {
+	if backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{}); backup != nil || !errors.Is(err, cnpg.ErrForbidden) || !strings.Contains(err.Error(), `cannot create resource "backups"`) {
 		t.Errorf("CreateBackup = %v, %v; want ErrForbidden", backup, err)
 	}
 	requests(t, server, "create backups myorg")
@@ -90,7 +90,7 @@ func TestDeleteIsQuietAboutWhatIsGone(t *testing.T) {
 func TestWaitBackup(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
-	backup, err := client.CreateBackup(ctx, key, at, nil)
+	backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

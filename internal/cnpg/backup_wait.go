@@ -37,7 +37,7 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 		case cnpgv1.BackupPhaseCompleted:
 			return true, nil
 		case cnpgv1.BackupPhaseFailed, cnpgv1.BackupPhaseWalArchivingFailing, cnpgv1.BackupPhaseDefinitionInvalid:
-			return false, c.backupError(ctx, last)
+			return false, c.BackupFailure(ctx, last)
 		}
 		return false, nil
 	})
@@ -96,8 +96,8 @@ func (c *Client) BlockingBackup(ctx context.Context, cluster Key) (string, error
 	return "", err
 }
 
-// backupError gathers what is known of a failed Backup: barman's exit status alone tells nobody anything.
-func (c *Client) backupError(ctx context.Context, backup *cnpgv1.Backup) error {
+// BackupFailure gathers what is known of a failed Backup: barman's exit status alone tells nobody anything.
+func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *BackupError {
 	key := KeyOf(backup)
 	var details []string
 	for _, text := range []string{backup.Status.Error, backup.Status.CommandError} {

@@ -49,15 +49,17 @@ func Healthy(cluster *cnpgv1.Cluster) bool {
 		cluster.Status.CurrentPrimary != ""
 }
 
-// hibernation is CNPG's annotation that lets a Cluster's pods go and keeps its volumes, and the condition that tells of it.
-const hibernation = "cnpg.io/hibernation"
+// AnnotationHibernation is CNPG's annotation that lets a Cluster's pods go and keeps its volumes, and the condition that tells of it.
+const AnnotationHibernation = "cnpg.io/hibernation"
 
 // Hibernates tells whether a Cluster is to hibernate.
-func Hibernates(cluster *cnpgv1.Cluster) bool { return cluster.Annotations[hibernation] == "on" }
+func Hibernates(cluster *cnpgv1.Cluster) bool {
+	return cluster.Annotations[AnnotationHibernation] == "on"
+}
 
 // Hibernated tells whether it does.
 func Hibernated(cluster *cnpgv1.Cluster) bool {
-	return Hibernates(cluster) && meta.IsStatusConditionTrue(cluster.Status.Conditions, hibernation)
+	return Hibernates(cluster) && meta.IsStatusConditionTrue(cluster.Status.Conditions, AnnotationHibernation)
 }
 
 // Terminal tells whether a Cluster is in a phase that only a person can end.
@@ -141,7 +143,7 @@ func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
 	if Hibernates(s.Cluster) {
 		return Hibernated(s.Cluster), nil
 	}
-	if meta.FindStatusCondition(s.Cluster.Status.Conditions, hibernation) != nil {
+	if meta.FindStatusCondition(s.Cluster.Status.Conditions, AnnotationHibernation) != nil {
 		return false, nil // CNPG has not seen yet that it is to wake up
 	}
 	if !Healthy(s.Cluster) || len(lacking(s)) > 0 {

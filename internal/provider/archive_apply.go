@@ -128,7 +128,7 @@ func beginArchive(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clus
 	if wait {
 		err = takeBackup(ctx, client, cluster, func(context.Context, *cnpgv1.Backup) error { return nil })
 	} else {
-		_, err = beginBackup(ctx, client, cluster)
+		_, err = beginBackup(ctx, client, cluster, ownBackup(cluster))
 	}
 	if err != nil {
 		return fmt.Errorf("the first base backup in the folder %s: %w", cnpg.ServerName(cluster), err)

@@ -7,6 +7,7 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -17,7 +18,7 @@ import (
 // takeBackup takes a base backup of a database, waits for as long as its archiving does not fail, and has check look at
 // what came of it. The Backup belongs to the Cluster; one that fails is removed, since it could hold the next one back.
 func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, check func(context.Context, *cnpgv1.Backup) error) error {
-	backup, err := beginBackup(ctx, client, cluster)
+	backup, err := beginBackup(ctx, client, cluster, ownBackup(cluster))
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluste
 const removeTimeout = 30 * time.Second
 
 // beginBackup begins a base backup, unless one that CNPG gave up would hold it back for ever.
-func beginBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) (*cnpgv1.Backup, error) {
+func beginBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, request cnpg.BackupRequest) (*cnpgv1.Backup, error) {
 	key := cnpg.KeyOf(cluster)
 	switch blocking, err := client.BlockingBackup(ctx, key); {
 	case err != nil:
@@ -50,7 +51,13 @@ func beginBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clust
 	case blocking != "":
 		return nil, fmt.Errorf("the Backup %s/%s, which CNPG gave up since WAL archiving failed, holds every later one back: delete it first", key.Namespace, blocking)
 	}
-	return client.CreateBackup(ctx, key, time.Now(), childLabels(cluster), ownerReference(cluster))
+	request.Labels = childLabels(cluster)
+	return client.CreateBackup(ctx, key, time.Now(), request)
+}
+
+// ownBackup is a base backup that a database is given on the way, not by a pgplatform_backup: it goes with the Cluster.
+func ownBackup(cluster *cnpgv1.Cluster) cnpg.BackupRequest {
+	return cnpg.BackupRequest{Owners: []metav1.OwnerReference{ownerReference(cluster)}}
 }
 
 // reachArchive is an error where the archive of a database cannot be looked at from here.

@@ -41,6 +41,9 @@ type backend struct {
 	// folder empty.
 	reserved sync.Map
 
+	// archivesSoon are the databases, by their keys, that this run plans with backups.
+	archivesSoon sync.Map
+
 	// settle is settleTime, but in tests on fakes, whose operator has looked at a change when the request is answered.
 	settle time.Duration
 }

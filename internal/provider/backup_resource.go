@@ -7,23 +7,19 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/mapplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 var (
-	_ resource.ResourceWithConfigure  = (*backupResource)(nil)
-	_ resource.ResourceWithIdentity   = (*backupResource)(nil)
-	_ resource.ResourceWithModifyPlan = (*backupResource)(nil)
+	_ resource.ResourceWithConfigure   = (*backupResource)(nil)
+	_ resource.ResourceWithIdentity    = (*backupResource)(nil)
+	_ resource.ResourceWithImportState = (*backupResource)(nil)
+	_ resource.ResourceWithModifyPlan  = (*backupResource)(nil)
 )
 
 const defaultBackupTimeout = 2 * time.Hour
@@ -32,72 +28,8 @@ type backupResource struct{ resourceBase }
 
 func newBackupResource() resource.Resource { return &backupResource{} }
 
-type backupModel struct {
-	Database types.String   `tfsdk:"database"`
-	Triggers types.Map      `tfsdk:"triggers"`
-	Timeouts timeouts.Value `tfsdk:"timeouts"`
-
-	ID          types.String `tfsdk:"id"`
-	Name        types.String `tfsdk:"name"`
-	Type        types.String `tfsdk:"type"`
-	Status      types.String `tfsdk:"status"`
-	BackupID    types.String `tfsdk:"backup_id"`
-	ServerName  types.String `tfsdk:"server_name"`
-	StartedAt   types.String `tfsdk:"started_at"`
-	CompletedAt types.String `tfsdk:"completed_at"`
-	BeginWAL    types.String `tfsdk:"begin_wal"`
-	EndWAL      types.String `tfsdk:"end_wal"`
-	BeginLSN    types.String `tfsdk:"begin_lsn"`
-	EndLSN      types.String `tfsdk:"end_lsn"`
-	Error       types.String `tfsdk:"error"`
-}
-
 func (r *backupResource) Metadata(_ context.Context, _ resource.MetadataRequest, resp *resource.MetadataResponse) {
 	resp.TypeName = "pgplatform_backup"
-}
-
-func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, resp *resource.SchemaResponse) {
-	computed := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{
-			Computed: true, MarkdownDescription: description,
-			PlanModifiers: []planmodifier.String{stringplanmodifier.UseStateForUnknown()},
-		}
-	}
-	resp.Schema = schema.Schema{
-		MarkdownDescription: "A base backup of a database, taken when the resource is created. Destroying it removes the Backup object and keeps what is in S3.",
-		Attributes: map[string]schema.Attribute{
-			// Required attributes
-			"database": schema.StringAttribute{
-				Required:            true,
-				MarkdownDescription: "The database, `namespace/name`: the `id` of a `pgplatform_database` or `pgplatform_restore`. Changing it takes another backup.",
-				Validators:          []validator.String{isKey()},
-				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
-			},
-
-			// Optional attributes
-			"triggers": schema.MapAttribute{
-				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Anything: when a value changes, another backup is taken.",
-				PlanModifiers:       []planmodifier.Map{mapplanmodifier.RequiresReplace()},
-			},
-			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{Create: true, CreateDescription: "Default `2h`."}),
-
-			// Computed attributes
-			"id":           computed("`namespace/name` of the Backup object."),
-			"name":         computed("Name of the Backup object: `<database>-backup-YYYYMMDD-HHMMSS`, in UTC."),
-			"type":         computed("`MANUAL`."),
-			"status":       computed("`IN_PROGRESS`, `COMPLETED` or `FAILED`."),
-			"backup_id":    computed("Name of the backup's folder in S3."),
-			"server_name":  computed("Folder of the database's archive in S3."),
-			"started_at":   computed("Begin, in RFC 3339."),
-			"completed_at": computed("End, in RFC 3339: the earliest moment that this backup can be restored to."),
-			"begin_wal":    computed("First WAL segment that the backup needs."),
-			"end_wal":      computed("Last WAL segment that the backup needs."),
-			"begin_lsn":    computed("WAL location of its begin."),
-			"end_lsn":      computed("WAL location of its end."),
-			"error":        computed("Why it failed."),
-		},
-	}
 }
 
 // ModifyPlan refuses a backup of a database that takes none. A database that is not there yet may be made by this apply.
@@ -123,10 +55,38 @@ func (r *backupResource) ModifyPlan(ctx context.Context, req resource.ModifyPlan
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
 	cluster, err := client.GetCluster(ctx, key)
-	if err == nil && cnpg.Archiver(cluster) == nil {
-		resp.Diagnostics.AddAttributeError(path.Root("database"), "Database Has No Backups",
-			fmt.Sprintf("The database %s archives nowhere, so it cannot be backed up. Give it a backup block first.", key))
+	if err != nil {
+		return // the apply that takes the backup may make the database first
 	}
+	if summary, why := r.backend.takesNone(cluster, plannedToo); summary != "" {
+		resp.Diagnostics.AddAttributeError(path.Root("database"), summary, why)
+	}
+}
+
+// Whether what this run plans for the database counts, too.
+const (
+	plannedToo = true
+	asItIs     = false
+)
+
+// takesNone says why a database can take no backup; "" where it can. One that gets its backups by the same apply is not
+// refused at plan.
+func (b *backend) takesNone(cluster *cnpgv1.Cluster, planned bool) (summary, why string) {
+	key := cnpg.KeyOf(cluster)
+	archives := cnpg.Archiver(cluster) != nil
+	if planned {
+		_, willArchive := b.archivesSoon.Load(key)
+		archives = archives || willArchive
+	}
+	switch {
+	case !archives:
+		return "Database Has No Backups", fmt.Sprintf("The database %s archives nowhere, so it cannot be backed up. Give it a backup block first.", key)
+	case cnpg.Hibernates(cluster):
+		return "Database Is Hibernated", fmt.Sprintf(
+			"The database %s is hibernated: no instance runs that a backup could be taken from. Wake it up first: kubectl annotate cluster %s -n %s %s=off --overwrite",
+			key, key.Name, key.Namespace, cnpg.AnnotationHibernation)
+	}
+	return "", ""
 }
 
 func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
@@ -153,14 +113,15 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	cluster, err := client.GetCluster(ctx, database)
-	if err == nil && cnpg.Archiver(cluster) == nil {
-		err = errors.New("the database archives nowhere, so it cannot be backed up")
-	}
 	if err != nil {
 		resp.Diagnostics.AddAttributeError(path.Root("database"), summary, paragraphs(sentence(err), "Nothing was created."))
 		return
 	}
-	created, err := client.CreateBackup(ctx, database, time.Now(), childLabels(cluster))
+	if summary, why := r.backend.takesNone(cluster, asItIs); summary != "" {
+		resp.Diagnostics.AddAttributeError(path.Root("database"), summary, paragraphs(why, "Nothing was created."))
+		return
+	}
+	created, err := beginBackup(ctx, client, cluster, cnpg.BackupRequest{Target: plan.Target.ValueString()})
 	if errors.Is(err, cnpg.ErrOutcomeUnknown) {
 		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "It is not in Terraform's state. A backup that runs nevertheless is listed by data.pgplatform_backups."))
 		return
@@ -170,16 +131,33 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	key := cnpg.KeyOf(created)
+	store := backupStoreOf(cluster)
+	store.leave(ctx, resp.Private, &resp.Diagnostics)
 	plan.fromBackup(created)
 	plan.ServerName = types.StringValue(cnpg.ServerName(cluster))
+	plan.DestinationPath = types.StringValue(cnpg.Archiver(cluster).DestinationPath)
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-
-	done, err := client.WaitBackup(ctx, key)
-	if done != nil {
-		plan.fromBackup(done)
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	if !plan.Wait.ValueBool() {
+		return
 	}
+
+	var done *cnpgv1.Backup
+	err = client.WhileArchiving(ctx, database, func(ctx context.Context) (err error) {
+		done, err = client.WaitBackup(ctx, key)
+		return err
+	})
+	if err = overdue(ctx, err); done != nil {
+		plan.fromBackup(done)
+	}
+	if err == nil && plan.wasCompleted() {
+		r.backend.complete(ctx, &plan, store, &resp.Diagnostics)
+	}
+	var failed *cnpg.BackupError
+	if errors.As(err, &failed) {
+		plan.Error = types.StringValue(failed.Detail)
+	}
+	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 	if err == nil {
 		return
 	}
@@ -189,10 +167,8 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		return
 	}
 	stays := fmt.Sprintf("The Backup object %s stays and is recorded in Terraform's state; the next apply replaces it by another backup.", key)
-	var failed *cnpg.BackupError
-	if errors.As(err, &failed) && failed.Phase == cnpgv1.BackupPhaseWalArchivingFailing {
-		// CNPG holds every later backup back behind one in this phase.
-		if deleteErr := client.DeleteBackup(ctx, key); deleteErr != nil {
+	if blocksOthers(err) {
+		if deleteErr := client.DeleteBackup(context.WithoutCancel(ctx), key); deleteErr != nil {
 			stays = fmt.Sprintf("The Backup object %s blocks every later backup of the database and could not be removed: %s", key, sentence(deleteErr))
 		} else {
 			stays = fmt.Sprintf("The Backup object %s was removed, since it would block every later backup of the database.", key)
@@ -200,6 +176,14 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 		}
 	}
 	resp.Diagnostics.AddError(summary, paragraphs(sentence(err), remedy(err), stays))
+}
+
+// blocksOthers tells whether CNPG holds every later backup back behind the one that ended so: until archiving works again,
+// a Backup that waits for it is, or becomes, one in the phase walArchivingFailing.
+func blocksOthers(err error) bool {
+	var failed *cnpg.BackupError
+	var archiving *cnpg.ArchivingError
+	return errors.As(err, &archiving) || errors.As(err, &failed) && failed.Phase == cnpgv1.BackupPhaseWalArchivingFailing
 }
 
 func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
@@ -228,19 +212,55 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	backup, err := client.GetBackup(ctx, key)
+	gone := errors.Is(err, cnpg.ErrNotFound)
 	switch {
-	case errors.Is(err, cnpg.ErrNotFound):
+	case gone && !state.wasCompleted():
 		resp.State.RemoveResource(ctx)
 		return
+	case gone: // CNPG removes the objects of backups that retention removed from S3; so may anybody
 	case err != nil:
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
+	default:
+		state.fromBackup(backup)
+		if state.is(backupFailed) && state.Error.IsNull() {
+			state.Error = types.StringValue(client.BackupFailure(ctx, backup).Detail)
+		}
+		warnBlocking(backup, &resp.Diagnostics)
 	}
-	state.fromBackup(backup)
+	if state.wasCompleted() {
+		r.backend.lookUp(ctx, &state, r.storeOf(ctx, client, &state, req.Private, resp), gone, &resp.Diagnostics)
+	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// Update has nothing to change in Kubernetes: only timeouts can differ.
+// storeOf is how the archive of a backup is reached: as it was when it was taken or, after an import, as its database says.
+func (r *backupResource) storeOf(ctx context.Context, client *cnpg.Client, state *backupModel, private privateState, resp *resource.ReadResponse) backupStore {
+	kept, ok := keptBackupStore(ctx, private, &resp.Diagnostics)
+	if ok {
+		return kept
+	}
+	key, err := cnpg.ParseKey(state.Database.ValueString())
+	if err != nil {
+		return kept
+	}
+	if cluster, err := client.GetCluster(ctx, key); err == nil && cnpg.Archiver(cluster) != nil {
+		kept = backupStoreOf(cluster)
+		kept.leave(ctx, resp.Private, &resp.Diagnostics)
+	}
+	return kept
+}
+
+// warnBlocking tells of a Backup that nobody waited for and that now holds every later one back.
+func warnBlocking(backup *cnpgv1.Backup, diags *diag.Diagnostics) {
+	if backup.Status.Phase == cnpgv1.BackupPhaseWalArchivingFailing {
+		diags.AddWarning("Backup Blocks Later Ones", fmt.Sprintf(
+			"CNPG gave up the Backup %s since WAL archiving failed, and holds every later backup of the database back behind it. When archiving works again, replace it: terraform apply -replace with this resource.",
+			cnpg.KeyOf(backup)))
+	}
+}
+
+// Update has nothing to change in Kubernetes: only what Terraform keeps for itself can differ.
 func (r *backupResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
 	var plan backupModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
@@ -275,21 +295,12 @@ func (r *backupResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	}
 }
 
-// fromBackup takes over what CNPG says of the backup.
-func (m *backupModel) fromBackup(backup *cnpgv1.Backup) {
-	m.ID = types.StringValue(cnpg.KeyOf(backup).String())
-	m.Name = types.StringValue(backup.Name)
-	m.Type = types.StringValue(string(typeOf(backup)))
-	m.Status = types.StringValue(string(backupStatusOf(backup)))
-	m.BackupID = nullIfEmpty(backup.Status.BackupID)
-	if m.ServerName.IsUnknown() || backup.Status.ServerName != "" {
-		m.ServerName = nullIfEmpty(backup.Status.ServerName)
+// ImportState takes a Backup over by its ID, namespace/name, or its identity.
+func (r *backupResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	key, ok := importedKey(ctx, req, &resp.Diagnostics)
+	if !ok {
+		return
 	}
-	m.StartedAt = timeOf(backup.Status.StartedAt)
-	m.CompletedAt = timeOf(backup.Status.StoppedAt)
-	m.BeginWAL = nullIfEmpty(backup.Status.BeginWal)
-	m.EndWAL = nullIfEmpty(backup.Status.EndWal)
-	m.BeginLSN = nullIfEmpty(backup.Status.BeginLSN)
-	m.EndLSN = nullIfEmpty(backup.Status.EndLSN)
-	m.Error = nullIfEmpty(backup.Status.Error)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), key.String())...)
+	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("wait"), true)...)
 }

@@ -19,6 +19,7 @@ const (
 	backupInProgress backupStatus = "IN_PROGRESS"
 	backupCompleted  backupStatus = "COMPLETED"
 	backupFailed     backupStatus = "FAILED"
+	backupExpired    backupStatus = "EXPIRED" // it was completed, and S3 no longer has it
 )
 
 // backupType tells who asked for a backup.

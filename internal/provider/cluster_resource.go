@@ -109,16 +109,24 @@ func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 	return scheduled, err
 }
 
-// importCluster takes a Cluster over by its ID, namespace/name, or its identity. What is imported is protected.
-func importCluster(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+// importedKey is the object that an import names by its ID, namespace/name, or by its identity.
+func importedKey(ctx context.Context, req resource.ImportStateRequest, diags *diag.Diagnostics) (cnpg.Key, bool) {
 	key, err := cnpg.ParseKey(req.ID)
 	if req.ID == "" && req.Identity != nil {
 		var identity identityModel
-		resp.Diagnostics.Append(req.Identity.Get(ctx, &identity)...)
+		diags.Append(req.Identity.Get(ctx, &identity)...)
 		key, err = cnpg.ParseKey(identity.Namespace.ValueString() + "/" + identity.Name.ValueString())
 	}
 	if err != nil {
-		resp.Diagnostics.AddError("Invalid Import ID", fmt.Sprintf("%s: write the namespace and the name, such as \"default/my-db\".", err))
+		diags.AddError("Invalid Import ID", fmt.Sprintf("%s: write the namespace and the name, such as \"default/my-db\".", err))
+	}
+	return key, err == nil
+}
+
+// importCluster takes a Cluster over. What is imported is protected.
+func importCluster(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
+	key, ok := importedKey(ctx, req, &resp.Diagnostics)
+	if !ok {
 		return
 	}
 	resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("id"), key.String())...)

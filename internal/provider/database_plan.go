@@ -61,6 +61,9 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		before = nil // what is made instead archives anew
 	}
 	plan.planSchedule(ctx, before, &resp.Diagnostics)
+	if backup := plan.backup(ctx, &resp.Diagnostics); known(plan.Name, plan.Namespace) && (plan.Backup.IsUnknown() || backup.enabled()) {
+		r.backend.archivesSoon.Store(plan.key(), true)
+	}
 	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:

@@ -99,10 +99,15 @@ func (o *storeOverride) object() types.Object {
 	})
 }
 
-// overrideOf is the override that a Cluster was configured with; one that cannot be read says nothing.
+// overrideOf is the override that a Cluster was configured with.
 func overrideOf(cluster *cnpgv1.Cluster) *storeOverride {
+	return parseOverride(cluster.Annotations[cnpg.AnnotationObjectStore])
+}
+
+// parseOverride is the override of an annotation; one that cannot be read says nothing.
+func parseOverride(annotation string) *storeOverride {
 	var kept keptOverride
-	if text := cluster.Annotations[cnpg.AnnotationObjectStore]; text != "" && json.Unmarshal([]byte(text), &kept) != nil {
+	if annotation != "" && json.Unmarshal([]byte(annotation), &kept) != nil {
 		kept = keptOverride{}
 	}
 	o := &storeOverride{

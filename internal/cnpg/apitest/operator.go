@@ -1,6 +1,7 @@
 package apitest
 
 import (
+	"cmp"
 	"fmt"
 	"sync"
 	"time"
@@ -166,10 +167,14 @@ const EndWAL = "000000010000000000000004"
 
 // backUp completes a Backup at once.
 func (s *Server) backUp(b *cnpgv1.Backup) {
+	var store cnpgv1.BarmanObjectStoreConfiguration
+	if c := Get[cnpgv1.Cluster](s, b.Namespace, b.Spec.Cluster.Name); c != nil && c.Spec.Backup != nil && c.Spec.Backup.BarmanObjectStore != nil {
+		store = *c.Spec.Backup.BarmanObjectStore
+	}
 	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
 		begin := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
 		b.Status = cnpgv1.BackupStatus{
-			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: b.Spec.Cluster.Name,
+			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: cmp.Or(store.ServerName, b.Spec.Cluster.Name), DestinationPath: store.DestinationPath,
 			StartedAt: &begin, StoppedAt: &begin,
 			BeginWal: EndWAL, EndWal: EndWAL, BeginLSN: "0/4000028", EndLSN: "0/4000120",
 		}
