@@ -57,6 +57,6 @@ func run() error {
 	}
 	root.PersistentFlags().String("clone", "", "root of the clone that is to use the platform (default: the one around the working folder)")
 	root.AddCommand(upCommand(), downCommand(), statusCommand(), logsCommand(), hostdiffCommand(), holdCommand(), cliCommand(),
-		apiserverCommand())
+		apiserverCommand(), barmanCommand())
 	return root.ExecuteContext(ctx)
 }

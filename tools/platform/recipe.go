@@ -15,8 +15,8 @@ import (
 func (p *platform) recipe() (string, error) {
 	var parts []string
 	for _, dir := range []string{
-		"build", "internal/debian", "internal/image", "internal/kindcluster", "internal/nodeimage",
-		"internal/versions", "internal/workload",
+		"build", "internal/barman", "internal/debian", "internal/image", "internal/kindcluster", "internal/nodeimage",
+		"internal/python", "internal/versions", "internal/workload",
 	} {
 		err := filepath.WalkDir(filepath.Join(p.moduleRoot(), dir), func(path string, d fs.DirEntry, err error) error {
 			if err != nil || d.IsDir() || strings.HasSuffix(path, "_test.go") {

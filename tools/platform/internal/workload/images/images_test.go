@@ -1,23 +1,23 @@
 package images
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/barman"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/python"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 )
 
 func TestPythonPackagesArePinned(t *testing.T) {
 	t.Parallel()
 	pinned := regexp.MustCompile(`^[A-Za-z0-9._-]+==[0-9][^ ]*$`)
-	for _, set := range []pythonSet{barmanSet("3.11"), localStackSet} {
-		for line := range strings.Lines(set.requirements) {
+	for _, set := range []python.Set{barman.Set("3.11"), localStackSet} {
+		for line := range strings.Lines(set.Requirements) {
 			line = strings.TrimSpace(line)
 			if line != "" && !strings.HasPrefix(line, "#") && !pinned.MatchString(line) {
-				t.Errorf("%s: %q is not pinned", set.name, line)
+				t.Errorf("%s: %q is not pinned", set.Name, line)
 			}
 		}
 	}
@@ -54,26 +54,5 @@ func TestImagesAreListedOnce(t *testing.T) {
 	}
 	if got := strings.Join(n.All(), " "); got != "15 17 o l v g" {
 		t.Errorf("all images are %q", got)
-	}
-}
-
-func TestOnlyS3StaysOfBotocore(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	data := filepath.Join(dir, "botocore", "data")
-	for _, service := range []string{"s3", "sts", "ec2"} {
-		if err := os.MkdirAll(filepath.Join(data, service), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(data, "endpoints.json"), nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if err := onlyS3(dir); err != nil {
-		t.Fatal(err)
-	}
-	left, err := filepath.Glob(filepath.Join(data, "*"))
-	if err != nil || len(left) != 3 {
-		t.Errorf("left are %v, %v", left, err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 var localStackHook string
 
 func localStack(ctx context.Context, c *cache.Cache, s *progress.Step) (image.Archive, error) {
-	packages, err := localStackSet.install(ctx, c, s)
+	packages, err := localStackSet.Install(ctx, c, s)
 	if err != nil {
 		return image.Archive{}, err
 	}

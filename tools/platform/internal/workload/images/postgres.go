@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/barman"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/debian"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/image"
@@ -45,7 +46,7 @@ var (
 var postgresHook string
 
 func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (image.Archive, error) {
-	barman, err := barmanSet(p.python).install(ctx, c, s)
+	packages, err := barman.Set(p.python).Install(ctx, c, s)
 	if err != nil {
 		return image.Archive{}, err
 	}
@@ -55,7 +56,7 @@ func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (
 			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-lz4", "python3-zstandard",
 			"ca-certificates", "locales",
 		},
-		Hooks: []string{fmt.Sprintf("MAJOR=%s BARMAN='%s'\n%s", p.major, barman, postgresHook)},
+		Hooks: []string{fmt.Sprintf("MAJOR=%s BARMAN='%s'\n%s", p.major, packages, postgresHook)},
 	}
 
 	folder, err := c.Get(ctx, "image-"+p.name, root.Key(), func(ctx context.Context, path string) error {
