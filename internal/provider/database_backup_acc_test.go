@@ -169,12 +169,12 @@ func (w *world) checkCompressed(root *strictRoot, server string) error {
 	if cluster.Spec.Backup.RetentionPolicy != "7d" || cluster.Spec.Backup.BarmanObjectStore.Wal.MaxParallel != 2 {
 		return fmt.Errorf("the Cluster's backup is %+v", cluster.Spec.Backup)
 	}
-	keys, err := root.keysOf(w.store.bucket, w.namespace+"/"+server+"/")
+	keys, err := root.objects(w.store.bucket, w.namespace+"/"+server+"/")
 	if err != nil {
 		return err
 	}
 	segments, bases := 0, 0
-	for _, key := range keys {
+	for key := range keys {
 		name := key[strings.LastIndex(key, "/")+1:]
 		file, wal := recovery.ParseWALFile(name)
 		switch {

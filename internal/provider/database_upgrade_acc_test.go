@@ -3,15 +3,90 @@ package provider_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
+
+// The data of another major version are taken over, rows and all. The archive begins anew in a folder of its own; what lies
+// in the one before stays as it is.
+func TestAccDatabase_majorUpgrade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	root := newStrictRoot(t)
+	root.makeBucket(w.namespace)
+	account := root.account(w.namespace)
+	root.give(account)
+	w.use(account)
+	older, newer := env(t, "PGPLATFORM_POSTGRES_15"), env(t, "PGPLATFORM_POSTGRES_17_UPGRADE")
+	config := func(postgres string) string {
+		return w.config(fmt.Sprintf(`
+resource "pgplatform_database" "db" {
+  name                = "db"
+  tier                = "DEV"
+  database_name       = "shop"
+  backup              = { schedule = "0 2 * * *" }
+  deletion_protection = false
+  %s
+}`, postgres))
+	}
+	rows := 0
+	var before map[string]string
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories,
+		CheckDestroy:             check(func() error { return w.gone("db") }),
+		Steps: []resource.TestStep{
+			{
+				Config: config(fmt.Sprintf("image = %q", older)),
+				Check: check(func() (err error) {
+					if err := errors.Join(
+						w.shows("db", map[string]string{"SHOW server_version": imageVersion(older) + " "}),
+						w.addRow(&rows),
+						w.archives("db"),
+						w.eventually(2*time.Minute, func() error { return w.archived("db") }),
+					); err != nil {
+						return err
+					}
+					before, err = root.objects(w.namespace, w.namespace+"/db/")
+					return err
+				}),
+			},
+			{ // a database keeps the Debian release of its image, of which the version says nothing
+				Config: config(fmt.Sprintf("postgres_version = %q", imageVersion(newer))),
+				ConfigPlanChecks: resource.ConfigPlanChecks{
+					PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate)},
+					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
+				},
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckResourceAttr("pgplatform_database.db", "image", newer),
+					resource.TestCheckResourceAttr("pgplatform_database.db", "status", "READY"),
+					func(s *terraform.State) error {
+						folder := s.RootModule().Resources["pgplatform_database.db"].Primary.Attributes["archive.server_name"]
+						if folder == "db" {
+							return errors.New("the archive goes on in the folder of before")
+						}
+						after, err := root.objects(w.namespace, w.namespace+"/db/")
+						if err == nil && !maps.Equal(before, after) {
+							err = fmt.Errorf("the folder of before held %v, and holds %v", before, after)
+						}
+						return errors.Join(err,
+							w.shows("db", map[string]string{"SHOW server_version": imageVersion(newer) + " "}),
+							w.addRow(&rows),
+							w.restorable(folder),
+							w.archives("db"))
+					},
+				),
+			},
+		},
+	})
+}
 
 // The platform's images of two major versions are built on two releases of Debian, and PostgreSQL of the older one does
 // not run on the newer: pg_upgrade fails, as it does for many a reason. What it said is told at once, and nothing is lost.

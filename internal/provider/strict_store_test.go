@@ -49,17 +49,17 @@ func (r *strictRoot) makeBucket(name string) {
 	must(r.t, err)
 }
 
-// keysOf are the objects of a bucket under a prefix.
-func (r *strictRoot) keysOf(bucket, prefix string) ([]string, error) {
+// objects are those of a bucket under a prefix: their keys, and what tells one content from another.
+func (r *strictRoot) objects(bucket, prefix string) (map[string]string, error) {
 	list, err := r.client().ListObjectsV2(r.t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: aws.String(prefix)})
 	if err != nil {
 		return nil, err
 	}
-	var keys []string
+	objects := map[string]string{}
 	for _, o := range list.Contents {
-		keys = append(keys, aws.ToString(o.Key))
+		objects[aws.ToString(o.Key)] = aws.ToString(o.ETag)
 	}
-	return keys, nil
+	return objects, nil
 }
 
 // account is the store as a new account sees it.

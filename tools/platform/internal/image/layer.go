@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -153,6 +155,13 @@ func tarMode(m fs.FileMode) int64 {
 type Tar string
 
 func (t Tar) writeTar(w io.Writer) error {
+	return t.unpack(func(content io.Reader) error {
+		_, err := io.Copy(w, content)
+		return err
+	})
+}
+
+func (t Tar) unpack(read func(io.Reader) error) error {
 	f, err := os.Open(string(t))
 	if err != nil {
 		return err
@@ -163,10 +172,62 @@ func (t Tar) writeTar(w io.Writer) error {
 		return err
 	}
 	defer z.Close()
-	if _, err := io.Copy(w, z); err != nil {
+	if err := read(z); err != nil {
 		return fmt.Errorf("unpack %s: %w", t, err)
 	}
 	return nil
+}
+
+// Part is a layer of some entries of another one, the parts of an image's root file system for example. An entry that
+// is not there is an error.
+type Part struct {
+	Of      Tar
+	Entries []string // paths without a leading slash
+}
+
+func (p Part) writeTar(w io.Writer) error {
+	missing := map[string]bool{}
+	for _, e := range p.Entries {
+		missing[e] = true
+	}
+	out := tar.NewWriter(w)
+	err := p.Of.EachEntry(func(name string, h *tar.Header, content io.Reader) error {
+		if !missing[name] {
+			return nil
+		}
+		delete(missing, name)
+		if err := out.WriteHeader(h); err != nil {
+			return err
+		}
+		_, err := io.Copy(out, content)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s has no %v", p.Of, slices.Sorted(maps.Keys(missing)))
+	}
+	return out.Close()
+}
+
+// EachEntry reads the tar from its beginning to its end, with the path of each entry as "usr/bin/env".
+func (t Tar) EachEntry(visit func(name string, h *tar.Header, content io.Reader) error) error {
+	return t.unpack(func(content io.Reader) error {
+		in := tar.NewReader(content)
+		for {
+			h, err := in.Next()
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			if err := visit(strings.TrimPrefix(path.Clean(h.Name), "/"), h, in); err != nil {
+				return err
+			}
+		}
+	})
 }
 
 // writeCompressed writes the layer compressed with zstd.

@@ -82,6 +82,9 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 	f.Set("PGPLATFORM_POSTGRES_15_OLD", names.Postgres15Old)
 	f.Set("PGPLATFORM_POSTGRES_15", names.Postgres15)
 	f.Set("PGPLATFORM_POSTGRES_17", names.Postgres17)
+	if names.Postgres17Upgrade != "" {
+		f.Set("PGPLATFORM_POSTGRES_17_UPGRADE", names.Postgres17Upgrade)
+	}
 
 	if names.LoopVolumes != "" {
 		f.Group("A storage class whose volumes have real limits and grow; those of the default one do neither")

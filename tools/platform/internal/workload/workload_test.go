@@ -198,7 +198,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := (&Workload{StateDir: dir}).noteNames(noted{Names: images.Names{
-		Postgres15Old: "15.1", Postgres15: "15.2", Postgres17: "17.1", LoopVolumes: "volumes",
+		Postgres15Old: "15.1", Postgres15: "15.2", Postgres17: "17.1", Postgres17Upgrade: "17.1-bookworm", LoopVolumes: "volumes",
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +231,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 		"PGPLATFORM_STRICT_ACCESS_KEY_ID", "PGPLATFORM_STRICT_SECRET_ACCESS_KEY",
 		"PGPLATFORM_STRICT_OTHER_ACCESS_KEY_ID", "PGPLATFORM_STRICT_OTHER_SECRET_ACCESS_KEY",
 		"PGPLATFORM_STRICT_OTHER_BUCKET", "PGPLATFORM_POSTGRES_IMAGES", "PGPLATFORM_POSTGRES_15_OLD",
-		"PGPLATFORM_POSTGRES_15", "PGPLATFORM_POSTGRES_17", "TF_ACC_TERRAFORM_PATH", "TF_ACC_PROVIDER_HOST",
+		"PGPLATFORM_POSTGRES_15", "PGPLATFORM_POSTGRES_17", "PGPLATFORM_POSTGRES_17_UPGRADE", "TF_ACC_TERRAFORM_PATH", "TF_ACC_PROVIDER_HOST",
 		"TF_VAR_kube_config_path", "TF_VAR_kube_context", "TF_VAR_s3_endpoint_url", "TF_VAR_s3_pod_endpoint_url",
 		"TF_VAR_s3_bucket", "TF_VAR_s3_region", "TF_VAR_s3_access_key_id", "TF_VAR_s3_secret_access_key",
 	} {

@@ -43,6 +43,9 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 		{"PostgreSQL 17", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
 			return postgres17.build(ctx, c, s)
 		}},
+		{"PostgreSQL 17, for upgrades of 15", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
+			return postgres17Upgrade.build(ctx, c, s)
+		}},
 		{"LocalStack", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
 			return localStack(ctx, c, s)
 		}},
@@ -73,8 +76,8 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 	}
 
 	b := Built{Names: Names{
-		Postgres15: made[0].Ref, Postgres15Old: made[1].Ref, Postgres17: made[2].Ref,
-		LocalStack: made[3].Ref, VersityGW: made[4].Ref, Operator: made[5].Ref, LoopVolumes: made[6].Ref,
+		Postgres15: made[0].Ref, Postgres15Old: made[1].Ref, Postgres17: made[2].Ref, Postgres17Upgrade: made[3].Ref,
+		LocalStack: made[4].Ref, VersityGW: made[5].Ref, Operator: made[6].Ref, LoopVolumes: made[7].Ref,
 	}}
 	seen := map[string]bool{}
 	for _, a := range made {

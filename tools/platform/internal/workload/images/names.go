@@ -1,6 +1,10 @@
 package images
 
-import "github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
+import (
+	"slices"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
+)
 
 // Names are the images of what runs in the cluster, as the nodes know them.
 type Names struct {
@@ -11,8 +15,11 @@ type Names struct {
 	Postgres15    string `json:"postgres15"`
 	// Postgres17 is what the operator runs where a Cluster names no image.
 	Postgres17 string `json:"postgres17"`
-	LocalStack string `json:"localStack"`
-	VersityGW  string `json:"versityGW"`
+	// Postgres17Upgrade is 17 with what a database that ran Postgres15 needs to be upgraded to it. Empty where the platform
+	// was made without it.
+	Postgres17Upgrade string `json:"postgres17Upgrade,omitempty"`
+	LocalStack        string `json:"localStack"`
+	VersityGW         string `json:"versityGW"`
 	// LoopVolumes is the provisioner of the growing storage class. Empty where the platform was made without it.
 	LoopVolumes string `json:"loopVolumes,omitempty"`
 }
@@ -26,10 +33,11 @@ const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
 // "system" images, the ones that have barman-cloud inside. LoopVolumes is our own: no registry has it.
 func Public() Names {
 	return Names{
-		Operator:      operator,
-		Postgres15Old: postgresRepository + ":15.17-system-bookworm",
-		Postgres15:    postgresRepository + ":15.18-system-bookworm",
-		Postgres17:    postgresRepository + ":17.10-system-trixie",
+		Operator:          operator,
+		Postgres15Old:     postgresRepository + ":15.17-system-bookworm",
+		Postgres15:        postgresRepository + ":15.18-system-bookworm",
+		Postgres17:        postgresRepository + ":17.10-system-trixie",
+		Postgres17Upgrade: postgresRepository + ":17.10-system-bookworm",
 		// Images from 2026.03 on want an account.
 		LocalStack: "localstack/localstack:" + versions.LocalStack,
 		VersityGW:  "versity/versitygw:" + versions.VersityGW,
@@ -38,10 +46,8 @@ func Public() Names {
 
 // Postgres lists the PostgreSQL images, each once.
 func (n Names) Postgres() []string {
-	if n.Postgres15Old == n.Postgres15 {
-		return []string{n.Postgres15, n.Postgres17}
-	}
-	return []string{n.Postgres15Old, n.Postgres15, n.Postgres17}
+	all := []string{n.Postgres15Old, n.Postgres15, n.Postgres17, n.Postgres17Upgrade}
+	return slices.Compact(slices.DeleteFunc(all, func(name string) bool { return name == "" }))
 }
 
 // All lists all images, each once.

@@ -9,11 +9,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/klauspost/compress/zstd"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/barman"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
@@ -25,11 +25,14 @@ import (
 // postgres is the recipe of a PostgreSQL image in the manner of CloudNativePG's "system" images: user 26, and
 // barman-cloud inside. Its tag begins with the version that Debian's suites had when it was made.
 type postgres struct {
-	name   string // names its entries in the cache
+	name   string // names its root file system in the cache
 	major  string
 	suite  string
 	python string // the suite's version of Python
 	frozen bool   // without the suite's updates and security fixes
+	// upgrades is what databases run that this image is to upgrade. The operator copies that version's programs into the
+	// new image, where they need the libraries that they were built with.
+	upgrades *postgres
 }
 
 // Debian's security archive is usually a minor version ahead of its last point release.
@@ -37,6 +40,9 @@ var (
 	postgres15    = postgres{name: "postgres-15", major: "15", suite: "bookworm", python: "3.11"}
 	postgres15Old = postgres{name: "postgres-15-old", major: "15", suite: "bookworm", python: "3.11", frozen: true}
 	postgres17    = postgres{name: "postgres-17", major: "17", suite: "trixie", python: "3.13"}
+	// Debian has no release with both major versions. This one is named for bookworm, as CloudNativePG's own image is
+	// that has the libraries.
+	postgres17Upgrade = postgres{name: "postgres-17", major: "17", suite: "trixie", python: "3.13", upgrades: &postgres15}
 )
 
 // postgresHook finishes the root file system. It expects the variables MAJOR and BARMAN (a folder made by
@@ -46,25 +52,37 @@ var (
 var postgresHook string
 
 func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (image.Archive, error) {
-	packages, err := barman.Set(p.python).Install(ctx, c, s)
+	root, err := p.rootFS(ctx, c, s)
 	if err != nil {
 		return image.Archive{}, err
 	}
-	root := debian.RootFS{
-		Name: "rootfs-" + p.name, Suite: p.suite, Frozen: p.frozen,
-		Include: []string{
-			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-lz4", "python3-zstandard",
-			"ca-certificates", "locales",
-		},
-		Hooks: []string{fmt.Sprintf("MAJOR=%s BARMAN='%s'\n%s", p.major, packages, postgresHook)},
+	entry, key := "image-"+p.name, root.Key()
+	var older debian.RootFS
+	if p.upgrades != nil {
+		if older, err = p.upgrades.rootFS(ctx, c, s); err != nil {
+			return image.Archive{}, err
+		}
+		entry, key = entry+"-upgrade", cache.Key(key, older.Key())
 	}
 
-	folder, err := c.Get(ctx, "image-"+p.name, root.Key(), func(ctx context.Context, path string) error {
+	folder, err := c.Get(ctx, entry, key, func(ctx context.Context, path string) error {
 		tarball, err := root.Build(ctx, c, s)
 		if err != nil {
 			return err
 		}
-		version, err := packageVersion(tarball, "postgresql-"+p.major)
+		layers, release := []image.Layer{image.Tar(tarball)}, p.suite
+		if p.upgrades != nil {
+			from, err := older.Build(ctx, c, s)
+			if err != nil {
+				return err
+			}
+			libraries, err := librariesMissing(image.Tar(from), image.Tar(tarball))
+			if err != nil {
+				return err
+			}
+			layers, release = append(layers, libraries), p.upgrades.suite
+		}
+		version, err := packageVersion(image.Tar(tarball), "postgresql-"+p.major)
 		if err != nil {
 			return err
 		}
@@ -73,7 +91,7 @@ func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (
 		}
 		upstream, _, _ := strings.Cut(version, "-")
 		img := image.Image{
-			Ref: fmt.Sprintf("%s:%s-system-%s", postgresRepository, upstream, p.suite),
+			Ref: fmt.Sprintf("%s:%s-system-%s", postgresRepository, upstream, release),
 			Config: v1.Config{
 				User: "26",
 				Env: []string{
@@ -81,7 +99,7 @@ func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (
 					"LANG=C.UTF-8",
 				},
 			},
-			Layers: []image.Layer{image.Tar(tarball)},
+			Layers: layers,
 		}
 		if err := img.Write(ctx, filepath.Join(path, archiveFile)); err != nil {
 			return err
@@ -98,39 +116,73 @@ func (p postgres) build(ctx context.Context, c *cache.Cache, s *progress.Step) (
 	return image.Archive{Ref: string(ref), Path: filepath.Join(folder, archiveFile)}, nil
 }
 
+func (p postgres) rootFS(ctx context.Context, c *cache.Cache, s *progress.Step) (debian.RootFS, error) {
+	packages, err := barman.Set(p.python).Install(ctx, c, s)
+	if err != nil {
+		return debian.RootFS{}, err
+	}
+	return debian.RootFS{
+		Name: "rootfs-" + p.name, Suite: p.suite, Frozen: p.frozen,
+		Include: []string{
+			"postgresql-" + p.major, "python3", "python3-psycopg2", "python3-lz4", "python3-zstandard",
+			"ca-certificates", "locales",
+		},
+		Hooks: []string{fmt.Sprintf("MAJOR=%s BARMAN='%s'\n%s", p.major, packages, postgresHook)},
+	}, nil
+}
+
 // The entry of a PostgreSQL image is a folder, since its name is known only once it is made.
 const (
 	archiveFile = "image.tar"
 	refFile     = "ref"
 )
 
-// packageVersion finds the version of an installed package in the tar, compressed with zstd, of a Debian root
-// file system.
-func packageVersion(tarball, pkg string) (string, error) {
-	f, err := os.Open(tarball)
-	if err != nil {
-		return "", err
+// packageVersion finds the version of an installed package in a Debian root file system.
+func packageVersion(root image.Tar, pkg string) (string, error) {
+	var version string
+	err := root.EachEntry(func(name string, _ *tar.Header, content io.Reader) (err error) {
+		if name == "var/lib/dpkg/status" {
+			version, err = versionIn(content, pkg)
+		}
+		return err
+	})
+	if err == nil && version == "" {
+		err = fmt.Errorf("%s has no package database", root)
 	}
-	defer f.Close()
-	z, err := zstd.NewReader(f)
-	if err != nil {
-		return "", err
-	}
-	defer z.Close()
+	return version, err
+}
 
-	t := tar.NewReader(z)
-	for {
-		h, err := t.Next()
-		if errors.Is(err, io.EOF) {
-			return "", fmt.Errorf("%s has no package database", tarball)
-		}
-		if err != nil {
-			return "", fmt.Errorf("read %s: %w", tarball, err)
-		}
-		if filepath.Clean(h.Name) == "var/lib/dpkg/status" {
-			return versionIn(t, pkg)
+// librariesMissing is a layer of the shared libraries that one root file system has and another has not, by the names that
+// programs ask for: symbolic links, which name the version of the interface, to files beside them.
+func librariesMissing(from, in image.Tar) (image.Part, error) {
+	there, err := libraries(in)
+	if err != nil {
+		return image.Part{}, err
+	}
+	all, err := libraries(from)
+	if err != nil {
+		return image.Part{}, err
+	}
+	part := image.Part{Of: from}
+	for link, file := range all {
+		if _, ok := there[link]; !ok {
+			part.Entries = append(part.Entries, link, file)
 		}
 	}
+	return part, nil
+}
+
+// libraries are the shared libraries of a root file system, links and the files that they are links to.
+func libraries(root image.Tar) (map[string]string, error) {
+	links := map[string]string{}
+	err := root.EachEntry(func(name string, h *tar.Header, _ io.Reader) error {
+		library, err := path.Match("usr/lib/*-linux-gnu/lib*.so.*", name)
+		if library && h.Typeflag == tar.TypeSymlink && !strings.Contains(h.Linkname, "/") {
+			links[name] = path.Join(path.Dir(name), h.Linkname)
+		}
+		return err
+	})
+	return links, err
 }
 
 func versionIn(status io.Reader, pkg string) (string, error) {
