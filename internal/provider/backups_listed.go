@@ -1,0 +1,167 @@
+package provider
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+// backupFilter is what of the backups is asked for; zero values ask for all.
+type backupFilter struct {
+	status        backupStatus
+	kind          backupType
+	after, before time.Time
+	limit         int
+}
+
+// query is the filter for the reading of S3. Which type a backup in S3 is of, its Backup object tells, and sometimes its status.
+func (f backupFilter) query(objects []cnpgv1.Backup) archive.Query {
+	query := archive.Query{StartedAfter: f.after, StartedBefore: f.before, Limit: f.limit}
+	if f.status != "" || f.kind != "" {
+		query.Keep = func(b *recovery.Backup) bool {
+			return f.matches(listedFromS3(b, objectOf(b, objects)))
+		}
+	}
+	return query
+}
+
+func (f backupFilter) matches(b listedBackup) bool {
+	return (f.status == "" || b.Status.ValueString() == string(f.status)) && (f.kind == "" || b.Type.ValueString() == string(f.kind))
+}
+
+// of leaves out what was not asked for. What S3 was asked for has it left out already; the Backup objects have not.
+func (f backupFilter) of(list []listedBackup) []listedBackup {
+	list = slices.DeleteFunc(list, func(b listedBackup) bool {
+		start := startOf(b)
+		return !f.matches(b) ||
+			!f.after.IsZero() && !start.IsZero() && !start.After(f.after) ||
+			!f.before.IsZero() && !start.IsZero() && !start.Before(f.before)
+	})
+	if f.limit > 0 && len(list) > f.limit {
+		list = list[:f.limit]
+	}
+	return list
+}
+
+// objectOf is the Backup object of a backup in S3: the one that names its folder or, before CNPG knows the folder, the one
+// whose name barman gave the backup. nil where there is none.
+func objectOf(b *recovery.Backup, objects []cnpgv1.Backup) *cnpgv1.Backup {
+	for i := range objects {
+		object := &objects[i]
+		if object.Status.BackupID == b.ID || object.Status.BackupID == "" && b.Name != "" && b.Name == object.Name {
+			return object
+		}
+	}
+	return nil
+}
+
+// joined lists the backups that S3 holds, with what their Backup objects add, and with them those that only Kubernetes
+// knows: backups that run, or that failed before they left anything in S3. A completed one that S3 no longer has is gone.
+func joined(inS3 []recovery.Backup, objects []cnpgv1.Backup) []listedBackup {
+	list := []listedBackup{} // an empty list in Terraform, not null
+	found := map[*cnpgv1.Backup]bool{}
+	for i := range inS3 {
+		object := objectOf(&inS3[i], objects)
+		found[object] = true
+		list = append(list, listedFromS3(&inS3[i], object))
+	}
+	for i := range objects {
+		if object := &objects[i]; !found[object] && backupStatusOf(object) != backupCompleted {
+			list = append(list, listedFromObject(object))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b listedBackup) int {
+		return startOf(b).Compare(startOf(a))
+	})
+	return list
+}
+
+// startOf is when a backup began; the zero time where nobody says.
+func startOf(b listedBackup) time.Time {
+	start, err := time.Parse(time.RFC3339Nano, b.StartedAt.ValueString())
+	if err != nil {
+		return time.Time{}
+	}
+	return start
+}
+
+func listedFromObject(object *cnpgv1.Backup) listedBackup {
+	started := timeOf(object.Status.StartedAt)
+	if started.IsNull() {
+		started = instantOf(object.CreationTimestamp.Time)
+	}
+	return listedBackup{
+		ID:          types.StringValue(object.Name),
+		BackupID:    nullIfEmpty(object.Status.BackupID),
+		Name:        nullIfEmpty(object.Status.BackupName),
+		Type:        types.StringValue(string(typeOf(object))),
+		Status:      types.StringValue(string(backupStatusOf(object))),
+		StartedAt:   started,
+		CompletedAt: timeOf(object.Status.StoppedAt),
+		BeginWAL:    nullIfEmpty(object.Status.BeginWal),
+		EndWAL:      nullIfEmpty(object.Status.EndWal),
+		BeginLSN:    nullIfEmpty(object.Status.BeginLSN),
+		EndLSN:      nullIfEmpty(object.Status.EndLSN),
+		Timestamp:   started,
+		Error:       nullIfEmpty(object.Status.Error),
+	}
+}
+
+func listedFromS3(b *recovery.Backup, object *cnpgv1.Backup) listedBackup {
+	listed := listedBackup{
+		ID:          types.StringValue(b.ID),
+		BackupID:    types.StringValue(b.ID),
+		Name:        nullIfEmpty(b.Name),
+		Compression: nullIfEmpty(b.Compression),
+		Timestamp:   instantOf(b.BeginTime),
+		Status:      types.StringValue(string(backupStatusInS3(b.Status))),
+		StartedAt:   instantOf(b.BeginTime),
+		CompletedAt: instantOf(b.EndTime),
+		BeginWAL:    nullIfEmpty(b.BeginWAL),
+		EndWAL:      nullIfEmpty(b.EndWAL),
+		SystemID:    nullIfEmpty(b.SystemID),
+		SizeBytes:   types.Int64PointerValue(b.ClusterSize),
+		Error:       nullIfEmpty(strings.TrimSpace(strings.Join([]string{b.Error, b.Message}, " "))),
+	}
+	if b.BeginLSN != 0 {
+		listed.BeginLSN = types.StringValue(b.BeginLSN.String())
+	}
+	if b.EndLSN != 0 {
+		listed.EndLSN = types.StringValue(b.EndLSN.String())
+	}
+	if b.Timeline != 0 {
+		listed.Timeline = types.Int64Value(int64(b.Timeline))
+	}
+	if b.ServerVersion != 0 {
+		listed.PostgresVersion = types.StringValue(versionOf(b.ServerVersion))
+	}
+	if object != nil {
+		listed.ID = types.StringValue(object.Name)
+		listed.Type = types.StringValue(string(typeOf(object)))
+		// What was killed, barman could not write down.
+		if listed.Status.ValueString() == string(backupInProgress) && backupStatusOf(object) == backupFailed {
+			listed.Status = types.StringValue(string(backupFailed))
+			listed.Error = nullIfEmpty(object.Status.Error)
+		}
+	}
+	if listed.Status.ValueString() == string(backupCompleted) {
+		listed.Timestamp = listed.CompletedAt
+	}
+	return listed
+}
+
+// versionOf writes PostgreSQL's server_version_num as people do: 170005 is 17.5.
+func versionOf(number int) string {
+	const major, firstWithTwoParts = 10000, 100000
+	if number < firstWithTwoParts {
+		return fmt.Sprintf("%d.%d.%d", number/major, number/100%100, number%100)
+	}
+	return fmt.Sprintf("%d.%d", number/major, number%major)
+}
