@@ -1,6 +1,7 @@
 package archive
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"math"
@@ -24,8 +25,9 @@ func ParseBackupInfo(id string, text []byte) recovery.Backup {
 }
 
 func parseBackupInfo(b *recovery.Backup, text []byte) error {
-	if len(strings.TrimSpace(string(text))) == 0 {
-		return errors.New("it is empty")
+	if len(bytes.TrimSpace(text)) == 0 {
+		b.Message = "backup.info is empty" // which barman loads
+		return nil
 	}
 	if !utf8.Valid(text) {
 		return errors.New("it is not UTF-8 text")
@@ -33,8 +35,11 @@ func parseBackupInfo(b *recovery.Backup, text []byte) error {
 	// All lines are read even behind a broken one, so that the entry tells as much as it can.
 	var problems []error
 	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+		if line == "" {
 			continue
 		}
 		key, value, ok := strings.Cut(line, "=")
@@ -56,7 +61,8 @@ func parseBackupInfo(b *recovery.Backup, text []byte) error {
 	return nil
 }
 
-// setField takes over one value. Fields that no one asks for (backup_label, copy_stats, …) are passed over.
+// setField takes over one value. Those that no one asks for are read all the same where barman reads them, since it gives the whole
+// file up where it cannot.
 func setField(b *recovery.Backup, key, value string) (err error) {
 	switch key {
 	case "backup_name":
@@ -101,6 +107,10 @@ func setField(b *recovery.Backup, key, value string) (err error) {
 		b.Tablespaces, err = parseTablespaces(value)
 	case "error":
 		b.Error = value
+	case "begin_offset", "end_offset", "size", "deduplicated_size":
+		_, err = parseInt(value, math.MinInt64, math.MaxInt64)
+	case "backup_label", "copy_stats", "included_files", "snapshots_info":
+		_, err = parseLiteral(value)
 	}
 	return err
 }
@@ -108,7 +118,7 @@ func setField(b *recovery.Backup, key, value string) (err error) {
 // parseInt reads what Python's int() reads, within bounds.
 func parseInt(s string, low, high int64) (int64, error) {
 	n, err := strconv.ParseInt(strings.ReplaceAll(s, "_", ""), 10, 64)
-	if err != nil || n < low || n > high {
+	if strings.HasPrefix(s, "_") || strings.HasSuffix(s, "_") || strings.Contains(s, "__") || err != nil || n < low || n > high {
 		return 0, fmt.Errorf("%q is no whole number from %d to %d", shorten(s), low, high)
 	}
 	return n, nil

@@ -92,23 +92,37 @@ func TestParseBackupInfoTimes(t *testing.T) {
 func TestParseBackupInfoThatBarmanCouldNotLoad(t *testing.T) {
 	t.Parallel()
 	for text, message := range map[string]string{
-		"":                                   "it is empty",
-		"\n\n":                               "it is empty",
-		"status=DONE\x00\xff\n":              "not UTF-8",
-		"status=DONE\nnonsense\n":            `"nonsense" is no line`,
-		"status=DONE\nend_time=yesterday\n":  `end_time: "yesterday" is no time`,
-		"status=DONE\nend_time=\n":           `end_time: "" is no time`,
-		"status=DONE\nversion=17.5\n":        `version: "17.5" is no whole number`,
-		"status=DONE\ntimeline=-1\n":         `timeline: "-1" is no whole number`,
-		"status=DONE\nbegin_xlog=here\n":     "begin_xlog: ",
-		"status=DONE\ntablespaces=[('a',\n":  "tablespaces: ",
-		"status=DONE\ntablespaces=('a')\n":   "tablespaces: ",
-		"status=DONE\ntablespaces=[('a')]\n": "tablespaces: ",
-		"<html>" + strings.Repeat("x", 9999): "…",
+		"status=DONE\x00\xff\n":               "not UTF-8",
+		"status=DONE\nnonsense\n":             `"nonsense" is no line`,
+		"status=DONE\nend_time=yesterday\n":   `end_time: "yesterday" is no time`,
+		"status=DONE\nend_time=\n":            `end_time: "" is no time`,
+		"status=DONE\nversion=17.5\n":         `version: "17.5" is no whole number`,
+		"status=DONE\ntimeline=-1\n":          `timeline: "-1" is no whole number`,
+		"status=DONE\nbegin_xlog=here\n":      "begin_xlog: ",
+		"status=DONE\ntablespaces=[('a',\n":   "tablespaces: ",
+		"status=DONE\ntablespaces=('a')\n":    "tablespaces: ",
+		"status=DONE\ntablespaces=[('a')]\n":  "tablespaces: ",
+		"status=DONE\nbackup_label='START\n":  "backup_label: a Python string that does not end",
+		"status=DONE\ncopy_stats={'a' 1}\n":   "copy_stats: a Python dictionary without a colon",
+		"status=DONE\ncopy_stats={'a':1 2}\n": "copy_stats: a Python dictionary without a comma",
+		"status=DONE\ncopy_stats={'a':1e}\n":  "copy_stats: \"1e\" is no number",
+		"status=DONE\nbegin_offset=x\n":       `begin_offset: "x" is no whole number`,
+		"status=DONE\nsize=1__0\n":            `size: "1__0" is no whole number`,
+		"status=DONE\n # indented\n":          `"# indented" is no line`,
+		"<html>" + strings.Repeat("x", 9999):  "…",
 	} {
 		b := archive.ParseBackupInfo("id", []byte(text))
 		if b.Status != recovery.StatusUnreadable || !strings.Contains(b.Message, message) || len(b.Message) > 200 {
 			t.Errorf("%.40q: got %s %q, want %q", text, b.Status, b.Message, message)
+		}
+	}
+}
+
+func TestParseEmptyBackupInfo(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\n \n"} {
+		if b := archive.ParseBackupInfo("id", []byte(text)); b.Status != recovery.StatusEmpty || b.Message != "backup.info is empty" {
+			t.Errorf("%q: got %+v", text, b)
 		}
 	}
 }
@@ -131,7 +145,7 @@ func FuzzParseBackupInfo(f *testing.F) {
 		f.Add(text)
 	}
 	for _, seed := range []string{
-		"", "status=DONE", "=", "==\n", "tablespaces=[(u'a', 1L, 'b\\x41\\u00e9\\'')]", "tablespaces=" + strings.Repeat("[", 99),
+		"", "status=DONE", "copy_stats={'a': [1.5e-3, True, {}], 'b': b'x'}", "copy_stats={", "size=_1", "=", "==\n", "tablespaces=[(u'a', 1L, 'b\\x41\\u00e9\\'')]", "tablespaces=" + strings.Repeat("[", 99),
 		"end_time=9999-12-31 23:59:60+99:99", "version=99999999999999999999", "xlog_segment_size=0", "begin_xlog=FFFFFFFF/FFFFFFFF",
 	} {
 		f.Add([]byte(seed))

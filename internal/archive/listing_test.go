@@ -61,7 +61,7 @@ func TestListReadsNoMoreThanTheQueryNeeds(t *testing.T) {
 			archive.Query{Limit: 1, Keep: func(b *recovery.Backup) bool { return b.ID == id(60) }}, []string{id(60), id(60)}, 1, 49,
 		},
 	}
-	for label, test := range tests {
+	for label, test := range tests { //nolint:paralleltest // the requests to one server are counted
 		t.Run(label, func(t *testing.T) {
 			srv.Reset()
 			got, err := c.List(context.Background(), loc, "my-db", test.query)
@@ -202,11 +202,10 @@ func oddArchive(srv *s3test.Server, random *rand.Rand) int {
 				name = s3test.Segment(timeline, segment)
 			}
 		}
-		switch {
-		case random.IntN(100) < holes:
-		case random.IntN(100) < holes:
+		switch hole := random.IntN(100) < holes; {
+		case hole && random.IntN(2) == 0:
 			a.Put("wals/"+name[:16]+"/"+name, "", clock)
-		default:
+		case !hole:
 			a.WAL(name+suffix, clock)
 		}
 		segment++

@@ -11,8 +11,11 @@ import (
 // maxDepth bounds the nesting of literals; barman writes two levels.
 const maxDepth = 32
 
-// parseLiteral reads the part of Python's literals that backup.info uses for lists: strings, integers, None, lists
-// and tuples. They come back as string, int64, nil and []any.
+// pair is an entry of a dictionary.
+type pair struct{ key, value any }
+
+// parseLiteral reads the part of Python's literals that barman writes: strings, bytes, numbers, True, False, None, lists, tuples
+// and dictionaries. They come back as string (of bytes too), int64, float64, bool, nil, []any and []pair.
 func parseLiteral(s string) (any, error) {
 	p := literalParser{rest: s}
 	value, err := p.value(0)
@@ -42,18 +45,59 @@ func (p *literalParser) value(depth int) (any, error) {
 		return p.sequence(']', depth)
 	case c == '(':
 		return p.sequence(')', depth)
+	case c == '{':
+		return p.dictionary(depth)
 	case c == '\'' || c == '"':
 		return p.text()
-	case strings.HasPrefix(p.rest, "u'") || strings.HasPrefix(p.rest, `u"`): // barman under Python 2
+	case len(p.rest) > 1 && (c == 'u' || c == 'b') && (p.rest[1] == '\'' || p.rest[1] == '"'): // u is Python 2's
 		p.rest = p.rest[1:]
 		return p.text()
-	case strings.HasPrefix(p.rest, "None"):
-		p.rest = p.rest[len("None"):]
-		return nil, nil //nolint:nilnil // None is a value
 	case c == '-' || c >= '0' && c <= '9':
-		return p.integer()
+		return p.number()
+	}
+	for _, word := range []struct {
+		name  string
+		value any
+	}{{"None", nil}, {"True", true}, {"False", false}} {
+		if rest, ok := strings.CutPrefix(p.rest, word.name); ok {
+			p.rest = rest
+			return word.value, nil
+		}
 	}
 	return nil, fmt.Errorf("%q is no Python literal", shorten(p.rest))
+}
+
+func (p *literalParser) dictionary(depth int) (any, error) {
+	p.rest = p.rest[1:]
+	pairs := []pair{}
+	for {
+		p.skipSpace()
+		if rest, ok := strings.CutPrefix(p.rest, "}"); ok {
+			p.rest = rest
+			return pairs, nil
+		}
+		key, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		p.skipSpace()
+		rest, ok := strings.CutPrefix(p.rest, ":")
+		if !ok {
+			return nil, errors.New("a Python dictionary without a colon behind a key")
+		}
+		p.rest = rest
+		value, err := p.value(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, pair{key, value})
+		p.skipSpace()
+		if rest, ok := strings.CutPrefix(p.rest, ","); ok {
+			p.rest = rest
+		} else if !strings.HasPrefix(p.rest, "}") {
+			return nil, errors.New("a Python dictionary without a comma between its entries")
+		}
+	}
 }
 
 func (p *literalParser) sequence(end byte, depth int) (any, error) {
@@ -82,16 +126,25 @@ func (p *literalParser) sequence(end byte, depth int) (any, error) {
 	}
 }
 
-func (p *literalParser) integer() (any, error) {
+func (p *literalParser) number() (any, error) {
 	n := 1
-	for n < len(p.rest) && p.rest[n] >= '0' && p.rest[n] <= '9' {
+	for n < len(p.rest) && (p.rest[n] >= '0' && p.rest[n] <= '9' || strings.IndexByte(".eE", p.rest[n]) >= 0 ||
+		strings.IndexByte("+-", p.rest[n]) >= 0 && strings.IndexByte("eE", p.rest[n-1]) >= 0) {
 		n++
 	}
-	value, err := strconv.ParseInt(p.rest[:n], 10, 64)
-	if err != nil {
-		return nil, fmt.Errorf("%q is no integer: %w", p.rest[:n], err)
-	}
+	text := p.rest[:n]
 	p.rest = strings.TrimPrefix(p.rest[n:], "L") // Python 2's long integers
+	if strings.ContainsAny(text, ".eE") {
+		value, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no number: %w", text, err)
+		}
+		return value, nil
+	}
+	value, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no integer: %w", text, err)
+	}
 	return value, nil
 }
 

@@ -89,6 +89,7 @@ func TestParseWALFile(t *testing.T) {
 		"", "x", "00000002", "00000002.histor", "0000000100000000", "000000010000000000000001.gz.gz", "000000010000000000000001.rar",
 		"000000010000000000000001.backup", "000000010000000000000001.0000028.backup", "000000010000000000000001.0000002g.backup",
 		"00000001000000000000000１", "000000010000000000000001.partial.partial", "-0000010000000000000001",
+		"00000001000000000000000a", "0000000a.history", "000000010000000000000001.0000002a.backup",
 	} {
 		if got, ok := recovery.ParseWALFile(name); ok {
 			t.Errorf("%q passed for %+v", name, got)
@@ -108,7 +109,7 @@ func FuzzParseWALFile(f *testing.F) {
 		if !ok {
 			return
 		}
-		if !strings.HasPrefix(strings.ToUpper(name), fmt.Sprintf("%08X", file.Timeline)) || !strings.HasSuffix(name, file.Suffix) {
+		if !strings.HasPrefix(name, fmt.Sprintf("%08X", file.Timeline)) || !strings.HasSuffix(name, file.Suffix) {
 			t.Errorf("%q became %+v", name, file)
 		}
 		for size := recovery.MinSegmentSize; size <= recovery.MaxSegmentSize; size *= 2 {
@@ -116,7 +117,7 @@ func FuzzParseWALFile(f *testing.F) {
 			if !ok {
 				continue
 			}
-			if got := s.Name(size); got != strings.ToUpper(name[:24]) {
+			if got := s.Name(size); got != name[:24] {
 				t.Errorf("%q at %d became %s", name, size, got)
 			}
 		}

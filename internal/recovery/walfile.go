@@ -97,7 +97,8 @@ func ParseWALFolder(name string) (timeline, log uint32, ok bool) {
 	return timeline, log, true
 }
 
-// hex8 reads exactly eight hexadecimal digits. It is written out because an archive has very many names.
+// hex8 reads exactly eight hexadecimal digits, in upper case: PostgreSQL writes no others, and asks for its files by these names.
+// It is written out because an archive has very many of them.
 func hex8(s string) (uint32, bool) {
 	if len(s) != 8 {
 		return 0, false
@@ -110,8 +111,6 @@ func hex8(s string) (uint32, bool) {
 			c -= '0'
 		case c >= 'A' && c <= 'F':
 			c -= 'A' - 10
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
 		default:
 			return 0, false
 		}

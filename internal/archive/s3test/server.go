@@ -180,6 +180,16 @@ func (s *Server) Keys(bucket, prefix string) []string {
 	return slices.DeleteFunc(slices.Clone(b.sorted()), func(k string) bool { return !strings.HasPrefix(k, prefix) })
 }
 
+// Size is that of an object in listings; 0 where there is none.
+func (s *Server) Size(bucket, key string) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b := s.buckets[bucket]; b != nil {
+		return b.objects[key].size
+	}
+	return 0
+}
+
 // Fail lets f decide for every request whether it fails; nil from f, or f nil, lets it through.
 func (s *Server) Fail(f func(Request) *Fault) {
 	s.mu.Lock()
