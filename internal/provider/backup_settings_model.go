@@ -19,7 +19,7 @@ import (
 type backupSettings struct {
 	Enabled           types.Bool     `tfsdk:"enabled"`
 	Schedule          semanticString `tfsdk:"schedule"`
-	RetentionDays     types.Int64    `tfsdk:"retention_days"`
+	RetentionDays     wholeNumber    `tfsdk:"retention_days"`
 	Immediate         types.Bool     `tfsdk:"immediate"`
 	Method            types.String   `tfsdk:"method"`
 	ArchiveTimeout    semanticString `tfsdk:"archive_timeout"`
@@ -33,7 +33,7 @@ type backupSettings struct {
 var backupTypes = map[string]attr.Type{
 	"enabled":            types.BoolType,
 	"schedule":           scheduleType,
-	"retention_days":     types.Int64Type,
+	"retention_days":     wholeNumberType{},
 	"immediate":          types.BoolType,
 	"method":             types.StringType,
 	"archive_timeout":    durationType,
@@ -47,18 +47,18 @@ var backupTypes = map[string]attr.Type{
 type walModel struct {
 	Compression types.String `tfsdk:"compression"`
 	Encryption  types.String `tfsdk:"encryption"`
-	MaxParallel types.Int64  `tfsdk:"max_parallel"`
+	MaxParallel wholeNumber  `tfsdk:"max_parallel"`
 }
 
-var walTypes = map[string]attr.Type{"compression": types.StringType, "encryption": types.StringType, "max_parallel": types.Int64Type}
+var walTypes = map[string]attr.Type{"compression": types.StringType, "encryption": types.StringType, "max_parallel": wholeNumberType{}}
 
 type dataModel struct {
 	Compression types.String `tfsdk:"compression"`
 	Encryption  types.String `tfsdk:"encryption"`
-	Jobs        types.Int64  `tfsdk:"jobs"`
+	Jobs        wholeNumber  `tfsdk:"jobs"`
 }
 
-var dataTypes = map[string]attr.Type{"compression": types.StringType, "encryption": types.StringType, "jobs": types.Int64Type}
+var dataTypes = map[string]attr.Type{"compression": types.StringType, "encryption": types.StringType, "jobs": wholeNumberType{}}
 
 type credentialsSecretModel struct {
 	Name               types.String `tfsdk:"name"`
@@ -118,7 +118,7 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 	now := &backupSettings{
 		Enabled:           types.BoolValue(store != nil),
 		Schedule:          scheduleType.null(),
-		RetentionDays:     retentionOf(cluster),
+		RetentionDays:     wholeNumber{Int64Value: retentionOf(cluster)},
 		Immediate:         types.BoolValue(true),
 		Method:            types.StringValue(methodBarmanObjectStore),
 		ArchiveTimeout:    durationType.value(cmp.Or(cluster.Spec.PostgresConfiguration.Parameters[parameterArchiveTimeout], defaultArchiveTimeout)),
@@ -161,9 +161,9 @@ func walOf(wal *cnpgv1.WalBackupConfiguration) types.Object {
 	if wal == nil || wal.Compression == "" && wal.Encryption == "" && wal.MaxParallel == 0 {
 		return types.ObjectNull(walTypes)
 	}
-	parallel := types.Int64Null()
+	var parallel wholeNumber
 	if wal.MaxParallel != 0 {
-		parallel = types.Int64Value(int64(wal.MaxParallel))
+		parallel = wholeNumberOf(int64(wal.MaxParallel))
 	}
 	return types.ObjectValueMust(walTypes, map[string]attr.Value{
 		"compression":  nullIfEmpty(string(wal.Compression)),
@@ -176,9 +176,9 @@ func dataOf(data *cnpgv1.DataBackupConfiguration) types.Object {
 	if data == nil || data.Compression == "" && data.Encryption == "" && data.Jobs == nil {
 		return types.ObjectNull(dataTypes)
 	}
-	jobs := types.Int64Null()
+	var jobs wholeNumber
 	if data.Jobs != nil {
-		jobs = types.Int64Value(int64(*data.Jobs))
+		jobs = wholeNumberOf(int64(*data.Jobs))
 	}
 	return types.ObjectValueMust(dataTypes, map[string]attr.Value{
 		"compression": nullIfEmpty(string(data.Compression)),

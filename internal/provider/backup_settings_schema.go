@@ -52,7 +52,7 @@ func backupAttribute() schema.SingleNestedAttribute {
 				PlanModifiers: []planmodifier.String{keepSameMeaning{kindSchedule}},
 			},
 			"retention_days": schema.Int64Attribute{
-				Optional:            true,
+				Optional: true, CustomType: wholeNumberType{},
 				MarkdownDescription: "Days for which any moment can be restored; what is older is removed from S3. Unset: nothing is ever removed.",
 				Validators:          []validator.Int64{int64validator.Between(1, 36500)},
 			},
@@ -123,7 +123,7 @@ func encryptionAttribute() schema.StringAttribute {
 }
 
 func countAttribute(description string) schema.Int64Attribute {
-	return schema.Int64Attribute{Optional: true, MarkdownDescription: description, Validators: []validator.Int64{int64validator.Between(1, math.MaxInt32)}}
+	return schema.Int64Attribute{Optional: true, CustomType: wholeNumberType{}, MarkdownDescription: description, Validators: []validator.Int64{int64validator.Between(1, math.MaxInt32)}}
 }
 
 // storeOverrideAttribute has every setting of the provider's object_store but keys: what resources are configured with

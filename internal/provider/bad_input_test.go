@@ -45,6 +45,7 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"database_type", "database", database(`database_type = "MYSQL"`), "database_type", `"POSTGRESQL"`},
 		{"tier", "database", database(`tier = "GOLD"`), "tier", `"DEV" "STANDARD" "HA"`},
 		{"instances", "database", database(`instances = 0`), "instances", "must be at least 1"},
+		{"instances_fraction", "database", database(`instances = 1.5`), "instances", "1.5 is no whole number"},
 		{"size_number", "database", database(`storage = { size = "10" }`), "storage.size", "a size needs a unit"},
 		{"size_word", "database", database(`storage = { size = "ten" }`), "storage.size", `"ten" is no Kubernetes quantity`},
 		{"size_negative", "database", database(`storage = { size = "-1Gi" }`), "storage.size", "is not more than nothing"},
@@ -84,12 +85,13 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"toleration_value", "database", database(`scheduling = { tolerations = [{ key = "a", operator = "Exists", value = "b" }] }`), "scheduling.tolerations.value", "compares no value"},
 		{"toleration_effect", "database", database(`scheduling = { tolerations = [{ key = "a", effect = "Evict" }] }`), "scheduling.tolerations[0].effect", `"NoSchedule"`},
 		{"toleration_seconds", "database", database(`scheduling = { tolerations = [{ key = "a", toleration_seconds = 5 }] }`), "scheduling.tolerations.toleration_seconds", "Only the effect NoExecute evicts pods"},
+		{"toleration_seconds_fraction", "database", database(`scheduling = { tolerations = [{ operator = "Exists", effect = "NoExecute", toleration_seconds = 5.5 }] }`), "scheduling.tolerations[0].toleration_seconds", "5.5 is no whole number"},
 		{"final_backup", "database", database(`final_backup = true`), "final_backup", "needs backups that are enabled"},
 		{"schedule_four", "database", database(`backup = { schedule = "0 2 * *" }`), "backup.schedule", "has 4 fields"},
 		{"schedule_61", "database", database(`backup = { schedule = "61 * * * *" }`), "backup.schedule", "is no schedule"},
 		{"retention_zero", "database", database(`backup = { schedule = "@daily", retention_days = 0 }`), "backup.retention_days", "must be between 1 and 36500"},
 		{"retention_negative", "database", database(`backup = { schedule = "@daily", retention_days = -1 }`), "backup.retention_days", "must be between 1 and 36500"},
-		{"retention_fraction", "database", database(`backup = { schedule = "@daily", retention_days = 1.5 }`), "backup", ""},
+		{"retention_fraction", "database", database(`backup = { schedule = "@daily", retention_days = 1.5 }`), "backup.retention_days", "1.5 is no whole number"},
 		{"method_unknown", "database", database(`backup = { schedule = "@daily", method = "tape" }`), "backup.method", `"tape" is no method of taking backups`},
 		{"method_plugin", "database", database(`backup = { schedule = "@daily", method = "plugin" }`), "backup.method", `the Barman Cloud plugin is not supported by this version`},
 		{"archive_timeout_word", "database", database(`backup = { schedule = "@daily", archive_timeout = "often" }`), "backup.archive_timeout", `"often" is no duration`},
@@ -102,6 +104,7 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"data_compression_lz4", "database", database(`backup = { schedule = "@daily", data = { compression = "lz4" } }`), "backup.data.compression", `barman cannot compress base backups with lz4`},
 		{"data_compression_zstd", "database", database(`backup = { schedule = "@daily", data = { compression = "zstd" } }`), "backup.data.compression", `choose one of bzip2, gzip and snappy`},
 		{"data_jobs", "database", database(`backup = { schedule = "@daily", data = { jobs = -1 } }`), "backup.data.jobs", `must be between 1`},
+		{"data_jobs_fraction", "database", database(`backup = { schedule = "@daily", data = { jobs = 0.5 } }`), "backup.data.jobs", "0.5 is no whole number"},
 		{"destination_path", "database", database(`backup = { schedule = "@daily", object_store = { destination_path = "my-bucket/pg" } }`), "backup.object_store.destination_path", `it must begin with s3://`},
 		{"endpoint_url", "database", database(`backup = { schedule = "@daily", object_store = { endpoint_url = "s3.example.com" } }`), "backup.object_store.endpoint_url", `is no address such as`},
 		{"pod_endpoint_url", "database", database(`backup = { schedule = "@daily", object_store = { pod_endpoint_url = "https://me:secret@s3.example.com" } }`), "backup.object_store.pod_endpoint_url", `it holds a user or a password`},
@@ -116,7 +119,9 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"target_time_word", "restore", restore(`target_time = "yesterday"`), "target_time", "is no time in RFC 3339 with a zone"},
 		{"target_time_no_zone", "restore", restore(`target_time = "2026-03-26T12:00:00"`), "target_time", "is no time in RFC 3339 with a zone"},
 		{"target_time_nanos", "restore", restore(`target_time = "2026-03-26T12:00:00.123456789Z"`), "target_time", "at most six digits"},
-		{"timeout", "database", database(`timeouts = { create = "soon" }`), "", `"soon"`},
+		{"timeout", "database", database(`timeouts = { create = "soon" }`), "timeouts.create", `"soon" is no time to wait for`},
+		{"timeout_without_unit", "restore", restore(`timeouts = { read = "30" }`), "timeouts.read", `"30" is no time to wait for`},
+		{"timeout_negative", "backup", "database = \"myorg/my-db\"\ntimeouts = { create = \"-1m\" }", "timeouts.create", `"-1m" is no time to wait for`},
 	}
 	var config strings.Builder
 	for _, test := range tests {
@@ -139,6 +144,8 @@ func TestInvalidConfiguration(t *testing.T) {
 	}
 	for _, test := range tests {
 		switch text := errorOf[test.label]; {
+		case test.at == "" || test.want == "":
+			t.Errorf("%s: the table does not say where the error is, and what it says", test.label)
 		case text == "":
 			t.Errorf("%s: no error", test.label)
 		case !says(test.want).MatchString(text):

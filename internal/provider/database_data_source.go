@@ -153,7 +153,7 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 	resp.Diagnostics.Append(resp.State.Set(ctx, databaseDataModel{
 		Name: database.Name, Namespace: database.Namespace, ID: database.ID,
 		OrgID: nullIfEmpty(cluster.Labels[cnpg.LabelOrgID]),
-		Tier:  database.Tier, Instances: database.Instances, Storage: database.Storage, WALStorage: walStorageOf(cluster),
+		Tier:  database.Tier, Instances: database.Instances.Int64Value, Storage: database.Storage, WALStorage: walStorageOf(cluster),
 		Resources: database.Resources, PostgresVersion: database.PostgresVersion, Image: database.Image,
 		DatabaseName: database.DatabaseName, Owner: database.Owner,
 		Status: database.Status, Phase: database.Phase, Connection: database.Connection, Archive: database.Archive,

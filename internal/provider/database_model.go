@@ -21,7 +21,7 @@ type databaseModel struct {
 	OrgID              types.String   `tfsdk:"org_id"`
 	DatabaseType       types.String   `tfsdk:"database_type"`
 	Tier               types.String   `tfsdk:"tier"`
-	Instances          types.Int64    `tfsdk:"instances"`
+	Instances          wholeNumber    `tfsdk:"instances"`
 	Storage            types.Object   `tfsdk:"storage"`
 	WALStorage         types.Object   `tfsdk:"wal_storage"`
 	Resources          types.Object   `tfsdk:"resources"`
@@ -137,7 +137,7 @@ func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cn
 	m.Name = types.StringValue(cluster.Name)
 	m.OrgID = orgIDOf(cluster, m.OrgID)
 	m.Tier = nullIfEmpty(cluster.Annotations[cnpg.AnnotationTier])
-	m.Instances = types.Int64Value(int64(cluster.Spec.Instances))
+	m.Instances = wholeNumberOf(int64(cluster.Spec.Instances))
 	m.Storage = storageOf(cluster.Spec.StorageConfiguration)
 	if !m.WALStorage.IsNull() || cnpg.Owned(cluster, "spec", "walStorage") {
 		m.WALStorage = walStorageOf(cluster)

@@ -11,9 +11,9 @@ import (
 
 // sized is a model with sizes; "" and 0 stand for null.
 func sized(tier string, instances int64, size, cpu, memory string) *databaseModel {
-	m := &databaseModel{Tier: nullIfEmpty(tier), Instances: types.Int64Null()}
+	m := &databaseModel{Tier: nullIfEmpty(tier)}
 	if instances != 0 {
-		m.Instances = types.Int64Value(instances)
+		m.Instances = wholeNumberOf(instances)
 	}
 	m.Storage, m.Resources = types.ObjectNull(storageTypes), types.ObjectNull(resourcesTypes)
 	if size != "" {

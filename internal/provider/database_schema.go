@@ -42,7 +42,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 				Validators:          []validator.String{stringvalidator.OneOf(tierNames...)},
 			},
 			"instances": schema.Int64Attribute{
-				Optional: true, Computed: true,
+				Optional: true, Computed: true, CustomType: wholeNumberType{},
 				MarkdownDescription: "Number of PostgreSQL instances: one primary, the others replicas. Default: the tier's.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
@@ -96,7 +96,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
 				MarkdownDescription: "Whether a create or update waits until the database is healthy, as configured, and, with backups, archives to S3. Default `true`.",
 			},
-			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{
 				Create: true, CreateDescription: "Default `30m`.",
 				Read: true, ReadDescription: "Default `2m`.",
 				Update: true, UpdateDescription: "Default `30m`.",

@@ -30,7 +30,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 		sizes = state.sizes(ctx, diags)
 	}
 	if config.Instances.IsNull() {
-		m.Instances = types.Int64Value(sizes.instances)
+		m.Instances = wholeNumberOf(sizes.instances)
 	}
 
 	var storage, configured, before storageModel
@@ -55,7 +55,7 @@ func (m *databaseModel) size(ctx context.Context, config, state *databaseModel, 
 // sizeUnknown leaves open what a tier decides that is not known yet.
 func (m *databaseModel) sizeUnknown(ctx context.Context, config, state *databaseModel, diags *diag.Diagnostics) {
 	if config.Instances.IsNull() {
-		m.Instances = types.Int64Unknown()
+		m.Instances = wholeNumber{Int64Value: types.Int64Unknown()}
 	}
 	var storage storageModel
 	diags.Append(optional(ctx, config.Storage, &storage)...)

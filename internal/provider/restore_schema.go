@@ -51,7 +51,7 @@ func restoreSchema(ctx context.Context) schema.Schema {
 					"on an idle database too and the latest state is that of now. Needs the right to create `pods/exec`. Default `true`.",
 			},
 			"deletion_protection": deletionProtectionAttribute(),
-			"timeouts": timeouts.Attributes(ctx, timeouts.Opts{
+			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{
 				Create: true, CreateDescription: "Default `6h`.",
 				Read: true, ReadDescription: "Default `2m`.",
 				Delete: true, DeleteDescription: "Default `1h`.",

@@ -30,12 +30,12 @@ type tolerationModel struct {
 	Operator          types.String `tfsdk:"operator"`
 	Value             types.String `tfsdk:"value"`
 	Effect            types.String `tfsdk:"effect"`
-	TolerationSeconds types.Int64  `tfsdk:"toleration_seconds"`
+	TolerationSeconds wholeNumber  `tfsdk:"toleration_seconds"`
 }
 
 var tolerationTypes = types.ObjectType{AttrTypes: map[string]attr.Type{
 	"key": types.StringType, "operator": types.StringType, "value": types.StringType, "effect": types.StringType,
-	"toleration_seconds": types.Int64Type,
+	"toleration_seconds": wholeNumberType{},
 }}
 
 var schedulingTypes = map[string]attr.Type{
@@ -84,7 +84,7 @@ func schedulingAttribute() schema.SingleNestedAttribute {
 								string(corev1.TaintEffectNoSchedule), string(corev1.TaintEffectPreferNoSchedule), string(corev1.TaintEffectNoExecute))},
 						},
 						"toleration_seconds": schema.Int64Attribute{
-							Optional:            true,
+							Optional: true, CustomType: wholeNumberType{},
 							MarkdownDescription: "How long a pod stays on a node that gets the taint, in seconds. Only with the effect `NoExecute`. Unset: for ever.",
 						},
 					},
@@ -188,7 +188,7 @@ func tolerationsOf(live []corev1.Toleration, before types.List) types.List {
 			"operator":           nullIfEmpty(string(toleration.Operator)),
 			"value":              nullIfEmpty(toleration.Value),
 			"effect":             nullIfEmpty(string(toleration.Effect)),
-			"toleration_seconds": types.Int64PointerValue(toleration.TolerationSeconds),
+			"toleration_seconds": wholeNumber{Int64Value: types.Int64PointerValue(toleration.TolerationSeconds)},
 		}))
 	}
 	return types.ListValueMust(tolerationTypes, all)
