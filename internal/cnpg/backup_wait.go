@@ -47,31 +47,19 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 	return last, err
 }
 
-// ArchivingError is a Cluster whose WAL does not reach its archive; Message is the archiver's own.
-type ArchivingError struct {
-	Key     Key
-	Message string
-}
-
-func (e *ArchivingError) Error() string {
-	return fmt.Sprintf("Cluster %s: WAL archiving fails: %s", e.Key, e.Message)
-}
-
-// WhileArchiving runs f for as long as a Cluster exists and its archiving does not fail, which ends f's context: the error
-// is then an [ArchivingError], or [ErrNotFound]. CNPG itself gives an archive ten minutes before it gives a Backup up.
+// WhileArchiving runs f for as long as a Cluster exists and its archiving does not fail for good, which ends f's context: the
+// error is then an [ArchivingError], or [ErrNotFound]. CNPG itself gives an archive ten minutes before it gives a Backup up.
 func (c *Client) WhileArchiving(ctx context.Context, key Key, f func(context.Context) error) error {
 	running, stop := context.WithCancelCause(ctx)
 	watching := make(chan struct{})
+	archiving := c.newArchiveClock()
 	go func() {
 		defer close(watching)
 		err := c.Observe(running, key, []Kind{KindCluster}, func(s *Snapshot) (bool, error) {
 			if s.Cluster == nil {
 				return false, c.stillThere(running, key)
 			}
-			if works, message := ContinuousArchiving(s.Cluster); works != nil && !*works {
-				return false, &ArchivingError{Key: key, Message: message}
-			}
-			return false, nil
+			return false, archiving.look(running, s.Cluster)
 		})
 		stop(err)
 	}()

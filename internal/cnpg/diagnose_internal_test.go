@@ -102,23 +102,42 @@ func TestReadyGivesPhasesGrace(t *testing.T) {
 			key := Key{Namespace: "myorg", Name: "my-db"}
 			s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
 			s.Cluster.Status.Phase = phase
-			clock := &phaseClock{}
-			if done, err := ready(key, s, clock); done || err != nil {
+			is := (&Client{Graces: defaultGraces}).newReadiness(key)
+			if done, err := is.reached(t.Context(), s); done || err != nil {
 				t.Errorf("at first: %t, %v", done, err)
 			}
-			clock.from = time.Now().Add(-defaultGraces.Phase - time.Second)
-			if _, err := ready(key, s, clock); err == nil {
+			is.phase.from = time.Now().Add(-defaultGraces.Phase - time.Second)
+			if _, err := is.reached(t.Context(), s); err == nil {
 				t.Error("after the grace period it is still waited for")
 			}
-			clock.from = time.Now().Add(-defaultGraces.Phase - time.Second)
+			is.phase.from = time.Now().Add(-defaultGraces.Phase - time.Second)
 			s.Cluster.Status.Phase = cnpgv1.PhaseFirstPrimary
-			if _, err := ready(key, s, clock); err != nil {
+			if _, err := is.reached(t.Context(), s); err != nil {
 				t.Errorf("back in a passing phase: %v", err)
 			}
 			s.Cluster.Status.Phase = phase
-			if _, err := ready(key, s, clock); err != nil {
+			if _, err := is.reached(t.Context(), s); err != nil {
 				t.Errorf("again in it: %v", err)
 			}
 		})
+	}
+}
+
+// A phase from before a change that the Cluster leaves and comes back to is a verdict on the change.
+func TestReadyJudgesAPhaseThatComesBack(t *testing.T) {
+	t.Parallel()
+	key := Key{Namespace: "myorg", Name: "my-db"}
+	s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
+	s.Cluster.Status.Phase = cnpgv1.PhaseDefinitionInvalid
+	is := (&Client{Graces: defaultGraces}).newReadiness(key).after(s.Cluster.DeepCopy(), s.Cluster.DeepCopy())
+	for _, phase := range []string{cnpgv1.PhaseDefinitionInvalid, cnpgv1.PhaseApplyingConfiguration} {
+		s.Cluster.Status.Phase = phase
+		if done, err := is.reached(t.Context(), s); done || err != nil {
+			t.Errorf("in the phase %s: %t, %v", phase, done, err)
+		}
+	}
+	s.Cluster.Status.Phase = cnpgv1.PhaseDefinitionInvalid
+	if _, err := is.reached(t.Context(), s); err == nil {
+		t.Error("the phase that came back is waited for")
 	}
 }

@@ -6,6 +6,8 @@ import "time"
 type Graces struct {
 	// Phase is for a phase that healthy Clusters pass through under load.
 	Phase time.Duration
+	// Restart is for a phase that ends when the kubelet starts a container again, which it puts off for longer each time.
+	Restart time.Duration
 	// Archiving is for WAL archiving that fails without a break. PostgreSQL tries three times within some seconds, and then
 	// once a minute.
 	Archiving time.Duration
@@ -13,4 +15,4 @@ type Graces struct {
 	LookAgain time.Duration
 }
 
-var defaultGraces = Graces{Phase: time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second}
+var defaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second}

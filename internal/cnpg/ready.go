@@ -71,7 +71,7 @@ func Terminal(cluster *cnpgv1.Cluster) bool {
 // ContinuousArchiving is CNPG's condition of that name: whether the last WAL segment reached the archive. It is nil
 // before the first one; message is the archiver's error.
 func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) {
-	condition := meta.FindStatusCondition(cluster.Status.Conditions, string(cnpgv1.ConditionContinuousArchiving))
+	condition := archivingCondition(cluster)
 	if condition == nil || condition.Status == metav1.ConditionUnknown || Archiver(cluster) == nil {
 		return nil, ""
 	}
@@ -82,27 +82,31 @@ func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) 
 	return &ok, condition.Message
 }
 
+func archivingCondition(cluster *cnpgv1.Cluster) *metav1.Condition {
+	return meta.FindStatusCondition(cluster.Status.Conditions, string(cnpgv1.ConditionContinuousArchiving))
+}
+
 // WaitReady waits until a Cluster is healthy, its pods and volumes are as its spec asks, and, where it has an archive, it
-// archives to it; or until it hibernates, where its annotation asks for that. A phase that ends no more by itself is a [TerminalPhaseError], a failed upgrade an [UpgradeError]. When ctx ends first, the error says what
-// the Cluster, its pods and its volumes are waiting for.
+// archives to it; or until it hibernates, where its annotation asks for that. A phase that ends no more by itself is a
+// [TerminalPhaseError], a failed upgrade an [UpgradeError], an archive that takes no WAL from a healthy Cluster an
+// [ArchivingError]. When ctx ends first, the error says what the Cluster, its pods and its volumes are waiting for.
 func (c *Client) WaitReady(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
-	return c.waitReady(ctx, key, func(*Snapshot) (time.Duration, error) { return 0, nil })
+	return c.waitReady(ctx, c.newReadiness(key), func(*Snapshot) (time.Duration, error) { return 0, nil })
 }
 
 // waitReady is WaitReady for a Cluster that has to be ready for some time without a break: settle tells for how long.
-func (c *Client) waitReady(ctx context.Context, key Key, settle func(*Snapshot) (time.Duration, error)) (*cnpgv1.Cluster, error) {
+func (c *Client) waitReady(ctx context.Context, is *readiness, settle func(*Snapshot) (time.Duration, error)) (*cnpgv1.Cluster, error) {
 	var last *Snapshot
-	var since phaseClock
 	var readyFrom time.Time
-	err := c.Observe(ctx, key, []Kind{KindCluster, KindPod, KindVolume, KindEvent}, func(s *Snapshot) (bool, error) {
+	err := c.Observe(ctx, is.of, []Kind{KindCluster, KindPod, KindVolume, KindEvent}, func(s *Snapshot) (bool, error) {
 		last = s
 		if s.Cluster == nil {
-			return false, c.stillThere(ctx, key)
+			return false, c.stillThere(ctx, is.of)
 		}
 		if pod := failedUpgradePod(s); pod != nil {
-			return false, c.upgradeError(ctx, key, pod)
+			return false, c.upgradeError(ctx, is.of, pod)
 		}
-		ok, err := ready(key, s, &since)
+		ok, err := is.reached(ctx, s)
 		if err != nil {
 			return false, err
 		}
@@ -133,38 +137,3 @@ func (c *Client) stillThere(ctx context.Context, key Key) error {
 
 // isAnswer tells an error that says something of the object from one that only says that nothing could be asked.
 func isAnswer(err error) bool { return errors.Is(err, ErrNotFound) || errors.Is(err, ErrForbidden) }
-
-func ready(key Key, s *Snapshot, since *phaseClock) (bool, error) {
-	phase := s.Cluster.Status.Phase
-	lasted := since.lasted(phase)
-	if atOnce, terminal := terminalPhases[phase]; terminal && (atOnce || lasted > defaultGraces.Phase) {
-		return false, &TerminalPhaseError{Key: key, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
-	}
-	if Hibernates(s.Cluster) {
-		return Hibernated(s.Cluster), nil
-	}
-	if meta.FindStatusCondition(s.Cluster.Status.Conditions, AnnotationHibernation) != nil {
-		return false, nil // CNPG has not seen yet that it is to wake up
-	}
-	if !Healthy(s.Cluster) || len(lacking(s)) > 0 {
-		return false, nil
-	}
-	if Archiver(s.Cluster) == nil {
-		return true, nil
-	}
-	works, _ := ContinuousArchiving(s.Cluster)
-	return works != nil && *works, nil
-}
-
-// phaseClock measures how long one phase has lasted.
-type phaseClock struct {
-	phase string
-	from  time.Time
-}
-
-func (p *phaseClock) lasted(phase string) time.Duration {
-	if now := time.Now(); p.phase != phase || p.from.IsZero() {
-		p.phase, p.from = phase, now
-	}
-	return time.Since(p.from)
-}

@@ -24,7 +24,7 @@ type Progress func(text string)
 // other failures are left to the Job's retries until the Job itself has failed.
 func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (*cnpgv1.Cluster, error) {
 	var last *Snapshot
-	var since phaseClock
+	is := c.newReadiness(key)
 	told := ""
 	explained := map[string]bool{} // pods whose failure was looked at and found to be worth another try
 	kinds := []Kind{KindCluster, KindJob, KindPod, KindVolume, KindEvent}
@@ -48,7 +48,7 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (
 			explained[pod.Name] = true
 			progress(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, cause.Line))
 		}
-		return ready(key, s, &since)
+		return is.reached(ctx, s)
 	})
 	if err != nil {
 		return nil, stalled(ctx, err, last)

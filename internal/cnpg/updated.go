@@ -17,12 +17,13 @@ import (
 //
 // CNPG tells of no generation that it has looked at, and stays in its healthy phase until it has. What pods and volumes
 // show by themselves is waited for; of other changes, such as a parameter that PostgreSQL has to be restarted for or other keys for S3, nothing
-// is to be seen at first, so that the Cluster has to stay ready for the time settle.
+// is to be seen at first, so that the Cluster has to stay ready for the time settle. What was amiss before, such as a phase
+// that the change may mend, is given time to end.
 func (c *Client) WaitUpdated(ctx context.Context, before, applied *cnpgv1.Cluster, settle time.Duration) (*cnpgv1.Cluster, error) {
 	key := KeyOf(applied)
 	shown := before.Annotations[AnnotationCredentials] == applied.Annotations[AnnotationCredentials] &&
 		(before.Generation == applied.Generation || shows(before.Spec, applied.Spec))
-	return c.waitReady(ctx, key, func(s *Snapshot) (time.Duration, error) {
+	return c.waitReady(ctx, c.newReadiness(key).after(before, applied), func(s *Snapshot) (time.Duration, error) {
 		switch {
 		case s.Cluster.UID != applied.UID:
 			return 0, fmt.Errorf("Cluster %s: %w", key, ErrReplaced)
@@ -79,6 +80,17 @@ func lacking(s *Snapshot) []string {
 	if s.Cluster == nil {
 		return nil
 	}
+	lack := podsLack(s)
+	for _, volume := range volumesLack(s) {
+		wanted, _ := wantedSize(&volume, s.Cluster.Spec)
+		has := volume.Status.Capacity[corev1.ResourceStorage]
+		lack = append(lack, fmt.Sprintf("volume claim %s: has %s of %s", volume.Name, has.String(), wanted.String()))
+	}
+	return lack
+}
+
+// podsLack says what the pods of a Cluster do not have yet.
+func podsLack(s *Snapshot) []string {
 	var lack []string
 	spec := s.Cluster.Spec
 	instances, leaving := instancePods(s)
@@ -97,11 +109,17 @@ func lacking(s *Snapshot) []string {
 			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
 		}
 	}
+	return lack
+}
+
+// volumesLack are the volumes that have not reached the size that the Cluster asks for.
+func volumesLack(s *Snapshot) []corev1.PersistentVolumeClaim {
+	var lack []corev1.PersistentVolumeClaim
 	for _, volume := range s.Volumes {
-		wanted, ok := wantedSize(&volume, spec)
+		wanted, ok := wantedSize(&volume, s.Cluster.Spec)
 		has := volume.Status.Capacity[corev1.ResourceStorage]
-		if ok && volume.Status.Phase == corev1.ClaimBound && has.Cmp(wanted) < 0 && resizes(spec) {
-			lack = append(lack, fmt.Sprintf("volume claim %s: has %s of %s", volume.Name, has.String(), wanted.String()))
+		if ok && volume.Status.Phase == corev1.ClaimBound && has.Cmp(wanted) < 0 && resizes(s.Cluster.Spec) {
+			lack = append(lack, volume)
 		}
 	}
 	return lack

@@ -196,6 +196,101 @@ func TestWaitUpdatedOfAnotherCluster(t *testing.T) {
 	}
 }
 
+// A phase that the change is to end is no verdict on the change.
+func TestWaitUpdatedOutOfATerminalPhase(t *testing.T) {
+	t.Parallel()
+	for _, phase := range []string{
+		cnpgv1.PhaseUnrecoverable, cnpgv1.PhaseDefinitionInvalid, cnpgv1.PhaseImageCatalogError, cnpgv1.PhaseUnknownPlugin,
+		cnpgv1.PhaseFailurePlugin, cnpgv1.PhaseCannotCreateClusterObjects, "Not enough disk space", cnpgv1.PhaseWaitingForUser,
+	} {
+		stands := func(server *apitest.Server) (before, applied *cnpgv1.Cluster) {
+			running(server)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = phase })
+			before = apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.StorageConfiguration.Size = "2Gi" })
+			return before, apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+		}
+		terminal := func(t *testing.T, err error) {
+			t.Helper()
+			var terminal *cnpg.TerminalPhaseError
+			if !errors.As(err, &terminal) || terminal.Phase != phase {
+				t.Errorf("WaitUpdated: %v, want a TerminalPhaseError", err)
+			}
+		}
+		t.Run(phase+" that ends", func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			client.Graces.Phase, client.Graces.Restart, client.Graces.LookAgain = time.Millisecond, time.Millisecond, 2*time.Millisecond
+			before, applied := stands(server)
+			// The volume has yet to grow, for longer than any grace.
+			short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+			t.Cleanup(cancel)
+			if _, err := client.WaitUpdated(short, before, applied, 0); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("WaitUpdated while the volume grows: %v", err)
+			}
+			server.Put(claim("my-db-1", "PG_DATA", "2Gi", nil))
+			apitest.Edit(server, key.Namespace, key.Name, healthy)
+			if _, err := client.WaitUpdated(ctx, before, applied, 0); err != nil {
+				t.Errorf("WaitUpdated: %v", err)
+			}
+		})
+		t.Run(phase+" that stays", func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			client.Graces.Phase, client.Graces.Restart, client.Graces.LookAgain = time.Millisecond, time.Millisecond, 2*time.Millisecond
+			before, applied := stands(server)
+			server.Put(claim("my-db-1", "PG_DATA", "2Gi", nil))
+			_, err := client.WaitUpdated(ctx, before, applied, 0)
+			terminal(t, err)
+		})
+	}
+	for _, phase := range []string{cnpgv1.PhaseUnrecoverable, cnpgv1.PhaseDefinitionInvalid, cnpgv1.PhaseImageCatalogError} {
+		t.Run(phase+" that begins after the change", func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			before := running(server)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.ImageName = newImage })
+			applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+			onWatch(server, func(c *cnpgv1.Cluster) { c.Status.Phase = phase })
+			_, err := client.WaitUpdated(ctx, before, applied, 0)
+			var terminal *cnpg.TerminalPhaseError
+			if !errors.As(err, &terminal) {
+				t.Errorf("WaitUpdated: %v, want a TerminalPhaseError", err)
+			}
+		})
+	}
+}
+
+// A volume that never reached its size is no reason for what comes after to wait.
+func TestWaitUpdatedPassesOverAVolumeThatWasLacking(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		change func(*cnpgv1.ClusterSpec)
+		waits  bool
+	}{
+		"that stays as it is":  {change: func(s *cnpgv1.ClusterSpec) { s.PostgresConfiguration.Parameters["work_mem"] = "16MB" }},
+		"that is to grow more": {change: func(s *cnpgv1.ClusterSpec) { s.StorageConfiguration.Size = "4Gi" }, waits: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			running(server)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.StorageConfiguration.Size = "3Gi" })
+			before := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { test.change(&c.Spec) })
+			applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+			if test.waits {
+				short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+				t.Cleanup(cancel)
+				ctx = short
+			}
+			if _, err := client.WaitUpdated(ctx, before, applied, 0); errors.Is(err, context.DeadlineExceeded) != test.waits || !test.waits && err != nil {
+				t.Errorf("WaitUpdated: %v", err)
+			}
+		})
+	}
+}
+
 // Where CNPG is told to leave volumes as they are, nobody waits for them.
 func TestWaitReadyWithoutResizing(t *testing.T) {
 	t.Parallel()
