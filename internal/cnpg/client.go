@@ -55,7 +55,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	utilruntime.Must(storagev1.AddToScheme(scheme))
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 
-	c := &Client{Graces: defaultGraces, config: config, params: runtime.NewParameterCodec(scheme)}
+	c := &Client{Graces: DefaultGraces, config: config, params: runtime.NewParameterCodec(scheme)}
 	for _, group := range []struct {
 		version schema.GroupVersion
 		apiPath string

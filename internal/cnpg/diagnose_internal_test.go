@@ -102,15 +102,15 @@ func TestReadyGivesPhasesGrace(t *testing.T) {
 			key := Key{Namespace: "myorg", Name: "my-db"}
 			s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
 			s.Cluster.Status.Phase = phase
-			is := (&Client{Graces: defaultGraces}).newReadiness(key)
+			is := (&Client{Graces: DefaultGraces}).newReadiness(key)
 			if done, err := is.reached(t.Context(), s); done || err != nil {
 				t.Errorf("at first: %t, %v", done, err)
 			}
-			is.phase.from = time.Now().Add(-defaultGraces.Phase - time.Second)
+			is.phase.from = time.Now().Add(-DefaultGraces.Phase - time.Second)
 			if _, err := is.reached(t.Context(), s); err == nil {
 				t.Error("after the grace period it is still waited for")
 			}
-			is.phase.from = time.Now().Add(-defaultGraces.Phase - time.Second)
+			is.phase.from = time.Now().Add(-DefaultGraces.Phase - time.Second)
 			s.Cluster.Status.Phase = cnpgv1.PhaseFirstPrimary
 			if _, err := is.reached(t.Context(), s); err != nil {
 				t.Errorf("back in a passing phase: %v", err)
@@ -129,7 +129,7 @@ func TestReadyJudgesAPhaseThatComesBack(t *testing.T) {
 	key := Key{Namespace: "myorg", Name: "my-db"}
 	s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
 	s.Cluster.Status.Phase = cnpgv1.PhaseDefinitionInvalid
-	is := (&Client{Graces: defaultGraces}).newReadiness(key).after(s.Cluster.DeepCopy(), s.Cluster.DeepCopy())
+	is := (&Client{Graces: DefaultGraces}).newReadiness(key).after(s.Cluster.DeepCopy(), s.Cluster.DeepCopy())
 	for _, phase := range []string{cnpgv1.PhaseDefinitionInvalid, cnpgv1.PhaseApplyingConfiguration} {
 		s.Cluster.Status.Phase = phase
 		if done, err := is.reached(t.Context(), s); done || err != nil {

@@ -15,4 +15,5 @@ type Graces struct {
 	LookAgain time.Duration
 }
 
-var defaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second}
+// DefaultGraces are those of a new client.
+var DefaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second}

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
@@ -73,8 +74,8 @@ func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) err
 	return s3.CheckLocation(ctx, location)
 }
 
-// waitForSegment waits until a WAL segment is in a database's archive.
-func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string) error {
+// waitForSegment waits until a WAL segment is in a database's archive. S3 may give no answer for the time outage.
+func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string, outage time.Duration) error {
 	s3, err := b.s3Client(ctx, b.storeOf(source))
 	if err != nil {
 		return err
@@ -83,9 +84,20 @@ func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, se
 	if err != nil {
 		return err
 	}
-	return wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
-		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	answered, trouble := time.Now(), error(nil)
+	err = wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
+		found, err := s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+		if archive.Unreachable(err) && time.Since(answered) < outage {
+			trouble = err
+			return false, nil
+		}
+		answered, trouble = time.Now(), nil
+		return found, err
 	})
+	if err != nil && trouble != nil {
+		err = fmt.Errorf("%w (%w)", err, trouble)
+	}
+	return err
 }
 
 const (
@@ -127,7 +139,7 @@ func (b *backend) provesArchiving(ctx context.Context, client *cnpg.Client, clus
 		return err
 	}
 	return client.WhileArchiving(ctx, key, func(ctx context.Context) error {
-		if err := b.waitForSegment(ctx, cluster, segment); err != nil {
+		if err := b.waitForSegment(ctx, cluster, segment, b.pace.outage); err != nil {
 			return fmt.Errorf("the WAL segment %s, which ends after the change, is not in S3: %w", segment, err)
 		}
 		return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -44,8 +43,8 @@ type backend struct {
 	// archivesSoon are the databases, by their keys, that this run plans with backups.
 	archivesSoon sync.Map
 
-	// settle is settleTime, but in tests on fakes, whose operator has looked at a change when the request is answered.
-	settle time.Duration
+	// pace is defaultPace, but in tests on fakes.
+	pace pace
 }
 
 func newBackend(ctx context.Context, m providerModel, userAgent string, diags *diag.Diagnostics) *backend {
@@ -93,7 +92,9 @@ func (b *backend) kubernetesClient(ctx context.Context) (*cnpg.Client, error) {
 			return
 		}
 		config.Wrap(func(base http.RoundTripper) http.RoundTripper { return requestLog{base} })
-		b.kubernetes, b.kubernetesErr = cnpg.New(config, b.userAgent)
+		if b.kubernetes, b.kubernetesErr = cnpg.New(config, b.userAgent); b.kubernetesErr == nil {
+			b.kubernetes.Graces = b.pace.graces
+		}
 	})
 	return b.kubernetes, b.kubernetesErr
 }

@@ -105,19 +105,18 @@ func (b *backend) takeFinalBackup(ctx context.Context, client *cnpg.Client, live
 
 // finalBackup takes a base backup and returns when S3 has the WAL that it needs.
 func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster) error {
-	key := cnpg.KeyOf(live)
 	if cnpg.Archiver(live) == nil {
 		return errNoArchive
 	}
-	if works, message := cnpg.ContinuousArchiving(live); works != nil && !*works {
-		return &cnpg.ArchivingError{Key: key, Message: message}
+	if err := client.ArchivingFails(ctx, live); err != nil {
+		return err
 	}
 	// Whether S3 has the backup can only be seen where S3 can be seen.
 	if err := b.reachArchive(ctx, live); err != nil {
 		return err
 	}
 	return takeBackup(ctx, client, live, func(ctx context.Context, done *cnpgv1.Backup) error {
-		if err := b.waitForSegment(ctx, live, done.Status.EndWal); err != nil {
+		if err := b.waitForSegment(ctx, live, done.Status.EndWal, b.pace.outage); err != nil {
 			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, done.Name, err)
 		}
 		return nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -120,6 +121,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 		for i := range c.Status.Conditions {
 			if c.Status.Conditions[i].Type == string(cnpgv1.ConditionContinuousArchiving) {
 				c.Status.Conditions[i].Status, c.Status.Conditions[i].Message = metav1.ConditionFalse, "unexpected failure invoking barman-cloud-wal-archive: exit status 4"
+				c.Status.Conditions[i].LastTransitionTime = metav1.NewTime(time.Now().Add(-time.Hour))
 			}
 		}
 	}

@@ -257,7 +257,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 		return nil, err
 	}
 	if plan.Wait.ValueBool() {
-		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.settle); err != nil {
+		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {
 			return nil, err
 		}
 	}

@@ -1,9 +1,20 @@
 package provider
 
-import "github.com/hashicorp/terraform-plugin-framework/provider"
+import (
+	"time"
 
-// NewOnFakes is [New] without time to settle: the operator of the fakes has looked at a change when the request that made it
-// is answered.
+	"github.com/hashicorp/terraform-plugin-framework/provider"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// onFakes is without time to settle, since the operator of the fakes has looked at a change when the request that made it is
+// answered, and with little patience for what passes by itself.
+var onFakes = pace{outage: 200 * time.Millisecond, graces: cnpg.Graces{
+	Phase: time.Minute, Restart: time.Minute, Archiving: 500 * time.Millisecond, LookAgain: 100 * time.Millisecond,
+}}
+
+// NewOnFakes is [New] at the pace of the fakes.
 func NewOnFakes(version string) func() provider.Provider {
-	return func() provider.Provider { return &pgplatformProvider{version: version} }
+	return func() provider.Provider { return &pgplatformProvider{version: version, pace: onFakes} }
 }

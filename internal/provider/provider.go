@@ -9,23 +9,33 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 var _ provider.Provider = (*pgplatformProvider)(nil)
 
 type pgplatformProvider struct {
 	version string
-	settle  time.Duration // see backend.settle
+	pace    pace
 }
 
-// settleTime is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
-// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL was
-// seen to begin six seconds after the change.
-const settleTime = 10 * time.Second
+// pace is how long operations give what nothing tells the end of.
+type pace struct {
+	// settle is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
+	// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL
+	// was seen to begin six seconds after the change.
+	settle time.Duration
+	// outage is how long S3 may give no answer while something is waited for there.
+	outage time.Duration
+	graces cnpg.Graces
+}
+
+var defaultPace = pace{settle: 10 * time.Second, outage: 5 * time.Minute, graces: cnpg.DefaultGraces}
 
 // New returns the constructor that the plugin server asks for. version is what the release build stamped.
 func New(version string) func() provider.Provider {
-	return func() provider.Provider { return &pgplatformProvider{version: version, settle: settleTime} }
+	return func() provider.Provider { return &pgplatformProvider{version: version, pace: defaultPace} }
 }
 
 func (p *pgplatformProvider) Metadata(_ context.Context, _ provider.MetadataRequest, resp *provider.MetadataResponse) {
@@ -46,7 +56,7 @@ func (p *pgplatformProvider) Configure(ctx context.Context, req provider.Configu
 		return
 	}
 	backend := newBackend(ctx, model, "terraform-provider-pgplatform/"+p.version, &resp.Diagnostics)
-	backend.settle = p.settle
+	backend.pace = p.pace
 	if resp.Diagnostics.HasError() {
 		return
 	}

@@ -179,7 +179,7 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
-	err = r.backend.waitForSegment(arriving, source, segment)
+	err = r.backend.waitForSegment(arriving, source, segment, 0)
 	switch {
 	case err == nil:
 		return true, true
