@@ -12,6 +12,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
 // The positive control of every nothingWritten.
@@ -203,20 +204,25 @@ func TestUnusualConfiguration(t *testing.T) {
 
 func TestInvalidProviderConfiguration(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct{ store, want string }{
-		"destination_path without s3": {`destination_path = "backups/pg"`, `destination_path`},
-		"endpoint_url":                {`endpoint_url = "localhost:4566"`, `is no address such as https://s3.example.com`},
-		"half of the keys":            {`access_key_id = "A"`, `secret_access_key`},
-		"half of pod_credentials":     {`pod_credentials = { access_key_id = "A" }`, `secret_access_key`},
+	tests := map[string]struct {
+		attribute string
+		want      []string
+	}{
+		"destination_path without s3": {`object_store = { destination_path = "backups/pg" }`, []string{"object_store.destination_path", "must begin with s3://"}},
+		"endpoint_url":                {`object_store = { endpoint_url = "localhost:4566" }`, []string{"object_store.endpoint_url", "is no address such as https://s3.example.com"}},
+		"half of the keys":            {`object_store = { access_key_id = "A" }`, []string{"object_store.secret_access_key"}},
+		"half of pod_credentials":     {`object_store = { pod_credentials = { access_key_id = "A" } }`, []string{`attribute "secret_access_key" is required`}},
+		"namespace":                   {`namespace = "MyOrg"`, []string{`namespace = "MyOrg"`, "must consist of lower case letters, digits and hyphens"}},
+		"namespace of nothing":        {`namespace = ""`, []string{`namespace = ""`, "string length must be between 1 and 63"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakes(t)
 			unit(t, resource.TestStep{
-				Config:      fmt.Sprintf("provider \"pgplatform\" {\n object_store = {\n%s\n}\n}\n", test.store) + goodDatabase,
+				Config:      "provider \"pgplatform\" {\n" + test.attribute + "\n}\n" + goodDatabase,
 				PlanOnly:    true,
-				ExpectError: says(test.want),
+				ExpectError: says(test.want...),
 			})
 			f.nothingWritten(t)
 		})
@@ -317,6 +323,28 @@ func TestBadSurroundings(t *testing.T) {
 			unit(t, steps...)
 			f.nothingWritten(t)
 		})
+	}
+}
+
+// A namespace that does not exist may be made by the same apply: the plan of what is to be in it warns.
+func TestMissingNamespaceIsAWarningOfThePlan(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	f.kube.AddNamespace("somewhere")
+	s := onStage(t, f)
+	for address, resource := range map[string]string{
+		db:   strings.Replace(goodDatabase, `"my-db"`, `"my-db"`+"\n  namespace = \"nowhere\"", 1),
+		pitr: restoreOf("  namespace = \"nowhere\"\n"),
+	} {
+		plan, warnings := s.plan(f.config(resource))
+		if plan.Action(address) != terraformtest.Create ||
+			!says("Namespace Does Not Exist Yet", `AttributeName("namespace")`, `The namespace "nowhere" does not exist. Unless this apply makes it, creating the database will fail.`).MatchString(warnings) {
+			t.Errorf("%s: the plan is %q, and warns\n%s", address, plan, warnings)
+		}
+		plan, warnings = s.plan(f.config(strings.Replace(resource, "nowhere", "somewhere", 1)))
+		if strings.Contains(warnings, "Namespace Does Not Exist Yet") {
+			t.Errorf("%s: of a namespace that exists the plan %q warns\n%s", address, plan, warnings)
+		}
 	}
 }
 

@@ -39,6 +39,14 @@ func TestBadKubernetesSettings(t *testing.T) {
   env         = { WHO = %q }
 }`, secret), `the command "/bin/sh" failed: exit status 3: no session for [hidden]: log in`},
 	}
+	t.Run("config_paths beside config_path", func(t *testing.T) {
+		bare(t)
+		r := newReach(t)
+		diags := planWith(t, settings{"config_path": r.files["here"], "config_paths": r.files["there"]}.attributes())
+		if !says(`"kubernetes.config_path" cannot be specified when "kubernetes.config_paths" is specified`).MatchString(diags.Errors().String()) {
+			t.Errorf("got %s", diags)
+		}
+	})
 	for name, test := range tests {
 		for _, exported := range []bool{false, true} {
 			if exported && kubernetesVariables[test.attribute] == "" {

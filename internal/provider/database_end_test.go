@@ -3,6 +3,7 @@ package provider_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
 // Protection holds on every way on which Terraform comes to destroy.
@@ -328,6 +330,31 @@ func TestDatabaseUpdateOfUnknownOutcome(t *testing.T) {
 	}
 }
 
+// Who plans a destroy is told what stays in S3, where something does.
+func TestDestroyTellsWhereTheArchiveStays(t *testing.T) {
+	t.Parallel()
+	const told = "Destroying the database myorg/my-db deletes its volumes, and keeps its backups and WAL in s3://backups/pg, folder my-db."
+	for _, archives := range []bool{true, false} {
+		t.Run(fmt.Sprintf("archives %t", archives), func(t *testing.T) {
+			t.Parallel()
+			s := onStage(t, operated(t))
+			config := database(unprotected)
+			if archives {
+				config = goodDatabase
+			}
+			s.apply(s.config(config))
+			destroy, diags := s.w.PlanDestroy(t.Context())
+			if diags.HasError() || destroy.Action(db) != terraformtest.Delete || says("Archive Stays in S3", told).MatchString(diags.Warnings().String()) != archives {
+				t.Errorf("terraform plan -destroy is %s, and says\n%s", destroy, diags)
+			}
+			plan, warnings := s.plan(s.config("")) // the resource has left the configuration
+			if plan.Action(db) != terraformtest.Delete || says("Archive Stays in S3", told).MatchString(warnings) != archives {
+				t.Errorf("the plan is %s, and warns\n%s", plan, warnings)
+			}
+		})
+	}
+}
+
 // An interruption while it is waited for leaves the database in the state, with its identity, and no unknown values.
 func TestDatabaseInterrupted(t *testing.T) {
 	t.Parallel()
@@ -336,7 +363,7 @@ func TestDatabaseInterrupted(t *testing.T) {
 	f.kube.Fail(apitest.First(apitest.VerbWatch, "clusters", apitest.Fault{Before: s.w.Interrupt}))
 	s.fails(f.config(goodDatabase), "Unable to Create Database", context.Canceled.Error(), "recorded in Terraform's state, marked as tainted")
 	object := s.w.Object(db)
-	if object == nil || !object.Tainted || s.attribute("id") != "myorg/my-db" {
+	if object == nil || !object.Tainted || s.attribute("id") != "myorg/my-db" || !maps.Equal(s.w.Identity(db), map[string]string{"namespace": "myorg", "name": "my-db"}) {
 		t.Fatalf("the state holds %v", object)
 	}
 	f.kube.Fail(nil)

@@ -132,10 +132,7 @@ func namespaceAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional: true, Computed: true,
 		MarkdownDescription: "Namespace, which must exist. Default: the provider's. Changing it makes a new database.",
-		Validators: []validator.String{
-			stringvalidator.LengthBetween(1, maxNamespaceLength),
-			stringvalidator.RegexMatches(dns1123, "must consist of lower case letters, digits and hyphens"),
-		},
+		Validators:          namespaceValidators(),
 		PlanModifiers: []planmodifier.String{
 			stringplanmodifier.UseStateForUnknown(),
 			stringplanmodifier.RequiresReplace(),

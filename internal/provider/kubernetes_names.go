@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -20,6 +21,14 @@ var (
 	dns1035 = regexp.MustCompile(`^[a-z]([-a-z0-9]*[a-z0-9])?$`)
 	dns1123 = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`)
 )
+
+// namespaceValidators refuse what cannot be the name of a namespace.
+func namespaceValidators() []validator.String {
+	return []validator.String{
+		stringvalidator.LengthBetween(1, maxNamespaceLength),
+		stringvalidator.RegexMatches(dns1123, "must consist of lower case letters, digits and hyphens"),
+	}
+}
 
 // rule makes a parser of one of Kubernetes' own validations.
 func rule(kind string, check func(string) []string) func(string) error {

@@ -105,6 +105,14 @@ func signedBy(id string) func(*stores) bool {
 	return func(s *stores) bool { return all(s.s3, func(r s3test.Request) bool { return r.AccessKeyID == id }) }
 }
 
+// inRegion tells whether Terraform's requests and the pods had a region.
+func inRegion(region string) func(*stores) bool {
+	return func(s *stores) bool {
+		secret := apitest.Get[corev1.Secret](s.kube, fakeNamespace, "my-db-backup-s3-creds")
+		return secret != nil && string(secret.Data["REGION"]) == region && all(s.s3, func(r s3test.Request) bool { return r.Region == region })
+	}
+}
+
 func TestObjectStoreSettings(t *testing.T) {
 	const keys = "access_key_id = \"" + s3test.AccessKeyID + "\"\nsecret_access_key = \"" + s3test.SecretAccessKey + "\""
 	at := func(s *stores) string { return fmt.Sprintf("endpoint_url = %q", s.s3.URL) }
@@ -138,9 +146,25 @@ func TestObjectStoreSettings(t *testing.T) {
 			configured: func(*stores) string { return `region = "eu-west-3"` },
 			exported:   func(*stores) variables { return variables{"AWS_REGION": "eu-west-3"} },
 			another:    func(*stores) variables { return variables{"AWS_REGION": "us-west-2"} },
-			seen: func(s *stores) bool {
-				return all(s.s3, func(r s3test.Request) bool { return r.Region == "eu-west-3" })
+			seen:       inRegion("eu-west-3"),
+		},
+		"region of older tools": {
+			besides:    func(s *stores) string { return at(s) + "\n" + keys },
+			configured: func(*stores) string { return `region = "eu-west-3"` },
+			exported:   func(*stores) variables { return variables{"AWS_DEFAULT_REGION": "eu-west-3"} },
+			another:    func(*stores) variables { return variables{"AWS_DEFAULT_REGION": "us-west-2"} },
+			seen:       inRegion("eu-west-3"),
+		},
+		"region in both variables": {
+			besides:    func(s *stores) string { return at(s) + "\n" + keys },
+			configured: func(*stores) string { return `region = "eu-west-3"` },
+			exported: func(*stores) variables {
+				return variables{"AWS_REGION": "eu-west-3", "AWS_DEFAULT_REGION": "us-west-2"}
 			},
+			another: func(*stores) variables {
+				return variables{"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}
+			},
+			seen: inRegion("eu-west-3"),
 		},
 		"access_key_id and secret_access_key": {
 			besides:    at,
@@ -296,9 +320,17 @@ func TestBadObjectStoreSettings(t *testing.T) {
 		"half of the keys":             {`access_key_id = "A"`, "", []string{"object_store.secret_access_key"}},
 		"the other half of the keys":   {`secret_access_key = "` + secret + `"`, "", []string{"object_store.access_key_id"}},
 		"ca_certificate":               {keys + `ca_certificate = "nonsense"`, "", []string{"object_store.ca_certificate", "holds no certificate in PEM form"}},
-		"profile":                      {`profile = "nope"`, "", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
-		"AWS_PROFILE":                  {"", "AWS_PROFILE=nope", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
-		"AWS_CA_BUNDLE":                {keys, "AWS_CA_BUNDLE=/does/not/exist", []string{"backup", "/does/not/exist"}},
+		"pod_iam_role_arn": {
+			`pod_iam_role_arn = "arn:aws:iam::123456789012:user/backups"`, "",
+			[]string{"object_store.pod_iam_role_arn", `"arn:aws:iam::123456789012:user/backups" is no ARN of an IAM role`},
+		},
+		"pod_iam_role_arn beside pod_credentials": {
+			`pod_iam_role_arn = "arn:aws:iam::123456789012:role/backups"`, "",
+			[]string{`"object_store.pod_iam_role_arn" cannot be specified when "object_store.pod_credentials" is specified`},
+		},
+		"profile":       {`profile = "nope"`, "", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
+		"AWS_PROFILE":   {"", "AWS_PROFILE=nope", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
+		"AWS_CA_BUNDLE": {keys, "AWS_CA_BUNDLE=/does/not/exist", []string{"backup", "/does/not/exist"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

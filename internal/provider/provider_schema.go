@@ -77,6 +77,7 @@ func providerSchema() schema.Schema {
 			"namespace": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "Namespace of resources that name none. Default `default`.",
+				Validators:          namespaceValidators(),
 			},
 			"kubernetes":   kubernetesSchema(),
 			"object_store": objectStoreSchema(),

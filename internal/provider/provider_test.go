@@ -2,12 +2,14 @@ package provider_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"runtime/debug"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
 )
@@ -26,6 +28,21 @@ var (
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
+}
+
+// Without a namespace in the provider's block there is Kubernetes' own.
+func TestDefaultNamespace(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.kube.AddNamespace("default")
+	provider := fmt.Sprintf("provider \"pgplatform\" {\n  kubernetes = { config_path = %q }\n}\n", f.kubeconfig)
+	unit(t, resource.TestStep{
+		Config: provider + database(unprotected) + "data \"pgplatform_database\" \"db\" {\n  name = pgplatform_database.db.name\n  depends_on = [pgplatform_database.db]\n}\n",
+		Check: resource.ComposeTestCheckFunc(
+			resource.TestCheckResourceAttr(db, "id", "default/my-db"),
+			resource.TestCheckResourceAttr("data."+db, "id", "default/my-db"),
+		),
+	})
 }
 
 func TestSchema(t *testing.T) {

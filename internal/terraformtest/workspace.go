@@ -17,6 +17,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -100,6 +101,33 @@ func (o *Object) Attribute(names ...string) cty.Value {
 		value = value.GetAttr(name)
 	}
 	return value
+}
+
+// Identity is the identity of an object, by the names of its parts; nil where the provider has given none. Parts that are no
+// strings are not played.
+func (w *Workspace) Identity(address string) map[string]string {
+	w.t.Helper()
+	object := w.state[address]
+	if object == nil || object.identity == nil || object.identity.IdentityData == nil {
+		return nil
+	}
+	value, err := object.identity.IdentityData.Unmarshal(w.schema.resources[object.Type].identity)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	parts := map[string]tftypes.Value{}
+	if err := value.As(&parts); err != nil {
+		w.t.Fatal(err)
+	}
+	identity := map[string]string{}
+	for name, part := range parts {
+		var text string
+		if err := part.As(&text); err != nil {
+			w.t.Fatal(err)
+		}
+		identity[name] = text
+	}
+	return identity
 }
 
 // Untaint is terraform untaint.
