@@ -31,6 +31,11 @@ const (
 	// AnnotationObjectStore is what a database's configuration says of its object store beside the provider's, as JSON. It
 	// holds no key: what reads the archive, also after an import, reaches the same store by it.
 	AnnotationObjectStore = "pgplatform.io/object-store"
+	// AnnotationKept is what the environment said of how the pods reach S3 when they got their archive, as JSON: they keep it
+	// for as long as the configuration says nothing of it.
+	AnnotationKept = "pgplatform.io/from-environment"
+	// AnnotationUnfinished names what is still to follow the last apply, see [Unfinished].
+	AnnotationUnfinished = "pgplatform.io/unfinished"
 	// AnnotationRoleARN, on the pods' service account, is the IAM role that EKS lets them assume.
 	AnnotationRoleARN = "eks.amazonaws.com/role-arn"
 	// AnnotationSource is the namespace/name of the database that a restored Cluster was made from.

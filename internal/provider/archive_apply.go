@@ -13,16 +13,13 @@ import (
 )
 
 // locate decides where a database archives and with which keys, and makes the plan say so. live is the Cluster as it
-// stands; nil for one that is to be made. An archive that it has is kept unless another one is planned.
-func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live *cnpgv1.Cluster, private privateState, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
+// stands, nil for one that is to be made, and seen what there is to know of its archive. An archive that it has is kept
+// unless another one is planned.
+func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live *cnpgv1.Cluster, seen archiveSeen, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
 	backup := plan.backup(ctx, diags)
 	if diags.HasError() || !backup.enabled() {
 		plan.settleServerName(ctx, types.StringNull(), diags)
 		return archiveLocation{}, !diags.HasError()
-	}
-	var seen archiveSeen
-	if live != nil {
-		seen, _ = seenArchive(ctx, private, diags)
 	}
 	store := r.backend.storeFor(ctx, backup, seen.kept(), diags)
 	if store == nil {
@@ -33,8 +30,12 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 		return archiveLocation{}, false
 	}
 	location, ok := archiveLocation{store: store, serverName: backup.ServerName.ValueString()}, true
-	if live == nil || !keepsFolder(location, live, seen) {
+	keeps := live != nil && keepsFolder(location, live, seen)
+	switch {
+	case live == nil:
 		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags)
+	case !keeps:
+		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags, leaves(store, live, seen)...)
 	}
 	location.fingerprint = fingerprintOf(store.secretData(), "")
 	if live != nil && matchesFingerprint(live.Annotations[cnpg.AnnotationCredentials], store.secretData()) {
@@ -42,7 +43,7 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 	}
 	if live != nil && ok {
 		var err error
-		if location.begins, err = r.begins(ctx, location, seen.view(live)); err != nil {
+		if location.begins, err = r.begins(ctx, location, keeps, live, seen); err != nil {
 			addFailure(diags, summary, overdue(ctx, err), "Nothing was changed.")
 			return location, false
 		}
@@ -56,11 +57,29 @@ func keepsFolder(location archiveLocation, live *cnpgv1.Cluster, seen archiveSee
 	return location.serverName != "" && (seen.applied(location.store, location.serverName) || archivesTo(live, location))
 }
 
-// begins tells whether a living database begins to archive in a location without a base backup there. A ScheduledBackup that
-// is there already does not take its immediate one again.
-func (r *databaseResource) begins(ctx context.Context, location archiveLocation, live *cnpgv1.Cluster) (bool, error) {
-	if store := cnpg.Archiver(live); store != nil {
-		return !archivesTo(live, location) || r.backend.isAnotherStore(ctx, location.store, store.EndpointURL, location.serverName), nil
+// leaves are the folders there that a Cluster has archived to where it goes on in another one: none of them is that one,
+// whatever S3 shows of it by now.
+func leaves(there *objectStore, live *cnpgv1.Cluster, seen archiveSeen) []string {
+	var left []string
+	for _, f := range []folder{seen.Folder, folderOf(live)} {
+		if f.is(folder{DestinationPath: there.destinationPath, ServerName: f.ServerName}) {
+			left = append(left, f.ServerName)
+		}
+	}
+	return left
+}
+
+// begins tells whether a living database begins to archive in a location without a base backup there; kept is a folder that
+// it has archived to before. A ScheduledBackup that is there already does not take its immediate one again.
+func (r *databaseResource) begins(ctx context.Context, location archiveLocation, kept bool, live *cnpgv1.Cluster, seen archiveSeen) (begins bool, err error) {
+	archives, stays := cnpg.Archiver(live) != nil, archivesTo(live, location)
+	if kept && (!stays || seen.Wiring.EndpointURL != location.store.podEndpointURL) {
+		if begins, err = r.backend.findArchive(ctx, location, seen.SystemID); err != nil {
+			return false, err
+		}
+	}
+	if archives {
+		return begins || !stays, nil
 	}
 	client, err := r.backend.kubernetesClient(ctx)
 	if err != nil {

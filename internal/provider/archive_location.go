@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -33,9 +34,10 @@ func (s *objectStore) require(at path.Path, diags *diag.Diagnostics) bool {
 var serverNamePath = path.Root("backup").AtName("server_name")
 
 // newArchive makes sure of the folder that a database begins to archive to: the one that is configured, which must be
-// empty, or else the database's name where that folder is empty, or else the name with the time appended. Where S3 cannot be
-// reached from here that is not seen, and said. It is an error when the bucket does not exist or refuses the keys.
-func (b *backend) newArchive(ctx context.Context, store *objectStore, of cnpg.Key, configured, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
+// empty, or else the database's name where that folder is empty, or else the name with the time appended, but none of the
+// folders that it leaves. Where S3 cannot be reached from here what lies there is not seen, and that is said. It is an error
+// when the bucket does not exist or refuses the keys.
+func (b *backend) newArchive(ctx context.Context, store *objectStore, of cnpg.Key, configured, summary string, diags *diag.Diagnostics, leaves ...string) (archiveLocation, bool) {
 	location := archiveLocation{store: store, fingerprint: fingerprintOf(store.secretData(), ""), serverName: cmp.Or(configured, of.Name)}
 	loc, err := archive.ParseDestinationPath(store.destinationPath)
 	if err != nil {
@@ -50,18 +52,27 @@ func (b *backend) newArchive(ctx context.Context, store *objectStore, of cnpg.Ke
 	if err == nil {
 		empty, err = client.ServerEmpty(ctx, loc, location.serverName)
 	}
+	fresh := func() string {
+		return b.freshServerName(store, loc, of, func(name string) bool {
+			if slices.Contains(leaves, name) {
+				return false
+			}
+			empty, err := client.ServerEmpty(ctx, loc, name)
+			return err != nil || empty // what cannot be seen is not known to be taken
+		})
+	}
 	switch {
-	case err == nil && empty && b.reserve(store, location.serverName, of):
+	case err == nil && empty && !slices.Contains(leaves, location.serverName) && b.reserve(store, loc, location.serverName, of):
 	case err == nil && configured != "":
 		diags.AddAttributeError(serverNamePath, summary, paragraphs(folderTaken(loc, configured), "Nothing was changed."))
 		return location, false
 	case err == nil:
-		location.serverName = b.freshServerName(store, of)
+		location.serverName = fresh()
 	case archive.Unreachable(err) && configured != "":
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
 			fmt.Sprintf("Whether the archive's folder %s is empty could not be seen; where it is not, archiving fails.", configured)))
 	case archive.Unreachable(err):
-		location.serverName = b.freshServerName(store, of)
+		location.serverName = b.freshServerName(store, loc, of, func(name string) bool { return !slices.Contains(leaves, name) })
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
 			"Whether the archive's folder is empty could not be seen, so a new one is used: "+location.serverName+"."))
 	default:
@@ -85,7 +96,7 @@ func (b *backend) refuseTakenFolder(ctx context.Context, store *objectStore, of 
 	}
 	empty, err := client.ServerEmpty(ctx, loc, server)
 	switch {
-	case err == nil && (!empty || !b.reserve(store, server, of)):
+	case err == nil && (!empty || !b.reserve(store, loc, server, of)):
 		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(folderTaken(loc, server), "Nothing was changed."))
 	case archive.Unreachable(err):
 		// One warning for each store, however many databases use it.
@@ -96,22 +107,37 @@ func (b *backend) refuseTakenFolder(ctx context.Context, store *objectStore, of 
 	}
 }
 
-// isAnotherStore tells whether the pods reach another store than before, not the same one by another address: one in which
-// nothing lies in the folder of the archive. Where that cannot be seen it counts as the same.
-func (b *backend) isAnotherStore(ctx context.Context, store *objectStore, endpointBefore, server string) bool {
-	if store.podEndpointURL == endpointBefore {
-		return false
-	}
-	loc, err := archive.ParseDestinationPath(store.destinationPath)
+// foreignArchiveError is a folder that has the archive of another database.
+type foreignArchiveError struct {
+	folder     string
+	has, wants string // system identifiers
+}
+
+func (e *foreignArchiveError) Error() string {
+	return fmt.Sprintf("the folder %s holds the archive of another database, whose system identifier is %s, while this one has %s: two archives in one folder destroy each other",
+		e.folder, e.has, e.wants)
+}
+
+// findArchive looks for a database's own archive in a folder that it has not archived to until now, or not in this store:
+// empty tells that nothing lies there. What another database has archived there is a [foreignArchiveError]. What cannot be
+// seen counts as the database's own.
+func (b *backend) findArchive(ctx context.Context, location archiveLocation, systemID string) (empty bool, err error) {
+	loc, err := archive.ParseDestinationPath(location.store.destinationPath)
 	if err != nil {
-		return false
+		return false, err
 	}
-	client, err := b.s3Client(ctx, store)
+	client, err := b.s3Client(ctx, location.store)
 	if err != nil {
-		return false
+		return false, err
 	}
-	empty, err := client.ServerEmpty(ctx, loc, server)
-	return err == nil && empty
+	if empty, err := client.ServerEmpty(ctx, loc, location.serverName); err != nil || empty {
+		return empty, nil //nolint:nilerr // it cannot be seen
+	}
+	has, err := client.SystemID(ctx, loc, location.serverName)
+	if err == nil && has != "" && systemID != "" && has != systemID {
+		return false, &foreignArchiveError{folder: fmt.Sprintf("%s in %s at %s", location.serverName, loc, client.Endpoint()), has: has, wants: systemID}
+	}
+	return false, nil
 }
 
 func folderTaken(loc archive.Location, server string) string {
@@ -120,16 +146,17 @@ func folderTaken(loc archive.Location, server string) string {
 }
 
 // reserve takes a folder for a database of this run; false where another one has it.
-func (b *backend) reserve(store *objectStore, server string, of cnpg.Key) bool {
-	holder, taken := b.reserved.LoadOrStore(store.client.EndpointURL+"\x00"+store.destinationPath+"\x00"+server, of)
+func (b *backend) reserve(store *objectStore, loc archive.Location, server string, of cnpg.Key) bool {
+	holder, taken := b.reserved.LoadOrStore(store.client.EndpointURL+"\x00"+loc.String()+"\x00"+server, of)
 	return !taken || holder == of
 }
 
-// freshServerName is a folder name that no database had before, for a name whose own folder is taken.
-func (b *backend) freshServerName(store *objectStore, of cnpg.Key) string {
+// freshServerName is a folder name for a database whose own folder is taken: one that no database had before, and that is
+// free.
+func (b *backend) freshServerName(store *objectStore, loc archive.Location, of cnpg.Key, free func(name string) bool) string {
 	at := time.Now().UTC().Format("20060102t150405")
 	fresh := of.Name + "-" + at
-	for i := 2; !b.reserve(store, fresh, of); i++ {
+	for i := 2; !free(fresh) || !b.reserve(store, loc, fresh, of); i++ {
 		fresh = fmt.Sprintf("%s-%s-%d", of.Name, at, i)
 	}
 	return fresh

@@ -60,11 +60,17 @@ func ofData(c *cnpgv1.Cluster) *cnpgv1.DataBackupConfiguration {
 	return &cnpgv1.DataBackupConfiguration{}
 }
 
+// folderFields say where a Cluster archives.
+var folderFields = []string{barmanFields + "destinationPath", barmanFields + "serverName"}
+
+func ownsAll(owns func(path ...string) bool, fields []string) bool {
+	return !slices.ContainsFunc(fields, func(field string) bool { return !owns(strings.Split(field, ".")...) })
+}
+
 // ownedFields are the optional fields that are the provider's now, or were before: who changes one with kubectl becomes
 // its owner.
-func ownedFields(cluster *cnpgv1.Cluster, before []string) []string {
+func ownedFields(owns func(path ...string) bool, before []string) []string {
 	var owned []string
-	owns := cnpg.Owns(cluster)
 	for _, field := range optionalFields {
 		if slices.Contains(before, field.path) || owns(strings.Split(field.path, ".")...) {
 			owned = append(owned, field.path)
@@ -73,20 +79,20 @@ func ownedFields(cluster *cnpgv1.Cluster, before []string) []string {
 	return owned
 }
 
-// view is a Cluster as the attributes of its backups stand for it: without what others have set in fields that were never
-// the provider's.
+// view is the Cluster that was seen as the attributes of its backups stand for it: without what others have set in fields
+// that were never the provider's. All but those is the Cluster's own, and not to be changed.
 func (s archiveSeen) view(cluster *cnpgv1.Cluster) *cnpgv1.Cluster {
 	if cnpg.Archiver(cluster) == nil {
 		return cluster
 	}
-	owned := ownedFields(cluster, s.Owned)
-	view := cluster.DeepCopy()
+	view := *cluster
+	view.Spec.Backup = cluster.Spec.Backup.DeepCopy()
 	for _, field := range optionalFields {
-		if !slices.Contains(owned, field.path) {
-			field.clear(view)
+		if !slices.Contains(s.Owned, field.path) {
+			field.clear(&view)
 		}
 	}
-	return view
+	return &view
 }
 
 // warnForeignRetention tells of a retention policy that the configuration does not have: what others set is theirs, but it

@@ -10,6 +10,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // validateBackup refuses what a look at the backup attribute alone can tell to be wrong.
@@ -27,123 +29,186 @@ func (m *databaseModel) validateBackup(ctx context.Context, diags *diag.Diagnost
 
 // archivePlan is what a plan can say of where a database will archive.
 type archivePlan struct {
-	changes bool         // whether something of it is to be changed that no attribute shows
-	archive types.Object // the archive attribute, where anything is changed
-	// open tells that where an update would archive is not known yet.
+	// changes tells whether something of it is to be changed that no attribute shows.
+	changes bool
+	// open tells that nobody knows yet whether something is: the provider's object store is not known.
 	open bool
+	// archive and serverName are the attributes archive and backup.server_name, where anything is changed.
+	archive    types.Object
+	serverName types.String
 }
 
 // of makes a plan that changes something say where the database will archive.
 func (a archivePlan) of(ctx context.Context, plan *databaseModel, diags *diag.Diagnostics) {
 	plan.Archive = a.archive
-	if backup := plan.backup(ctx, diags); a.open && backup != nil {
-		backup.ServerName = types.StringUnknown()
+	if backup := plan.backup(ctx, diags); backup != nil {
+		backup.ServerName = a.serverName
 		plan.Backup = backup.object()
 	}
 }
 
-// planArchive plans the folder of the archive and everything else about it that the configuration leaves open.
-func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
-	planned := archivePlan{archive: types.ObjectUnknown(archiveTypes)}
-	backup, configured := plan.backup(ctx, diags), config.backup(ctx, diags)
-	if plan.Backup.IsUnknown() || diags.HasError() {
-		return planned
-	}
-	seen, hasSeen := seenArchive(ctx, private, diags)
-	if state == nil {
-		seen, hasSeen = archiveSeen{}, false
-	}
-	archives := state != nil && !state.Archive.IsNull()
-	if !backup.enabled() && (backup == nil || !backup.Enabled.IsUnknown()) {
-		if backup != nil && configured.ServerName.IsNull() {
-			backup.ServerName = types.StringNull()
-		}
-		if archives {
-			warnGap(path.Root("backup"), "Nothing is archived any more. What is archived so far stays in S3, and is never restored from beyond this moment.", diags)
-		}
-		plan.Backup, planned.archive, planned.changes = backup.object(), types.ObjectNull(archiveTypes), seen.SecretLeft || seen.ScheduleLeft
-		return planned
-	}
+// archivePlanner plans the folder of an archive and everything else about it that the configuration leaves open.
+type archivePlanner struct {
+	backend            *backend
+	plan, state        *databaseModel  // state is nil for a database that is to be made
+	backup, configured *backupSettings // nil without the block; backup is what is planned
+	seen               archiveSeen
+	store              *objectStore // nil while it is not known
+	diags              *diag.Diagnostics
+}
 
-	store := r.backend.storeFor(ctx, backup, seen.kept(), diags)
-	fresh := state != nil && changesMajor(plan.postgres(), state.postgres())
-	switch {
-	case !configured.ServerName.IsNull():
-		backup.ServerName = configured.ServerName
-	case archives && r.backend.store == nil && !fresh:
-		// The provider's store is not known: that alone is no change.
-		backup.ServerName, planned.open = archivePart(state, "server_name"), true
-	default:
-		backup.ServerName = types.StringUnknown()
+func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
+	p := archivePlanner{
+		backend: r.backend, plan: plan, state: state,
+		backup: plan.backup(ctx, diags), configured: config.backup(ctx, diags), diags: diags,
 	}
-	defer func() { plan.Backup = backup.object() }()
-	if backup.Enabled.IsUnknown() || store == nil || !store.require(path.Root("backup"), diags) {
-		return planned
+	if plan.Backup.IsUnknown() || diags.HasError() {
+		return archivePlan{archive: types.ObjectUnknown(archiveTypes)}
 	}
-	if _, err := r.backend.s3Client(ctx, store); err != nil {
-		diags.AddAttributeError(path.Root("backup"), "Invalid Object Store", sentence(err))
-		return planned
-	}
-	if !archives && !fresh && planReturn(backup, store, seen, diags) {
-		return planned
-	}
-	if !archives {
-		if !configured.ServerName.IsNull() && known(backup.ServerName, plan.Name, plan.Namespace) {
-			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
+	if state != nil {
+		if p.seen = seenArchive(ctx, private, diags); p.seen.Of == "" {
+			p.seen = r.backend.archiveInState(state)
 		}
-		return planned
 	}
-	if !hasSeen { // as after an import without a refresh
-		seen.Wiring.EndpointURL = archivePart(state, "endpoint_url").ValueString()
+	var planned archivePlan
+	if !p.backup.enabled() && (p.backup == nil || !p.backup.Enabled.IsUnknown()) {
+		planned = p.off(ctx)
+	} else {
+		planned = p.on(ctx)
 	}
-	r.planMove(ctx, plan, state, backup, store, fresh, seen, hasSeen, &planned, diags)
+	plan.Backup = p.backup.object()
 	return planned
 }
 
-// planReturn plans the archive of a database that somebody else keeps from archiving: it goes on in the folder that was
-// applied last. It is false where that is not wanted.
-func planReturn(backup *backupSettings, store *objectStore, seen archiveSeen, diags *diag.Diagnostics) bool {
-	if backup.ServerName.IsUnknown() && seen.applied(store, seen.Folder.ServerName) {
-		backup.ServerName = types.StringValue(seen.Folder.ServerName)
+// archives tells whether the database has an archive.
+func (p *archivePlanner) archives() bool { return p.state != nil && !p.state.Archive.IsNull() }
+
+// fresh tells whether it needs another one in any case: the WAL of two major versions never lies in one folder.
+func (p *archivePlanner) fresh() bool {
+	return p.state != nil && changesMajor(p.plan.postgres(), p.state.postgres())
+}
+
+// off plans a database without backups.
+func (p *archivePlanner) off(ctx context.Context) archivePlan {
+	planned := archivePlan{archive: types.ObjectNull(archiveTypes), changes: len(p.seen.Repairs) > 0}
+	if p.backup != nil {
+		if p.configured.ServerName.IsNull() {
+			p.backup.ServerName = types.StringNull()
+		}
+		planned.serverName = p.backup.ServerName
 	}
-	if !seen.applied(store, backup.ServerName.ValueString()) {
+	if !p.archives() {
+		p.seen.warnRepairs(p.diags)
+		return planned
+	}
+	warnGap(path.Root("backup"), "Nothing is archived any more. What is archived so far stays in S3, and is never restored from beyond this moment.", p.diags)
+	if !p.plan.ForceConflicts.ValueBool() {
+		p.backend.refuseHeldBackup(ctx, p.state.key(), p.diags)
+	}
+	return planned
+}
+
+// refuseHeldBackup refuses to turn off backups that another manager states too. Where that cannot be asked now, the apply will.
+func (b *backend) refuseHeldBackup(ctx context.Context, key cnpg.Key, diags *diag.Diagnostics) {
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		return
+	}
+	live, err := client.GetCluster(ctx, key)
+	if err != nil {
+		return
+	}
+	if err := cnpg.MayWithdrawBackup(live); err != nil {
+		addFailure(diags, "Backups Cannot Be Turned Off", err, "Nothing was changed.")
+	}
+}
+
+// on plans a database with backups.
+func (p *archivePlanner) on(ctx context.Context) archivePlan {
+	planned := archivePlan{archive: types.ObjectUnknown(archiveTypes), serverName: p.configured.ServerName}
+	if planned.serverName.IsNull() {
+		planned.serverName = types.StringUnknown()
+	}
+	p.backup.ServerName = planned.serverName
+	if p.archives() && p.backend.store == nil {
+		planned.open = true // that alone is no change
+		if p.configured.ServerName.IsNull() {
+			p.backup.ServerName = archivePart(p.state, "server_name")
+		}
+	}
+	p.store = p.backend.storeFor(ctx, p.backup, p.seen.kept(), p.diags)
+	if p.backup.Enabled.IsUnknown() || p.store == nil || !p.store.require(path.Root("backup"), p.diags) {
+		return planned
+	}
+	if _, err := p.backend.s3Client(ctx, p.store); err != nil {
+		p.diags.AddAttributeError(path.Root("backup"), "Invalid Object Store", sentence(err))
+		return planned
+	}
+	switch {
+	case p.state != nil && p.plan.PostgresVersion.IsUnknown(): // it may be another major one
+	case p.archives():
+		p.move(ctx, &planned)
+	case !p.fresh() && p.goesOn(ctx):
+	case !p.configured.ServerName.IsNull() && known(p.backup.ServerName, p.plan.Name, p.plan.Namespace):
+		p.backend.refuseTakenFolder(ctx, p.store, p.plan.key(), p.backup.ServerName.ValueString(), p.diags)
+	}
+	planned.serverName = p.backup.ServerName
+	return planned
+}
+
+// goesOn plans the archive of a database that somebody else keeps from archiving: it goes on in the folder that was applied
+// last. It is false where that is not wanted.
+func (p *archivePlanner) goesOn(ctx context.Context) bool {
+	if p.backup.ServerName.IsUnknown() && p.seen.applied(p.store, p.seen.Folder.ServerName) {
+		p.backup.ServerName = types.StringValue(p.seen.Folder.ServerName)
+	}
+	if !p.seen.applied(p.store, p.backup.ServerName.ValueString()) {
 		return false
 	}
-	warnGap(path.Root("backup"), "Somebody else has turned archiving off. It goes on in the same folder; the time from the last WAL there until the next base backup is complete cannot be restored.", diags)
+	p.find(ctx)
+	warnGap(path.Root("backup"), "Somebody else has turned archiving off. It goes on in the same folder; the time from the last WAL there until the next base backup is complete cannot be restored.", p.diags)
 	return true
 }
 
-// planMove plans the archive of a database that has one already.
-func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, seen archiveSeen, hasSeen bool, planned *archivePlan, diags *diag.Diagnostics) {
-	moves := r.planFolder(ctx, plan, state, backup, store, fresh, seen, diags)
+// find looks for the database's own archive in the planned folder, and refuses another one's.
+func (p *archivePlanner) find(ctx context.Context) (empty bool) {
+	empty, err := p.backend.findArchive(ctx, archiveLocation{store: p.store, serverName: p.backup.ServerName.ValueString()}, p.seen.SystemID)
+	if err != nil {
+		addFailure(p.diags, "Archive Folder Is Taken", err, "Nothing was changed.")
+	}
+	return empty
+}
+
+// move plans the archive of a database that has one already.
+func (p *archivePlanner) move(ctx context.Context, planned *archivePlan) {
+	moves := p.folder(ctx)
 	if moves {
 		warnGap(path.Root("backup"), "The archive goes on in another folder, beginning with a base backup that is taken at once. The time from the last WAL in the old folder until that "+
-			"backup is complete can be restored from neither. The old folder stays in S3.", diags)
+			"backup is complete can be restored from neither. The old folder stays in S3.", p.diags)
 	}
 
-	want := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: plan.Name.ValueString()}}
-	backup.toCluster(ctx, want, archiveLocation{store: store}, diags)
+	want := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Name: p.plan.Name.ValueString()}}
+	p.backup.toCluster(ctx, want, archiveLocation{store: p.store}, p.diags)
 	wired := wiringOf(want)
-	rewired := hasSeen && !seen.wiredAs(wired)
-	if rewired && wired.InheritRole && (!seen.Wiring.InheritRole || seen.Wiring.RoleARN != wired.RoleARN) {
-		warnRole(plan, diags)
+	rewired := !p.seen.wiredAs(wired)
+	if rewired && wired.InheritRole && (!p.seen.Wiring.InheritRole || p.seen.Wiring.RoleARN != wired.RoleARN) {
+		warnRole(p.plan, p.diags)
 	}
-	fingerprint, secret := archivePart(state, "credentials_fingerprint"), store.secretData()
+	fingerprint, secret := archivePart(p.state, "credentials_fingerprint"), p.store.secretData()
 	same := matchesFingerprint(fingerprint.ValueString(), secret)
-	rotated := !same && (!hasSeen || seen.Applied)
 	if !same {
 		fingerprint = types.StringUnknown()
 	}
 	if len(secret) == 0 {
 		fingerprint = types.StringNull()
 	}
-	warnScheduleDrift(plan.key(), seen.ScheduleDrift, diags)
-	planned.changes = moves || rewired || rotated || seen.Due != nil || seen.SecretLeft || len(seen.ScheduleDrift) > 0 ||
-		store.destinationPath != archivePart(state, "destination_path").ValueString() || store.podEndpointURL != seen.Wiring.EndpointURL
+	p.seen.warnRepairs(p.diags)
+	planned.changes = moves || rewired || !same && p.seen.Applied || len(p.seen.Repairs) > 0 ||
+		p.store.destinationPath != archivePart(p.state, "destination_path").ValueString() || p.store.podEndpointURL != p.seen.Wiring.EndpointURL
 	planned.archive = types.ObjectValueMust(archiveTypes, map[string]attr.Value{
-		"destination_path":        types.StringValue(store.destinationPath),
-		"endpoint_url":            plannedEndpoint(state, store, seen),
-		"server_name":             backup.ServerName,
+		"destination_path":        types.StringValue(p.store.destinationPath),
+		"endpoint_url":            p.endpoint(),
+		"server_name":             p.backup.ServerName,
 		"method":                  types.StringValue(methodBarmanObjectStore),
 		"continuous_archiving":    types.BoolUnknown(),
 		"message":                 types.StringUnknown(),
@@ -151,44 +216,48 @@ func (r *databaseResource) planMove(ctx context.Context, plan, state *databaseMo
 	})
 }
 
-// plannedEndpoint is the endpoint that the Cluster will have. One that the configuration leaves to others stays theirs.
-func plannedEndpoint(state *databaseModel, store *objectStore, seen archiveSeen) types.String {
+// endpoint is the one that the Cluster will have. One that the configuration leaves to others stays theirs.
+func (p *archivePlanner) endpoint() types.String {
 	switch {
-	case store.podEndpointURL != "":
-		return types.StringValue(store.podEndpointURL)
-	case seen.Wiring.EndpointURL != "": // given up: it goes, unless somebody else states it too
+	case p.store.podEndpointURL != "":
+		return types.StringValue(p.store.podEndpointURL)
+	case p.seen.Wiring.EndpointURL != "": // given up: it goes, unless somebody else states it too
 		return types.StringUnknown()
 	}
-	return archivePart(state, "endpoint_url")
+	return archivePart(p.state, "endpoint_url")
 }
 
-// planFolder decides on the folder where the configuration names none, and tells whether it is another one than before.
-func (r *databaseResource) planFolder(ctx context.Context, plan, state *databaseModel, backup *backupSettings, store *objectStore, fresh bool, seen archiveSeen, diags *diag.Diagnostics) (moves bool) {
-	server := archivePart(state, "server_name")
-	elsewhere := !sameLocation(store.destinationPath, archivePart(state, "destination_path").ValueString())
-	if backup.ServerName.IsUnknown() && !fresh {
+// folder decides on the folder where the configuration names none, and tells whether it is another one than before.
+func (p *archivePlanner) folder(ctx context.Context) (moves bool) {
+	server := archivePart(p.state, "server_name")
+	elsewhere := !sameLocation(p.store.destinationPath, archivePart(p.state, "destination_path").ValueString())
+	if p.backup.ServerName.IsUnknown() && !p.fresh() {
 		switch {
-		case seen.applied(store, seen.Folder.ServerName): // also where somebody has changed it in Kubernetes
-			backup.ServerName = types.StringValue(seen.Folder.ServerName)
+		case p.seen.applied(p.store, p.seen.Folder.ServerName): // also where somebody has changed it in Kubernetes
+			p.backup.ServerName = types.StringValue(p.seen.Folder.ServerName)
 		case !elsewhere:
-			backup.ServerName = server
+			p.backup.ServerName = server
 		}
 	}
 	switch {
-	case backup.ServerName.IsUnknown():
+	case p.backup.ServerName.IsUnknown():
 		return true
-	case elsewhere || !backup.ServerName.Equal(server):
-		if !seen.applied(store, backup.ServerName.ValueString()) {
-			r.backend.refuseTakenFolder(ctx, store, plan.key(), backup.ServerName.ValueString(), diags)
+	case elsewhere || !p.backup.ServerName.Equal(server):
+		if p.seen.applied(p.store, p.backup.ServerName.ValueString()) {
+			p.find(ctx)
+		} else {
+			p.backend.refuseTakenFolder(ctx, p.store, p.plan.key(), p.backup.ServerName.ValueString(), p.diags)
 		}
 		return true
-	case fresh:
-		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
+	case p.fresh():
+		p.diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
 			"Another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
 			server.ValueString()), "Nothing was changed."))
 		return false
+	case p.store.podEndpointURL != p.seen.Wiring.EndpointURL: // another store, or the same one by another address
+		return p.find(ctx)
 	}
-	return r.backend.isAnotherStore(ctx, store, seen.Wiring.EndpointURL, server.ValueString())
+	return false
 }
 
 // archivePart is a part of the archive attribute; the zero value where it is not known.

@@ -3,31 +3,33 @@ package provider
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
-// archiveSeen is what the state keeps of a database's archive beside its attributes, as private data: by it a plan finds
-// drift in fields that no attribute shows, and a base backup that is still to be taken.
+// archiveSeen is what was seen of a database's archive beside its attributes: by it a plan finds drift in fields that no
+// attribute shows, and what an apply has left to do. A refresh leaves it as private data. All of it stands in the Cluster;
+// only what somebody has changed there is known from what was left before.
 type archiveSeen struct {
+	// Of is the UID of the Cluster; "" where none was looked at.
+	Of types.UID `json:"of,omitempty"`
 	// Applied tells whether the provider has ever applied the Cluster.
-	Applied bool `json:"applied"`
+	Applied bool `json:"applied,omitempty"`
+	// SystemID is PostgreSQL's identifier of the database, which its base backups tell too; "" where it is not known.
+	SystemID string `json:"system_id,omitempty"`
 	// Folder is the one that was applied last. Only an apply that turns backups off forgets it: to archive there again is no
 	// change of the configuration.
 	Folder folder `json:"folder"`
 	// Kept is what the pods have of what the configuration leaves open.
 	Kept podReach `json:"kept"`
-	// Due is the folder that the archive was to go on in, from before the apply on, until its base backup is there.
-	Due *folder `json:"due,omitempty"`
-	// SecretLeft is left where the pods need no Secret of the provider's any more and it is still there.
-	SecretLeft bool `json:"secret_left,omitempty"`
-	// ScheduleDrift are the fields of the ScheduledBackup that are to be put back.
-	ScheduleDrift []string `json:"schedule_drift,omitempty"`
-	// ScheduleLeft tells of a ScheduledBackup of a database that archives nowhere.
-	ScheduleLeft bool `json:"schedule_left,omitempty"`
+	// Repairs tell what an update puts right that no attribute shows, in a sentence each.
+	Repairs []string `json:"repairs,omitempty"`
 	// Owned are the optional fields that are, or were, the provider's.
 	Owned  []string `json:"owned,omitempty"`
 	Wiring wiring   `json:"wiring"`
@@ -85,47 +87,88 @@ func wiringOf(cluster *cnpgv1.Cluster) wiring {
 	return w
 }
 
-// archiveApplied is what is kept of a Cluster that was just applied, for an archive in location.
-func archiveApplied(cluster *cnpgv1.Cluster, location archiveLocation) archiveSeen {
-	seen := archiveSeen{Applied: true, Folder: folderOf(cluster)}
-	if cnpg.Archiver(cluster) != nil {
-		seen.Owned = ownedFields(cluster, nil)
+// seeArchive looks at the archive of a Cluster as it stands; scheduled is its ScheduledBackup, nil where there is none or
+// nobody asks. before is what was left by the last look, also at a Cluster of the same name that is gone: it tells what
+// somebody has changed since.
+func (b *backend) seeArchive(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, before archiveSeen) archiveSeen {
+	if before.Of != cluster.UID {
+		before = archiveSeen{}
 	}
-	if location.store != nil {
-		seen.Kept = location.store.kept
+	seen := archiveSeen{
+		Of: cluster.UID, Applied: cnpg.Applied(cluster), SystemID: cluster.Status.SystemID,
+		Folder: before.Folder, Kept: before.Kept, Owned: before.Owned,
+		Repairs: repairs(cluster, scheduled),
 	}
+	if cnpg.Archiver(cluster) == nil { // which nobody has applied, where there is a folder
+		return seen
+	}
+	owns := cnpg.Owns(cluster)
+	seen.Owned = ownedFields(owns, before.Owned)
+	// Who changes the folder becomes the owner of what they change. What is still the provider's was applied last, whether
+	// anybody has noted that or not.
+	if before.Folder.ServerName == "" || ownsAll(owns, folderFields) {
+		seen.Folder = folderOf(cluster)
+	}
+	seen.Kept = b.keptBy(cluster)
 	seen.Wiring = wiringOf(seen.view(cluster))
 	return seen
 }
 
-// archiveRead is what is kept of a Cluster that was read: what was applied last stays known, also while the Cluster does not
-// archive at all, which nobody has applied.
-func archiveRead(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, before archiveSeen) archiveSeen {
-	seen := archiveSeen{
-		Applied: cnpg.Applied(cluster), Folder: folderOf(cluster),
-		SecretLeft:    before.SecretLeft && cluster.Annotations[cnpg.AnnotationCredentials] == "",
-		ScheduleDrift: scheduleDrift(cluster, scheduled),
+// keptBy is what a Cluster that archives has of what the configuration leaves open. What others gave it in a Cluster that the
+// provider has never applied is taken for configured, unless the environment says the same.
+func (b *backend) keptBy(cluster *cnpgv1.Cluster) podReach {
+	var kept podReach
+	if cnpg.Applied(cluster) {
+		if text := cluster.Annotations[cnpg.AnnotationKept]; text != "" && json.Unmarshal([]byte(text), &kept) != nil {
+			return podReach{} // what cannot be read says nothing
+		}
+		return kept
 	}
-	if cnpg.Archiver(cluster) == nil {
-		seen.Folder, seen.Kept, seen.Owned = before.Folder, before.Kept, before.Owned
-		seen.ScheduleLeft = seen.Applied && scheduled != nil
+	if b != nil && b.store != nil && b.store.podEndpointURL == "" && cnpg.Archiver(cluster).EndpointURL == b.store.environment.EndpointURL {
+		kept.EndpointURL = b.store.environment.EndpointURL
+	}
+	return kept
+}
+
+// archiveInState is what the state alone tells of an archive, as after a move without a refresh.
+func (b *backend) archiveInState(state *databaseModel) archiveSeen {
+	seen := archiveSeen{Applied: true}
+	if state.Archive.IsNull() {
 		return seen
 	}
-	seen.Owned = ownedFields(cluster, before.Owned)
-	seen.Wiring = wiringOf(seen.view(cluster))
-	arrived := before.Due != nil && before.Due.is(seen.Folder) // by this apply, whether it was answered or not
-	switch {
-	case before.Folder.ServerName == "":
-		seen.Kept = podReach{EndpointURL: seen.Wiring.EndpointURL, Region: cluster.Annotations[cnpg.AnnotationRegion]}
-	case arrived:
-		seen.Kept = before.Kept
-	default:
-		seen.Folder, seen.Kept = before.Folder, before.Kept
-	}
-	if arrived {
-		seen.Due = before.Due
+	seen.Folder = folder{DestinationPath: archivePart(state, "destination_path").ValueString(), ServerName: archivePart(state, "server_name").ValueString()}
+	seen.Wiring.EndpointURL = archivePart(state, "endpoint_url").ValueString()
+	if b.store != nil {
+		seen.Kept = b.store.environment
 	}
 	return seen
+}
+
+// repairs are what an update puts right in a Cluster and its ScheduledBackup that no attribute shows.
+func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []string {
+	var told []string
+	tell := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
+	key, archives := cnpg.KeyOf(cluster), cnpg.Archiver(cluster) != nil
+	switch {
+	case archives:
+		told = append(told, scheduleDrift(cluster, scheduled)...)
+	case cnpg.Applied(cluster) && scheduled != nil:
+		tell("The ScheduledBackup %s of a database that archives nowhere is still there. This update removes it.", key)
+	}
+	if archives && cnpg.IsUnfinished(cluster, cnpg.BaseBackup) {
+		tell("The base backup that the archive in the folder %s begins with is still to be taken; without it nothing there can be restored. This update takes it.", cnpg.ServerName(cluster))
+	}
+	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
+		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, credentialsSecretName(key.Name))
+	}
+	return told
+}
+
+// warnRepairs tells of them.
+func (s archiveSeen) warnRepairs(diags *diag.Diagnostics) {
+	if len(s.Repairs) > 0 {
+		diags.AddAttributeWarning(path.Root("backup"), "Repairs That No Attribute Shows", paragraphs(s.Repairs...))
+	}
 }
 
 // applied tells whether the folder is the one that was applied last: to go back to it is no change of the configuration.
@@ -142,12 +185,12 @@ func (s archiveSeen) kept() *podReach {
 }
 
 // wiredAs tells whether the pods reach S3 as they should. In a Cluster that the provider has never applied, region and
-// certificate may come from anywhere.
+// certificate may come from anywhere; where none was looked at, nothing else is known.
 func (s archiveSeen) wiredAs(want wiring) bool {
 	if !s.Applied {
 		want.Region, want.CACertificate = s.Wiring.Region, s.Wiring.CACertificate
 	}
-	return s.Wiring == want
+	return s.Of == "" || s.Wiring == want
 }
 
 const privateArchive = "archive"
@@ -161,9 +204,13 @@ func (s archiveSeen) leave(ctx context.Context, private privateState, diags *dia
 	diags.Append(private.SetKey(ctx, privateArchive, value)...)
 }
 
-// seenArchive is what was left; ok is false where nothing was.
-func seenArchive(ctx context.Context, private privateState, diags *diag.Diagnostics) (seen archiveSeen, ok bool) {
+// seenArchive is what was left; nothing where that cannot be read.
+func seenArchive(ctx context.Context, private privateState, diags *diag.Diagnostics) archiveSeen {
 	value, d := private.GetKey(ctx, privateArchive)
 	diags.Append(d...)
-	return seen, len(value) > 0 && json.Unmarshal(value, &seen) == nil
+	var seen archiveSeen
+	if len(value) > 0 && json.Unmarshal(value, &seen) != nil {
+		return archiveSeen{}
+	}
+	return seen
 }

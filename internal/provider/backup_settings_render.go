@@ -53,6 +53,9 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	if region, ok := location.store.secretData()[keyRegion]; ok {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRegion, string(region))
 	}
+	if kept := location.store.kept.annotation(); kept != "" {
+		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationKept, kept)
+	}
 	if location.store.override != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationObjectStore, location.store.override)
 	}
@@ -69,10 +72,6 @@ type archiveLocation struct {
 	fingerprint string
 	// begins tells that the archive of a living database goes on here, and that no schedule takes a base backup for it.
 	begins bool
-}
-
-func (a archiveLocation) folder() folder {
-	return folder{DestinationPath: a.store.destinationPath, ServerName: a.serverName}
 }
 
 // String and GoString keep keys out of anything that prints the struct.

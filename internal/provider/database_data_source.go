@@ -149,7 +149,7 @@ func (d *databaseDataSource) Read(ctx context.Context, req datasource.ReadReques
 		resp.Diagnostics.AddAttributeError(path.Root("name"), summary, sentence(err))
 		return
 	}
-	database.fromCluster(ctx, d.backend, cluster, nil, archiveSeen{}, &resp.Diagnostics)
+	database.fromCluster(ctx, d.backend, cluster, nil, d.backend.seeArchive(cluster, nil, archiveSeen{}), &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, databaseDataModel{
 		Name: database.Name, Namespace: database.Namespace, ID: database.ID,
 		OrgID: nullIfEmpty(cluster.Labels[cnpg.LabelOrgID]),

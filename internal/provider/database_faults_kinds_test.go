@@ -3,6 +3,7 @@ package provider_test
 import (
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
@@ -18,6 +19,9 @@ type fault struct {
 	interrupted, after bool
 	// lasting faults are met by every request from then on, until somebody loses patience.
 	lasting bool
+	// killed is the end of Terraform and the provider when the request has had its effect: nothing else of the operation
+	// happens, and no state is saved of what has.
+	killed bool
 	// always harmless faults are ridden out wherever they happen, watched ones where a watch meets them.
 	always, watched bool
 	// written faults are those of requests that change something: to a read they are what another one is.
@@ -62,6 +66,16 @@ var s3Faults = []fault{
 // reads are the ways in which requests fail that change nothing.
 var reads = slices.DeleteFunc(slices.Clone(kubeFaults), func(f fault) bool { return f.written })
 
+// killed is what happens to updates beside that: a create that no state tells of is there for an import block to take over.
+var killed = fault{name: "killed after", killed: true}
+
+func (s *story) faultsAt(p point) []fault {
+	if faults := faultsAt(p); p.writes && s.before != "" && s.config != "" && !s.deletes() {
+		return append(slices.Clone(faults), killed)
+	}
+	return faultsAt(p)
+}
+
 func faultsAt(p point) []fault {
 	switch {
 	case p.s3:
@@ -81,12 +95,17 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 		w.s3.Fail(nil)
 		return
 	}
+	var dead atomic.Bool
 	w.kube.Fail(func(r apitest.Request) *apitest.Fault {
 		if !decide(kubePoint(r)) {
 			return nil
 		}
 		met := f.kube
 		switch {
+		case f.killed && dead.Swap(true):
+			met.ResetBefore = true
+		case f.killed:
+			met.After = w.workspace.Interrupt
 		case f.interrupted && f.after:
 			met.After = w.workspace.Interrupt
 		case f.interrupted:
@@ -103,6 +122,7 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 			w.workspace.Interrupt()
 			met.Hang = true
 		}
+		met.Reset = met.Reset || f.killed
 		return &met
 	})
 }

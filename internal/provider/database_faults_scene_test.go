@@ -115,6 +115,14 @@ type view struct {
 	made     int64
 }
 
+// folder is where the database archives; "" where it does not.
+func (v *view) folder() string {
+	if v.cluster == nil || cnpg.Archiver(v.cluster) == nil {
+		return ""
+	}
+	return cnpg.ServerName(v.cluster)
+}
+
 func (w *scene) look() *view {
 	v := &view{theirs: map[string]string{}, volumes: map[string]types.UID{}, files: w.s3.Keys(fakeBucket, "")}
 	note := func(kind string, o metav1.Object) {

@@ -157,11 +157,28 @@ var stories = []*story{
 		before: database(withBackups),
 		config: strings.Replace(database(withBackups), "retention_days", "server_name = \"v2\", retention_days", 1),
 		begins: true,
-		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "ListObjects pg/v2/"},
+		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "patch clusters", "ListObjects pg/v2/"},
 		races:  []string{besidesBackup},
 		wanted: func(w *scene) string {
 			if cnpg.ServerName(w.cluster()) != "v2" {
 				return "the new folder"
+			}
+			return ""
+		},
+	},
+	{
+		name:   "upgrade to another major version",
+		before: database(withBackups + "postgres_version = \"16.2\"\n"),
+		config: database(withBackups + "postgres_version = \"17.1\"\n"),
+		prepare: func(w *scene) {
+			w.s3.Archive(fakeBucket, "pg", "my-db").WAL(apitest.EndWAL, w.now())
+		},
+		begins: true,
+		makes:  []string{"apply clusters", "create backups", "watch backups", "patch clusters", "ListObjects pg/my-db-*"},
+		races:  []string{besidesBackup},
+		wanted: func(w *scene) string {
+			if c := w.cluster(); cnpg.ServerName(c) == "my-db" || !strings.Contains(c.Spec.ImageName, ":17.1-") {
+				return "version 17 in a folder of its own"
 			}
 			return ""
 		},

@@ -16,10 +16,12 @@ import (
 )
 
 // Every request that Terraform's create, update, replacement or destroy of a database makes of Kubernetes or S3 fails once
-// in each way that requests fail in, and is the moment of a Ctrl-C. Whatever happens then:
+// in each way that requests fail in, and is the moment of a Ctrl-C; every one by which an update changes something is also
+// the last before Terraform is killed, so that no state is saved. Whatever happens then:
 //
 //   - nothing exists that the state does not know, and nothing was deleted, made twice or overwritten;
 //   - what the state says is what stands there, or what it said before;
+//   - an archive that was moved is not moved back;
 //   - the next apply, or the way out that the error prints, gets to the goal, and the plan after that is empty.
 //
 // The requests are those that a run without faults makes.
@@ -34,7 +36,7 @@ func TestDatabaseSurvivesEveryFault(t *testing.T) {
 			group.SetLimit(atOnce)
 			run := 0
 			for _, p := range points {
-				for _, f := range faultsAt(p) {
+				for _, f := range s.faultsAt(p) {
 					run++
 					way := ways[run%len(ways)]
 					group.Go(func() error {
@@ -129,7 +131,7 @@ func (w *scene) points(t *testing.T) []point {
 func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fault, out way) []string {
 	t.Helper()
 	w = w.copy(t, providers)
-	before := w.look()
+	before, saved := w.look(), w.workspace.Copy(t, providers)
 	var made counter
 	var hit bool
 	var more int
@@ -142,6 +144,8 @@ func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fa
 		case p == at:
 			hit = true
 			return true
+		case hit && f.killed:
+			return true
 		case !hit || !f.lasting || p.s3 != at.s3:
 			return false
 		}
@@ -152,6 +156,10 @@ func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fa
 	}, f)
 	diags := w.do(t)
 	w.watchRequests(nil, fault{})
+	if f.killed {
+		w.workspace, w.planned, w.told = saved, nil, nil
+		w.workspace.Write(w.text(w.story.config, w.story.rotated))
+	}
 	mu.Lock()
 	defer mu.Unlock()
 	if !hit && (diags.HasError() || !slices.Contains(w.story.races, at.String())) {

@@ -65,6 +65,9 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 			tell("the last plan is not empty: %v %s", plan, diags)
 		}
 	}
+	if !w.story.deletes() && left.folder() != before.folder() && left.folder() != "" && w.look().folder() != left.folder() {
+		tell("the archive was moved from %q to %q, and from there to %q", before.folder(), left.folder(), w.look().folder())
+	}
 	if made, allowed := w.look().made-before.made, w.story.creates(); made != allowed {
 		tell("%d Clusters were made on the way; it takes %d", made, allowed)
 	}

@@ -104,8 +104,12 @@ func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *
 	r.backend.refuseWALStorageChange(ctx, state.key(), plan.WALStorage, state.WALStorage, diags)
 	r.planPostgres(ctx, config.postgresPath(), plan, state, diags)
 	r.backend.planGrowth(ctx, plan, state, diags)
-	if !plan.changes(state) && !archiving.changes {
-		plan.Status, plan.Phase, plan.Connection, plan.Archive = state.Status, state.Phase, state.Connection, state.Archive
+	kept := *plan
+	kept.Status, kept.Phase, kept.Connection, kept.Archive = state.Status, state.Phase, state.Connection, state.Archive
+	// Whether an object store that is not known yet is another one will be known when the plan is applied, if it is for any
+	// reason: by then, what it says now must hold.
+	if !plan.changes(state) && !archiving.changes && (!archiving.open || same(&kept, state)) {
+		*plan = kept
 		return
 	}
 	plan.Status, plan.Phase = types.StringUnknown(), types.StringUnknown()

@@ -104,7 +104,8 @@ func TestDatabasePlanSeesBackupsThatOthersTurnOn(t *testing.T) {
 	if diags.HasError() || plan.Action(db) != terraformtest.Update {
 		t.Errorf("the plan is %v %s", plan, diags)
 	}
-	if err := f.asked("get clusters myorg/my-db", "get scheduledbackups myorg/my-db"); err != nil {
+	// The second look at the Cluster is for whether these backups may be turned off.
+	if err := f.asked("get clusters myorg/my-db", "get scheduledbackups myorg/my-db", "get clusters myorg/my-db"); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/tfsdk"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -59,7 +58,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if !namespaceExists(ctx, client, key.Namespace, summary, &resp.Diagnostics) {
 		return
 	}
-	location, ok := r.locate(ctx, &plan, nil, resp.Private, summary, &resp.Diagnostics)
+	location, ok := r.locate(ctx, &plan, nil, archiveSeen{}, summary, &resp.Diagnostics)
 	if !ok {
 		return
 	}
@@ -82,7 +81,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
-	archiveApplied(created, location).leave(ctx, resp.Private, &resp.Diagnostics)
+	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
@@ -129,8 +128,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		resp.Diagnostics.AddError(summary, sentence(err))
 		return
 	}
-	before, _ := seenArchive(ctx, req.Private, &resp.Diagnostics)
-	seen := archiveRead(cluster, scheduled, before)
+	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, req.Private, &resp.Diagnostics))
 	last := state
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	if !same(&state, &last) {
@@ -174,7 +172,8 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
 		return
 	}
-	location, ok := r.locate(ctx, &plan, live, req.Private, summary, &resp.Diagnostics)
+	seen := r.backend.seeArchive(live, nil, seenArchive(ctx, req.Private, &resp.Diagnostics))
+	location, ok := r.locate(ctx, &plan, live, seen, summary, &resp.Diagnostics)
 	if !ok {
 		return
 	}
@@ -201,7 +200,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 			return
 		}
 	}
-	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, before: &state, desired: desired, plan: &plan, location: location}, req.Private, resp)
+	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, before: &state, desired: desired, plan: &plan, location: location}, resp)
 	if err != nil {
 		holds := r.stateAsItIs(ctx, client, &state, resp)
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
@@ -214,6 +213,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 // clusterChange is what an update brings about: the Cluster as it stands, the state and the plan, and what the plan asks for.
 type clusterChange struct {
 	live     *cnpgv1.Cluster
+	seen     archiveSeen
 	before   *databaseModel
 	desired  *cnpgv1.Cluster
 	plan     *databaseModel
@@ -221,25 +221,21 @@ type clusterChange struct {
 }
 
 // applyUpdate brings a Cluster and what belongs to it to what is desired. The Secret comes first: by a fingerprint in the
-// Cluster everybody sees that its keys have arrived.
-func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, private privateState, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
+// Cluster everybody sees that its keys have arrived. What is to follow the apply the Cluster tells, until it is done.
+func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
 	live, desired, plan, location := change.live, change.desired, change.plan, change.location
 	desired.UID = live.UID
 	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
 		return nil, err
 	}
-	seen, _ := seenArchive(ctx, private, &resp.Diagnostics)
-	clusters, schedules := change.before.ownership(ctx, r.backend, live, seen, plan.ForceConflicts.ValueBool())
-	// What is to follow the apply is left before it: its answer may get lost.
+	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	switch {
-	case !backup.enabled():
-		seen.Due = nil
-	case location.begins:
-		seen.Due = ptr.To(location.folder())
+	if backup.enabled() && (location.begins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
+		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
-	seen.SecretLeft = location.fingerprint == "" && (seen.SecretLeft || live.Annotations[cnpg.AnnotationCredentials] != "")
-	seen.leave(ctx, resp.Private, &resp.Diagnostics)
+	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
+		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
+	}
 	cluster, err := client.ApplyCluster(ctx, live, desired, clusters)
 	if err != nil {
 		return nil, err
@@ -250,9 +246,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 		}
 	}
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
-	now := archiveApplied(cluster, location)
-	now.Due, now.SecretLeft = seen.Due, seen.SecretLeft
-	now.leave(ctx, resp.Private, &resp.Diagnostics)
+	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err := applySchedule(ctx, client, cluster, backup, schedules); err != nil {
 		return nil, err
 	}
@@ -262,7 +256,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 		}
 	}
 	switch {
-	case now.Due != nil: // a base backup proves that archiving works
+	case cnpg.IsUnfinished(desired, cnpg.BaseBackup): // it proves that archiving works
 		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
 	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
 		err = r.backend.provesArchiving(ctx, client, cluster, &resp.Diagnostics)
@@ -270,10 +264,13 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err != nil {
 		return nil, err
 	}
-	if now.SecretLeft {
+	if cnpg.IsUnfinished(desired, cnpg.SecretRemoval) {
 		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
 	}
-	archiveApplied(cluster, location).leave(ctx, resp.Private, &resp.Diagnostics)
+	if cluster, err = client.Finish(ctx, cluster); err != nil {
+		return nil, err
+	}
+	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	return cluster, nil
 }
 
@@ -287,8 +284,7 @@ func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client,
 		return fmt.Sprintf("What stands in Kubernetes now could not be read (%s), so Terraform's state holds the database %s as it was before; the next refresh brings it up to date.",
 			err, state.key())
 	}
-	before, _ := seenArchive(ctx, resp.Private, &resp.Diagnostics)
-	seen := archiveRead(cluster, scheduled, before)
+	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, resp.Private, &resp.Diagnostics))
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -45,17 +46,38 @@ func adoptedDatabase(more string) string {
 func TestBackupsThatAnotherManagerStates(t *testing.T) {
 	t.Parallel()
 	s := adopted(t)
-	s.kube.Forget()
-	s.fails(s.config(adoptedDatabase("")), "Unable to Update Database", "backup", `spec.backup belongs to the field manager "kubectl-client-side-apply" too`,
+	s.refused(s.config(adoptedDatabase("")), "Backups Cannot Be Turned Off", "backup", `spec.backup belongs to the field manager "kubectl-client-side-apply" too`,
 		"remove spec.backup there", "force_conflicts = true", "Nothing was changed")
-	if writes := s.kube.Writes(); len(writes) > 0 {
-		t.Fatalf("written: %v", apitest.Summaries(writes))
-	}
 	if warnings := s.apply(s.config(adoptedDatabase(forced))); strings.Contains(warnings, "archive_timeout") {
 		t.Errorf("warnings are %q", warnings)
 	}
 	if s.cluster().Spec.Backup != nil || s.schedule() != nil || !s.w.Object(db).Attribute("archive").IsNull() {
 		t.Errorf("left are %+v, %+v", s.cluster().Spec.Backup, s.schedule())
+	}
+}
+
+// What another manager has come to state since the plan is refused by the apply, before anything is written.
+func TestBackupsThatAnotherManagerStatesByNow(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(backedUp("")))
+	plan, _ := s.plan(f.config(database(unprotected)))
+	theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}}
+	theirs.Spec.Backup = &cnpgv1.BackupConfiguration{RetentionPolicy: "7d"}
+	var asked atomic.Int64
+	f.kube.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Is(apitest.VerbGet, "clusters") && asked.Add(1) == 2 { // the first is the plan that every apply makes anew
+			return &apitest.Fault{Before: func() { apitest.ApplyAs(f.kube, "argocd", theirs) }}
+		}
+		return nil
+	})
+	before := f.cluster().Spec.Backup
+	if diags := s.w.ApplyPlan(t.Context(), plan); !says("Unable to Update Database", `spec.backup belongs to the field manager "argocd" too`, "Nothing was changed").MatchString(diags.String()) {
+		t.Errorf("the apply says\n%s", diags)
+	}
+	if f.schedule() == nil || f.barman().ServerName != before.BarmanObjectStore.ServerName {
+		t.Errorf("left are %+v, %+v", f.cluster().Spec.Backup, f.schedule())
 	}
 }
 

@@ -54,7 +54,10 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var growth *cnpg.GrowthError
 	var leftover *cnpg.LeftoverVolumesError
 	var held *cnpg.HeldError
+	var foreign *foreignArchiveError
 	switch {
+	case errors.As(err, &foreign):
+		return serverNamePath, true
 	case errors.As(err, &held):
 		return path.Root("backup"), true
 	case errors.As(err, &timeout):
@@ -80,7 +83,10 @@ func remedy(err error) string {
 	var timeout *timeoutError
 	var upgrade *cnpg.UpgradeError
 	var held *cnpg.HeldError
+	var foreign *foreignArchiveError
 	switch {
+	case errors.As(err, &foreign):
+		return "Set backup.server_name to the name of a folder that is empty."
 	case errors.As(err, &held):
 		return "So the database would go on archiving without its schedule. To turn its backups off, remove " + held.Field + " there first, " +
 			"or set force_conflicts = true, and it is removed here whoever states it."

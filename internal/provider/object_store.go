@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -21,6 +22,18 @@ import (
 type podReach struct {
 	EndpointURL string `json:"endpoint_url,omitempty"`
 	Region      string `json:"region,omitempty"`
+}
+
+// annotation is the form in [cnpg.AnnotationKept]; "" where it says nothing.
+func (r podReach) annotation() string {
+	if r == (podReach{}) {
+		return ""
+	}
+	text, err := json.Marshal(r)
+	if err != nil {
+		return "" // strings can always be encoded
+	}
+	return string(text)
 }
 
 // objectStore is an S3 as configured: where archives lie, how Terraform and how the pods reach it.

@@ -18,13 +18,13 @@ import (
 
 const fieldSuspend = "spec.suspend"
 
-// scheduleDrift names what of a database's ScheduledBackup is not as the provider writes it, where no attribute shows that.
+// scheduleDrift tells what of a database's ScheduledBackup is not as the provider writes it, where no attribute shows that.
 // In one that it never wrote only a suspension counts: the rest may be as whoever made it wants it.
 func scheduleDrift(owner *cnpgv1.Cluster, live *cnpgv1.ScheduledBackup) []string {
-	if live == nil || cnpg.Archiver(owner) == nil {
+	if live == nil {
 		return nil
 	}
-	want := scheduledBackupOf(owner)
+	want, key := scheduledBackupOf(owner), cnpg.KeyOf(live)
 	differs := map[string]bool{fieldSuspend: ptr.Deref(live.Spec.Suspend, false)}
 	if cnpg.Applied(live) {
 		differs["spec.cluster"] = live.Spec.Cluster.Name != want.Spec.Cluster.Name
@@ -36,19 +36,14 @@ func scheduleDrift(owner *cnpgv1.Cluster, live *cnpgv1.ScheduledBackup) []string
 		}
 	}
 	maps.DeleteFunc(differs, func(_ string, differs bool) bool { return !differs })
-	return slices.Sorted(maps.Keys(differs))
-}
-
-// warnScheduleDrift tells what an update puts back that the plan does not show.
-func warnScheduleDrift(key cnpg.Key, drift []string, diags *diag.Diagnostics) {
-	if len(drift) == 0 {
-		return
+	if len(differs) == 0 {
+		return nil
 	}
-	text := fmt.Sprintf("Somebody has changed %s of the ScheduledBackup %s. This update puts it back.", strings.Join(drift, ", "), key)
-	if slices.Contains(drift, fieldSuspend) {
-		text = fmt.Sprintf("The ScheduledBackup %s is suspended: no base backup is taken until this update resumes it.", key) + "\n\n" + text
+	told := []string{fmt.Sprintf("Somebody has changed %s of the ScheduledBackup %s. This update puts it back.", strings.Join(slices.Sorted(maps.Keys(differs)), ", "), key)}
+	if differs[fieldSuspend] {
+		told = append([]string{fmt.Sprintf("The ScheduledBackup %s is suspended: no base backup is taken until this update resumes it.", key)}, told...)
 	}
-	diags.AddAttributeWarning(path.Root("backup").AtName("schedule"), "Schedule Was Changed", text)
+	return told
 }
 
 // warnOtherSchedules tells, when a database is imported, of schedules that the provider does not know it by: the one that it

@@ -65,7 +65,7 @@ func TestScheduleDrift(t *testing.T) {
 			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", test.change)
 			f.forget()
 			plan, warnings := s.plan(config)
-			if plan.Action(db) != terraformtest.Update || !says("Schedule Was Changed", test.told).MatchString(warnings) {
+			if plan.Action(db) != terraformtest.Update || !says("Repairs That No Attribute Shows", test.told).MatchString(warnings) {
 				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
 			}
 			if err := f.asked("get clusters myorg/my-db", "get scheduledbackups myorg/my-db"); err != nil {

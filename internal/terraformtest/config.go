@@ -100,6 +100,9 @@ func decodeTarget(attributes hclsyntax.Attributes) (importTarget, error) {
 	return importTarget{identity: value}, nil
 }
 
+// variables are what expressions may name.
+var variables = &hcl.EvalContext{Variables: map[string]cty.Value{"unknown": cty.DynamicVal}}
+
 // decode makes a value of a schema's type of a block's arguments. Those that are left out are null.
 func decode(s *schema, body *hclsyntax.Body) (cty.Value, error) {
 	if len(body.Blocks) > 0 {
@@ -107,7 +110,7 @@ func decode(s *schema, body *hclsyntax.Body) (cty.Value, error) {
 	}
 	written := map[string]cty.Value{}
 	for name, attribute := range body.Attributes {
-		value, diags := attribute.Expr.Value(nil)
+		value, diags := attribute.Expr.Value(variables)
 		if diags.HasErrors() {
 			return cty.NilVal, diags
 		}

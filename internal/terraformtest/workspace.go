@@ -4,7 +4,9 @@
 //
 // It knows what resources need: plan, apply, replacement, destroy, import, taint and identity. Configurations are written
 // in HCL with provider, resource and import blocks whose values are literals; there are no references, modules or data
-// sources. Schemas with nested blocks are not played.
+// sources. Schemas with nested blocks are not played. The word unknown stands for what a plan does not know, such as the
+// attribute of another resource that is still to be made: a plan is made with it, and applied when Write has put the value
+// into its place.
 //
 // That it does what Terraform does is shown by TestDriverDoesWhatTerraformDoes in internal/provider, which runs both.
 package terraformtest
