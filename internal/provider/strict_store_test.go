@@ -67,8 +67,14 @@ func (r *strictRoot) account(bucket string) store {
 	r.t.Helper()
 	s := r.store
 	s.bucket, s.accessKeyID, s.secretAccessKey = bucket, strings.ToLower(rand.Text()[:20]), strings.ToLower(rand.Text())
-	r.admin(r.t.Context(), "/create-user", nil, fmt.Sprintf("<Account><Access>%s</Access><Secret>%s</Secret><Role>user</Role></Account>", s.accessKeyID, s.secretAccessKey))
+	r.enroll(s)
 	return s
+}
+
+// enroll makes the account of a store.
+func (r *strictRoot) enroll(s store) {
+	r.t.Helper()
+	r.admin(r.t.Context(), "/create-user", nil, fmt.Sprintf("<Account><Access>%s</Access><Secret>%s</Secret><Role>user</Role></Account>", s.accessKeyID, s.secretAccessKey))
 }
 
 // give makes an account the one that owns its bucket, and may use it.
