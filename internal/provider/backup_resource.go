@@ -102,7 +102,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "create", timeout)
 	defer cancel()
 	ctx, finish := r.backend.collectWarnings(ctx)
 	defer finish(&resp.Diagnostics)
@@ -175,7 +175,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 			resp.State.RemoveResource(ctx)
 		}
 	}
-	resp.Diagnostics.AddError(summary, paragraphs(sentence(err), remedy(err), stays))
+	addFailure(&resp.Diagnostics, summary, err, stays)
 }
 
 // blocksOthers tells whether CNPG holds every later backup back behind the one that ended so: until archiving works again,

@@ -384,6 +384,14 @@ func TestBackupRefused(t *testing.T) {
 			},
 		)
 	})
+	t.Run("it does not end in time", func(t *testing.T) {
+		t.Parallel()
+		f := newFakes(t)
+		f.kube.Put(f.archivedCluster())
+		s := onStage(t, f)
+		s.fails(f.config(backupOf("myorg/my-db", `timeouts = { create = "100ms" }`)), "Unable to Take Backup", "timeouts", "create", "recorded in Terraform's state")
+		s.status("IN_PROGRESS")
+	})
 	t.Run("the database does not exist", func(t *testing.T) {
 		t.Parallel()
 		f := newFakes(t)
