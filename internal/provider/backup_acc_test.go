@@ -90,6 +90,16 @@ data "pgplatform_backups" "db" {
 					}),
 				),
 			},
+			{ // the database is gone, and its archive is listed all the same
+				Config: w.config(`data "pgplatform_backups" "left" { object_store = { server_name = "db" } }`),
+				Check: resource.ComposeAggregateTestCheckFunc(
+					check(func() error { return w.gone("db") }),
+					resource.TestCheckResourceAttr("data.pgplatform_backups.left", "backups.#", "2"),
+					resource.TestCheckResourceAttr("data.pgplatform_backups.left", "backups.0.status", "COMPLETED"),
+					resource.TestCheckResourceAttr("data.pgplatform_backups.left", "servers.#", "1"),
+					resource.TestCheckResourceAttrSet("data.pgplatform_backups.left", "recovery_window.earliest"),
+				),
+			},
 		},
 	})
 }
