@@ -9,8 +9,15 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 )
 
-// BenchmarkCatalog reads 1,000 backups with 100,000 WAL objects from a store that takes 20 ms for every request.
-func BenchmarkCatalog(b *testing.B) {
+// What the catalogue must be faster by than barman's own list, and what it is meant to be.
+const (
+	leastTimesFaster = 10
+	goalTimesFaster  = 20
+)
+
+// large is an archive with 1,000 backups and 100,000 WAL objects, in a store that takes 20 ms for every request.
+func large(b *testing.B) (*s3test.Server, *archive.Client, archive.Location) {
+	b.Helper()
 	srv := s3test.New(b)
 	a := srv.Archive("backups", "pg", "my-db")
 	start := at("00:00:00")
@@ -25,10 +32,20 @@ func BenchmarkCatalog(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	loc := archive.Location{Bucket: "backups", Prefix: "pg"}
+	return srv, c, archive.Location{Bucket: "backups", Prefix: "pg"}
+}
+
+// BenchmarkCatalog reads backups and WAL, and compares the time with that of barman-cloud-backup-list, which reads the backups
+// alone, on the same store.
+func BenchmarkCatalog(b *testing.B) {
+	srv, c, loc := large(b)
+	_, current := barmans(b)
+	took := time.Duration(0)
 	for b.Loop() {
 		srv.Reset()
+		began := time.Now()
 		got, err := c.Catalog(context.Background(), loc, "my-db")
+		took += time.Since(began)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -36,5 +53,36 @@ func BenchmarkCatalog(b *testing.B) {
 			b.Fatalf("window is %+v", w)
 		}
 	}
-	b.ReportMetric(float64(srv.Count("")), "requests/op")
+	ours := took / time.Duration(b.N)
+	b.ReportMetric(float64(srv.Count("GetObject")), "reads/op")
+	b.ReportMetric(float64(srv.Count("ListObjects")), "listings/op")
+
+	srv.Reset()
+	began := time.Now()
+	listed := current.list(b, srv, loc, "my-db")
+	barmans := time.Since(began)
+	if len(listed) != 1000 {
+		b.Fatalf("barman lists %d backups", len(listed))
+	}
+	times := barmans.Seconds() / ours.Seconds()
+	b.ReportMetric(times, "times-faster")
+	b.Logf("1,000 backups and 100,000 WAL objects: %s; barman-cloud-backup-list %s of the backups alone: %s, in %d requests. The catalogue is %.1f times faster (goal %d, at least %d).",
+		ours.Round(time.Millisecond), current.version, barmans.Round(time.Millisecond), srv.Count(""), times, goalTimesFaster, leastTimesFaster)
+	if times < leastTimesFaster {
+		b.Errorf("the catalogue is only %.1f times faster than barman", times)
+	}
+}
+
+// BenchmarkList reads the ten newest backups and the window.
+func BenchmarkList(b *testing.B) {
+	srv, c, loc := large(b)
+	for b.Loop() {
+		srv.Reset()
+		got, err := c.List(context.Background(), loc, "my-db", archive.Query{Limit: 10})
+		if err != nil || len(got.Backups) != 10 || got.Window == nil {
+			b.Fatalf("got %+v, %v", got, err)
+		}
+	}
+	b.ReportMetric(float64(srv.Count("GetObject")), "reads/op")
+	b.ReportMetric(float64(srv.Count("ListObjects")), "listings/op")
 }

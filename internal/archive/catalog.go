@@ -21,8 +21,8 @@ const maxBackupInfo = 4 << 20
 // backup on that could be restored. A server that has archived nothing has an empty catalogue. Broken and foreign
 // files are entries with a status and a message, never an error.
 //
-// It costs one listing per 1,000 backups and per 1,000 WAL folders, one read per backup, and about one listing per
-// 1,000 WAL files; backups and WAL folders are read 16 at once.
+// It costs one listing per 1,000 backups and per 1,000 WAL folders, one read per backup and per history, and one listing per 1,000
+// WAL files with at most 16 more, which is for how many are made at once. 16 reads are made at once too.
 func (c *Client) Catalog(ctx context.Context, loc Location, server string) (*recovery.Catalog, error) {
 	r := &reader{client: c, loc: loc, server: server}
 	catalog, err := r.read(ctx)

@@ -137,6 +137,49 @@ func TestCatalogListsWALFromTheFirstUsableBackupOn(t *testing.T) {
 	}
 }
 
+func TestCatalogListsWALInFullPages(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		write func(a s3test.Archive)
+		lists int
+	}{
+		"some":            {func(a s3test.Archive) { a.Segments(1, 1, 500, at("10:00:00"), 0) }, 1},
+		"a full page":     {func(a s3test.Archive) { a.Segments(1, 1, 767, at("10:00:00"), 0) }, 1},
+		"two pages":       {func(a s3test.Archive) { a.Segments(1, 1, 1000, at("10:00:00"), 0) }, 2},
+		"twenty pages":    {func(a s3test.Archive) { a.Segments(1, 1, 20_000, at("10:00:00"), 0) }, 23},
+		"a hundred pages": {func(a s3test.Archive) { a.Segments(1, 1, 100_000, at("10:00:00"), 0) }, 106},
+		"sixty promotions": {func(a s3test.Archive) {
+			for timeline := range uint32(60) {
+				a.Segments(timeline+1, uint64(timeline)+1, 2, at("10:00:00"), 0)
+			}
+		}, 15},
+		"as many labels as segments": {func(a s3test.Archive) {
+			for n := range uint64(4_000) {
+				a.WAL(s3test.Segment(1, n+1), at("10:00:00"))
+				a.WAL(s3test.Segment(1, n+1)+".00000028.backup", at("10:00:00"))
+			}
+		}, 11},
+	}
+	for label, test := range tests {
+		t.Run(label, func(t *testing.T) {
+			t.Parallel()
+			srv, c, loc := store(t)
+			a := srv.Archive("backups", "pg", "my-db")
+			test.write(a)
+			a.Backup("20260326T100000", at("10:01:00"), s3test.Segment(1, 1), s3test.Segment(1, 1), nil)
+			if _, err := c.Catalog(context.Background(), loc, "my-db"); err != nil {
+				t.Fatal(err)
+			}
+			if n := srv.Count("ListObjects") - 2; n != test.lists { // base/ and wals/
+				t.Errorf("took %d listings of WAL, want %d", n, test.lists)
+			}
+			if n := srv.Count("GetObject"); n != 1 {
+				t.Errorf("took %d reads, want 1", n)
+			}
+		})
+	}
+}
+
 func TestCatalogWithoutBackupFindsTheNewestWALInTwoLists(t *testing.T) {
 	t.Parallel()
 	srv, c, loc := store(t)

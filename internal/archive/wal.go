@@ -31,7 +31,7 @@ func (r *reader) folders(keys []string) []walFolder {
 	return folders
 }
 
-// shard is a run of neighbouring folders that one listing reads: as many as fill a page.
+// shard is a run of neighbouring folders that one listing reads, page by page.
 type shard struct {
 	startAfter string
 	last       string // key of the last folder; what sorts behind it is the next shard's
@@ -135,8 +135,7 @@ func (r *reader) wal(ctx context.Context, folders []walFolder, start walStart) (
 		return read, err
 	}
 	// Locations only grow along every path of timelines, so nothing before the segment is of use on any timeline.
-	log := start.segment.Number / start.size.PerLog()
-	shards := r.shards(slices.DeleteFunc(slices.Clone(folders), func(f walFolder) bool { return uint64(f.log) < log }), start.segment, start.size)
+	shards := r.shards(folders, start.segment, start.size)
 	found := make([][]recovery.WALObject, len(shards))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(concurrency)
@@ -153,19 +152,35 @@ func (r *reader) wal(ctx context.Context, folders []walFolder, start walStart) (
 	return read, nil
 }
 
-// shards cuts neighbouring folders into runs that fill about one page each, so that they can be listed at the same
-// time without more requests than listing them one after the other would take.
-func (r *reader) shards(folders []walFolder, first recovery.Segment, size recovery.SegmentSize) []shard {
-	perPage := max(1, pageSize*9/10/int(size.PerLog())) //nolint:gosec // at most 4096 segments in a log
+// shards cuts folders, which are in the order of their keys, into runs of neighbours: at most as many as are listed at the same time,
+// each of whole pages where the folders are full. All together they cost at most one page for each run more than a single
+// listing would, since only the last page of a run is not full. A run does not go on over folders that are left out.
+func (r *reader) shards(all []walFolder, first recovery.Segment, size recovery.SegmentSize) []shard {
+	log, perLog := first.Number/size.PerLog(), int(size.PerLog()) //nolint:gosec // at most 4096 segments in a log
+	wanted := func(f walFolder) bool { return uint64(f.log) >= log }
+	n := 0
+	for _, f := range all {
+		if wanted(f) {
+			n++
+		}
+	}
+	// A page has room for some labels and copies beside the segments.
+	const room = pageSize * 98 / 100
+	pages := (n*perLog + concurrency*room - 1) / (concurrency * room)
+	most := max(1, pages*room/perLog, (n+concurrency-1)/concurrency)
 	var shards []shard
-	for i := 0; i < len(folders); {
+	for i := 0; i < len(all); {
+		if !wanted(all[i]) {
+			i++
+			continue
+		}
 		n := 1
-		for n < perPage && i+n < len(folders) && folders[i+n].timeline == folders[i].timeline && folders[i+n].log == folders[i+n-1].log+1 {
+		for n < most && i+n < len(all) && wanted(all[i+n]) {
 			n++
 		}
 		// The keys of a folder sort behind its own key with the slash.
-		s := shard{startAfter: folders[i].key, last: folders[i+n-1].key}
-		if folders[i].key == r.loc.walFolder(r.server, first, size) {
+		s := shard{startAfter: all[i].key, last: all[i+n-1].key}
+		if all[i].key == r.loc.walFolder(r.server, first, size) {
 			// Begins at most 15 segments early: what StartAfter names is left out itself, and the file may have a suffix.
 			name := first.Name(size)
 			s.startAfter += name[:len(name)-1]

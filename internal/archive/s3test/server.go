@@ -329,10 +329,16 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d Request) {
 			return
 		}
 	}
+	var listed any // written when the server is unlocked again, since it takes longest
+	defer func() {
+		if listed != nil {
+			writeXML(w, listed)
+		}
+	}()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if d.Op == "ListBuckets" {
-		writeXML(w, bucketsResult(slices.Sorted(maps.Keys(s.buckets))))
+		listed = bucketsResult(slices.Sorted(maps.Keys(s.buckets)))
 		return
 	}
 	if d.Op == "CreateBucket" {
@@ -348,7 +354,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d Request) {
 	switch d.Op {
 	case "HeadBucket":
 	case "ListObjects":
-		writeXML(w, listResult(b, r.URL.Query(), s.plain))
+		listed = listResult(b, r.URL.Query(), s.plain)
 	case "PutObject":
 		b.put(d.Key, object{body: body, size: int64(len(body)), modified: time.Now()})
 	case "DeleteObject":

@@ -57,6 +57,9 @@ type xmlText struct {
 }
 
 func text(s string) xmlText {
+	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`&<>"'`, r) }) < 0 {
+		return xmlText{s} // as nearly all are
+	}
 	var b strings.Builder
 	for _, r := range s {
 		if r < ' ' {
