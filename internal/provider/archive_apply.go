@@ -31,10 +31,7 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 	}
 	location, ok := archiveLocation{store: store, serverName: backup.ServerName.ValueString()}, true
 	keeps := live != nil && keepsFolder(location, live, seen)
-	switch {
-	case live == nil:
-		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags)
-	case !keeps:
+	if !keeps {
 		location, ok = r.backend.newArchive(ctx, store, plan.key(), backup.ServerName.ValueString(), summary, diags, leaves(store, live, seen)...)
 	}
 	location.fingerprint = fingerprintOf(store.secretData(), "")
@@ -58,10 +55,14 @@ func keepsFolder(location archiveLocation, live *cnpgv1.Cluster, seen archiveSee
 }
 
 // leaves are the folders there that a Cluster has archived to where it goes on in another one: none of them is that one,
-// whatever S3 shows of it by now.
+// whatever S3 shows of it by now. live is nil for one that is to be made.
 func leaves(there *objectStore, live *cnpgv1.Cluster, seen archiveSeen) []string {
+	folders := []folder{seen.Folder}
+	if live != nil {
+		folders = append(folders, folderOf(live))
+	}
 	var left []string
-	for _, f := range []folder{seen.Folder, folderOf(live)} {
+	for _, f := range folders {
 		if f.is(folder{DestinationPath: there.destinationPath, ServerName: f.ServerName}) {
 			left = append(left, f.ServerName)
 		}
