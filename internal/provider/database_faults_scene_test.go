@@ -94,7 +94,7 @@ func (w *scene) count(e apitest.Event) {
 // do is the story's apply.
 func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 	t.Helper()
-	w.workspace.Write(w.text(w.story.config, w.story.rotated))
+	w.workspace.Write(w.text(w.story.config, true))
 	plan, diags := w.workspace.Plan(t.Context())
 	if diags.HasError() {
 		return diags

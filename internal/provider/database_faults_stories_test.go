@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -22,8 +23,9 @@ type story struct {
 	prepare func(*scene)
 	// config is the configuration whose apply meets the faults; without one the database is destroyed.
 	config string
-	// rotated is done with other keys for S3 than before.
-	rotated bool
+	// rotated is done with other keys for S3 than before, and endpoint with another address of it for the pods.
+	rotated  bool
+	endpoint string
 	// makes are beginnings of requests without which the story would not be about what it says.
 	makes []string
 	// begins tells that the archive goes on with a base backup, which nobody may forget.
@@ -107,7 +109,36 @@ var stories = []*story{
 		before:  database(withBackups),
 		config:  database(withBackups),
 		rotated: true,
-		makes:   []string{"apply clusters", "apply secrets", "watch clusters"},
+		prepare: (*scene).flushes,
+		makes:   []string{"apply clusters", "apply secrets", "watch clusters", "get pods/exec", "ListObjects pg/my-db/wals/"},
+		races:   []string{besidesArchiving},
+	},
+	{
+		name:     "change how the pods call S3",
+		before:   database(withBackups),
+		config:   database(withBackups),
+		endpoint: "http://s3-of-the-pods.test",
+		prepare:  (*scene).flushes,
+		makes:    []string{"apply clusters", "watch clusters", "get pods/exec", "ListObjects pg/my-db/wals/"},
+		races:    []string{besidesArchiving},
+		wanted: func(w *scene) string {
+			if w.barman().EndpointURL != "http://s3-of-the-pods.test" {
+				return "the new endpoint"
+			}
+			return ""
+		},
+	},
+	{
+		name:   "change the tier",
+		before: database(withBackups + "tier = \"DEV\"\n"),
+		config: database(withBackups + "tier = \"HA\"\n"),
+		makes:  []string{"list persistentvolumeclaims", "get storageclasses", "apply clusters", "watch pods", "watch persistentvolumeclaims"},
+		wanted: func(w *scene) string {
+			if c := w.cluster(); c.Spec.Instances != 3 || c.Spec.StorageConfiguration.Size != "20Gi" || c.Spec.Resources.Limits.Memory().String() != "2Gi" {
+				return "the new tier"
+			}
+			return ""
+		},
 	},
 	{
 		name:   "change the schedule",
@@ -158,7 +189,7 @@ var stories = []*story{
 		config: strings.Replace(database(withBackups), "retention_days", "server_name = \"v2\", retention_days", 1),
 		begins: true,
 		makes:  []string{"apply clusters", "list backups", "create backups", "watch backups", "patch clusters", "ListObjects pg/v2/"},
-		races:  []string{besidesBackup},
+		races:  []string{besidesArchiving},
 		wanted: func(w *scene) string {
 			if cnpg.ServerName(w.cluster()) != "v2" {
 				return "the new folder"
@@ -175,7 +206,7 @@ var stories = []*story{
 		},
 		begins: true,
 		makes:  []string{"apply clusters", "create backups", "watch backups", "patch clusters", "ListObjects pg/my-db-*"},
-		races:  []string{besidesBackup},
+		races:  []string{besidesArchiving},
 		wanted: func(w *scene) string {
 			if c := w.cluster(); cnpg.ServerName(c) == "my-db" || !strings.Contains(c.Spec.ImageName, ":17.1-") {
 				return "version 17 in a folder of its own"
@@ -222,7 +253,7 @@ var stories = []*story{
 			w.s3.Archive(fakeBucket, "pg", "my-db").WAL(apitest.EndWAL, w.now())
 		},
 		makes: []string{"create backups", "watch backups", "ListObjects pg/my-db/wals/", "delete scheduledbackups", "delete clusters", "get secrets"},
-		races: []string{besidesBackup},
+		races: []string{besidesArchiving},
 	},
 	{
 		name:    "destroy a tainted one",
@@ -232,8 +263,9 @@ var stories = []*story{
 	},
 }
 
-// besidesBackup is the watch of a Cluster while a backup of it runs, or the one after it where that ended first.
-const besidesBackup = "watch clusters myorg #2"
+// besidesArchiving is the watch of a Cluster while a backup of it runs or S3 is to get a segment, or the one after it where
+// that was done first.
+const besidesArchiving = "watch clusters myorg #2"
 
 const ownKeys = "my-keys"
 
@@ -266,11 +298,22 @@ func (s *story) creates() int64 {
 	return 0
 }
 
-// text is a configuration with the provider's block. What the pods call S3 is the same in all scenes, so that a copy of one
-// archives to the same store.
-func (w *scene) text(resources string, rotated bool) string {
-	text := w.provider(`pod_endpoint_url = "http://s3.test"`) + resources
-	if rotated {
+// flushes plays pods whose archiver works, with a segment that is in S3 already: what the database archives is no file of
+// somebody else's.
+func (w *scene) flushes() {
+	w.s3.Archive(fakeBucket, "pg", "my-db").WAL(apitest.EndWAL, w.now())
+	w.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + apitest.EndWAL + "\n", "", nil })
+}
+
+// text is a configuration with the provider's block, as it is before the story or, changed, by it. What the pods call S3 is
+// the same in all scenes, so that a copy of one archives to the same store.
+func (w *scene) text(resources string, changed bool) string {
+	endpoint := "http://s3.test"
+	if changed && w.story.endpoint != "" {
+		endpoint = w.story.endpoint
+	}
+	text := w.provider(fmt.Sprintf("pod_endpoint_url = %q", endpoint)) + resources
+	if changed && w.story.rotated {
 		text = strings.ReplaceAll(text, s3test.AccessKeyID, rotatedKey)
 	}
 	return text

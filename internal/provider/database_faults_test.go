@@ -158,7 +158,7 @@ func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fa
 	w.watchRequests(nil, fault{})
 	if f.killed {
 		w.workspace, w.planned, w.told = saved, nil, nil
-		w.workspace.Write(w.text(w.story.config, w.story.rotated))
+		w.workspace.Write(w.text(w.story.config, true))
 	}
 	mu.Lock()
 	defer mu.Unlock()

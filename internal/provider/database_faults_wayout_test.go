@@ -88,6 +88,6 @@ func (w *scene) leave(out way, refusal terraformtest.Diagnostics) (problem strin
 	if object != nil {
 		w.workspace.Forget(db)
 	}
-	w.workspace.Write(w.text(w.story.config, w.story.rotated) + strings.Replace(block, "NAME", "db", 1))
+	w.workspace.Write(w.text(w.story.config, true) + strings.Replace(block, "NAME", "db", 1))
 	return ""
 }
