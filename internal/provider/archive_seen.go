@@ -156,7 +156,7 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 		tell("The ScheduledBackup %s of a database that archives nowhere is still there. This update removes it.", key)
 	}
 	if archives && cnpg.IsUnfinished(cluster, cnpg.BaseBackup) {
-		tell("The base backup that the archive in the folder %s begins with is still to be taken; without it nothing there can be restored. This update takes it.", cnpg.ServerName(cluster))
+		tell("The base backup that the archive begins with is still to be taken; until it is there, nothing in the folder can be restored. This update takes it.")
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
 		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, credentialsSecretName(key.Name))
