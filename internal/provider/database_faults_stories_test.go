@@ -103,6 +103,8 @@ var stories = []*story{
 			apitest.ApplyAs(w.kube, "argocd", theirs)
 		},
 		makes: []string{"apply clusters", "patch clusters", "delete scheduledbackups", "delete secrets", "watch clusters"},
+		// Where CNPG writes the status in between, the Cluster is read and patched again.
+		races: []string{"get clusters myorg/my-db #3", "patch clusters myorg/my-db #2", "patch clusters myorg/my-db #3"},
 	},
 	{
 		name:    "rotate the keys",
