@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // BackupError is a Backup that ended without one; Detail is CNPG's and barman's own account of it.
@@ -21,10 +22,11 @@ func (e *BackupError) Error() string {
 }
 
 // WaitBackup waits until a Backup is completed and returns it. One that failed, or that CNPG will not run since WAL
-// archiving fails, is a [BackupError].
+// archiving fails, is a [BackupError]. When ctx ends first, the error says what the Backup waits for.
 func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error) {
 	var last *cnpgv1.Backup
-	err := c.Observe(ctx, key, []Kind{KindBackup}, func(s *Snapshot) (bool, error) {
+	var told []corev1.Event
+	err := c.Observe(ctx, key, []Kind{KindBackup, KindEvent}, func(s *Snapshot) (bool, error) {
 		if s.Backup == nil {
 			// A first list may come from a cache of the API server that has not seen the object yet.
 			if _, err := c.GetBackup(ctx, key); isAnswer(err) {
@@ -32,7 +34,7 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 			}
 			return false, nil
 		}
-		last = s.Backup
+		last, told = s.Backup, s.Events
 		switch last.Status.Phase {
 		case cnpgv1.BackupPhaseCompleted:
 			return true, nil
@@ -42,7 +44,7 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 		return false, nil
 	})
 	if err != nil && ctx.Err() != nil && last != nil {
-		err = fmt.Errorf("%w (the backup is in phase %q)", err, last.Status.Phase)
+		err = &StalledError{Err: err, Waiting: append([]string{fmt.Sprintf("the backup is in phase %q", last.Status.Phase)}, warnings(told)...)}
 	}
 	return last, err
 }
@@ -70,18 +72,6 @@ func (c *Client) WhileArchiving(ctx context.Context, key Key, f func(context.Con
 	stop(nil)
 	<-watching
 	return err
-}
-
-// BlockingBackup is the name of a Backup of a Cluster that holds every later one back; "" where there is none. CNPG takes
-// one that it gave up since archiving failed for one that is still to come.
-func (c *Client) BlockingBackup(ctx context.Context, cluster Key) (string, error) {
-	list, err := c.ListBackups(ctx, cluster)
-	for _, backup := range list {
-		if backup.Status.Phase == cnpgv1.BackupPhaseWalArchivingFailing {
-			return backup.Name, nil
-		}
-	}
-	return "", err
 }
 
 // BackupFailure gathers what is known of a failed Backup: barman's exit status alone tells nobody anything.

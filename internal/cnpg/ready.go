@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -18,8 +19,10 @@ type TerminalPhaseError struct {
 	Reason string // CNPG's status.phaseReason
 }
 
-func (e *TerminalPhaseError) Error() string {
-	text := fmt.Sprintf("Cluster %s: %s", e.Key, e.Phase)
+func (e *TerminalPhaseError) Error() string { return fmt.Sprintf("Cluster %s: %s", e.Key, e.words()) }
+
+func (e *TerminalPhaseError) words() string {
+	text := e.Phase
 	if e.Reason != "" {
 		text += ": " + e.Reason
 	}
@@ -66,6 +69,25 @@ func Hibernated(cluster *cnpgv1.Cluster) bool {
 func Terminal(cluster *cnpgv1.Cluster) bool {
 	_, ok := terminalPhases[cluster.Status.Phase]
 	return ok
+}
+
+// BackupRefused says why CNPG would keep a base backup of a Cluster waiting as it stands: it hibernates, is in a phase that
+// only a person can end, or its primary is not ready. "" where nothing is known to be in the way.
+func BackupRefused(cluster *cnpgv1.Cluster) string {
+	status := cluster.Status
+	instances, told := status.InstancesStatus[cnpgv1.PodHealthy], len(status.InstancesStatus) > 0
+	switch {
+	case Hibernates(cluster):
+		return "it hibernates"
+	// While CNPG waits for a switchover by hand, the database runs.
+	case Terminal(cluster) && status.Phase != cnpgv1.PhaseWaitingForUser:
+		return (&TerminalPhaseError{Phase: status.Phase, Reason: status.PhaseReason}).words()
+	case status.CurrentPrimary == "":
+		return "it has no primary yet"
+	case status.ReadyInstances == 0, told && !slices.Contains(instances, status.CurrentPrimary):
+		return fmt.Sprintf("its primary %s is not ready, in the phase %q", status.CurrentPrimary, status.Phase)
+	}
+	return ""
 }
 
 // ContinuousArchiving is CNPG's condition of that name: whether the last WAL segment reached the archive. It is nil

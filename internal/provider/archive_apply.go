@@ -146,9 +146,9 @@ func removeCredentials(ctx context.Context, client *cnpg.Client, cluster *cnpgv1
 func beginArchive(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, wait bool) error {
 	var err error
 	if wait {
-		err = takeBackup(ctx, client, cluster, func(context.Context, *cnpgv1.Backup) error { return nil })
+		err = takeBackup(ctx, client, cluster)
 	} else {
-		_, err = beginBackup(ctx, client, cluster, ownBackup(cluster))
+		_, err = firstBackup(ctx, client, cluster)
 	}
 	if err != nil {
 		return fmt.Errorf("the first base backup in the folder %s: %w", cnpg.ServerName(cluster), err)

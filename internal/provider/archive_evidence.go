@@ -16,26 +16,38 @@ import (
 
 // What proves that the archive of a database works: a base backup in it, or a WAL segment that has just been ended.
 
-// takeBackup takes a base backup of a database, waits for as long as its archiving does not fail, and has check look at
-// what came of it. The Backup belongs to the Cluster; one that fails is removed, since it could hold the next one back.
-func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, check func(context.Context, *cnpgv1.Backup) error) error {
-	backup, err := beginBackup(ctx, client, cluster, ownBackup(cluster))
+// takeBackup takes the base backup that a database's archive begins with, and waits for it.
+func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) error {
+	backup, err := firstBackup(ctx, client, cluster)
 	if err != nil {
 		return err
 	}
-	err = client.WhileArchiving(ctx, cnpg.KeyOf(cluster), func(ctx context.Context) error {
+	return awaitBackup(ctx, client, cluster, backup, func(context.Context, *cnpgv1.Backup) error { return nil })
+}
+
+// awaitBackup waits for a base backup that a database is given on the way, for as long as its archiving does not fail, and has
+// check look at what came of it. One that fails is removed, since it could hold the next one back. One that is not done when
+// the time is over goes on: a large database may need longer than one operation has.
+func awaitBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *cnpgv1.Backup, check func(context.Context, *cnpgv1.Backup) error) error {
+	completed := false
+	err := client.WhileArchiving(ctx, cnpg.KeyOf(cluster), func(ctx context.Context) error {
 		done, err := client.WaitBackup(ctx, cnpg.KeyOf(backup))
 		if err != nil {
 			return err
 		}
+		completed = true
 		return check(ctx, done)
 	})
-	if err != nil {
-		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
-		defer cancel()
-		if removeErr := client.DeleteBackup(removing, cnpg.KeyOf(backup)); removeErr != nil {
-			err = fmt.Errorf("%w (and its Backup object could not be removed: %w)", err, removeErr)
-		}
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil && !completed {
+		return fmt.Errorf("%w\nThe Backup %s goes on; the next attempt waits for it instead of taking another", err, cnpg.KeyOf(backup))
+	}
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)
+	defer cancel()
+	if removeErr := client.DeleteBackup(removing, cnpg.KeyOf(backup)); removeErr != nil {
+		err = fmt.Errorf("%w (and its Backup object could not be removed: %w)", err, removeErr)
 	}
 	return err
 }
@@ -43,17 +55,27 @@ func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluste
 // removeTimeout bounds the removal of what a failed operation leaves, which goes on when Terraform is interrupted.
 const removeTimeout = 30 * time.Second
 
+// firstBackup is the base backup that a database's archive begins with: one that was begun since the apply that the archive
+// begins with, or a new one.
+func firstBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) (*cnpgv1.Backup, error) {
+	return backupThat(ctx, client, cluster, ownBackup(cluster), func(begun *cnpgv1.Backup) bool {
+		return (begun.Status.Phase == cnpgv1.BackupPhaseCompleted || cnpg.BackupRuns(begun)) &&
+			!begun.CreationTimestamp.Time.Before(cnpg.AppliedAt(cluster))
+	})
+}
+
 // beginBackup begins a base backup, unless one that CNPG gave up would hold it back for ever.
 func beginBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, request cnpg.BackupRequest) (*cnpgv1.Backup, error) {
-	key := cnpg.KeyOf(cluster)
-	switch blocking, err := client.BlockingBackup(ctx, key); {
-	case err != nil:
-		return nil, err
-	case blocking != "":
-		return nil, fmt.Errorf("the Backup %s/%s, which CNPG gave up since WAL archiving failed, holds every later one back: delete it first", key.Namespace, blocking)
+	return backupThat(ctx, client, cluster, request, func(*cnpgv1.Backup) bool { return false })
+}
+
+// backupThat is a base backup that was begun on the way before and will do, or a new one.
+func backupThat(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, request cnpg.BackupRequest, will func(*cnpgv1.Backup) bool) (*cnpgv1.Backup, error) {
+	if begun, err := client.FindBackup(ctx, cluster, will); err != nil || begun != nil {
+		return begun, err
 	}
 	request.Labels = childLabels(cluster)
-	return client.CreateBackup(ctx, key, time.Now(), request)
+	return client.CreateBackup(ctx, cnpg.KeyOf(cluster), time.Now(), request)
 }
 
 // ownBackup is a base backup that a database is given on the way, not by a pgplatform_backup: it goes with the Cluster.

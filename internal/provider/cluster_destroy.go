@@ -21,6 +21,7 @@ type destruction struct {
 	protection  types.Bool
 	finalBackup types.Bool
 	limits      timeouts.Value
+	schedules   bool // whether an apply puts a missing schedule back
 }
 
 // destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
@@ -69,12 +70,36 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		}
 	}
 	if err != nil {
-		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of))
+		addFailure(diags, summary, overdue(ctx, err), d.schedule(live, err), stateAfterDestroy(d.of))
 	}
+}
+
+// schedule says that a database which may live on has lost its schedule already.
+func (d destruction) schedule(live *cnpgv1.Cluster, err error) string {
+	var deleting *cnpg.StalledError
+	if live == nil || cnpg.Archiver(live) == nil || errors.As(err, &deleting) || errors.Is(err, cnpg.ErrReplaced) {
+		return ""
+	}
+	text := "Its schedule may be gone already: for as long as the database lives on, no base backups are taken by it."
+	if d.schedules {
+		text += " To keep the database, apply: that puts the schedule back."
+	}
+	return text
 }
 
 func stateAfterDestroy(key cnpg.Key) string {
 	return fmt.Sprintf("The Cluster %s stays in Terraform's state; destroy again when the cause is mended.", key)
+}
+
+// planFinalBackup refuses to plan the destroy of a database of which no last backup can be taken, since somebody has ended its
+// archiving. A state that was never read does not tell.
+func planFinalBackup(state *databaseModel, diags *diag.Diagnostics) {
+	if diags.HasError() || !state.FinalBackup.ValueBool() || !state.Archive.IsNull() || state.Status.IsNull() {
+		return
+	}
+	diags.AddAttributeError(path.Root("final_backup"), "Final Backup Without Backups", paragraphs(
+		fmt.Sprintf("The database %s archives nowhere now, so the last backup that final_backup asks for cannot be taken. Nothing was changed.", state.key()),
+		"To have it archive again, apply the configuration. To destroy the database without a last backup, first apply final_backup = false."))
 }
 
 // takeFinalBackup takes the last backup of a database that is to be destroyed; false, with an error, where that fails.
@@ -108,6 +133,9 @@ func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cn
 	if cnpg.Archiver(live) == nil {
 		return errNoArchive
 	}
+	if why := cnpg.BackupRefused(live); why != "" {
+		return fmt.Errorf("no backup can be taken of Cluster %s as it stands: %s", cnpg.KeyOf(live), why)
+	}
 	if err := client.ArchivingFails(ctx, live); err != nil {
 		return err
 	}
@@ -115,7 +143,12 @@ func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cn
 	if err := b.reachArchive(ctx, live); err != nil {
 		return err
 	}
-	return takeBackup(ctx, client, live, func(ctx context.Context, done *cnpgv1.Backup) error {
+	// One that an earlier attempt has left ends later than now, as a new one would.
+	backup, err := backupThat(ctx, client, live, ownBackup(live), cnpg.BackupRuns)
+	if err != nil {
+		return err
+	}
+	return awaitBackup(ctx, client, live, backup, func(ctx context.Context, done *cnpgv1.Backup) error {
 		if err := b.waitForSegment(ctx, live, done.Status.EndWal, b.pace.outage); err != nil {
 			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, done.Name, err)
 		}

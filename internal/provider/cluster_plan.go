@@ -75,7 +75,8 @@ func planDestroy(key cnpg.Key, protection types.Bool, archive types.Object, diag
 func refuseDestroy(key cnpg.Key, diags *diag.Diagnostics) {
 	diags.AddAttributeError(path.Root("deletion_protection"), "Database Is Protected", paragraphs(
 		fmt.Sprintf("The database %s has deletion_protection, so it is not destroyed. Nothing was changed.", key),
-		"To destroy it, first apply deletion_protection = false."))
+		"To destroy it, first apply deletion_protection = false. Where Terraform has marked it as tainted, run terraform untaint before that apply, which "+
+			"would replace it otherwise. To leave it as it is and have Terraform forget it, run terraform state rm."))
 }
 
 func refuseReplace(key cnpg.Key, protection types.Bool, diags *diag.Diagnostics) {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -41,7 +42,7 @@ func TestDatabaseProtectionHolds(t *testing.T) {
 			f.kube.Forget()
 			return nil
 		})},
-		resource.TestStep{Config: f.config(protected), Destroy: true, ExpectError: refused},
+		resource.TestStep{Config: f.config(protected), Destroy: true, ExpectError: says("Database Is Protected", "first apply deletion_protection = false", "terraform untaint")},
 		resource.TestStep{PreConfig: untouched, Config: f.config(strings.Replace(protected, "{\n", "{\n  count = 0\n", 1)), ExpectError: refused},
 		resource.TestStep{PreConfig: untouched, Config: f.config(""), ExpectError: refused},
 		resource.TestStep{PreConfig: untouched, Config: f.config(strings.Replace(protected, "shop", "other", 1)), ExpectError: refused},
@@ -130,8 +131,59 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(*fakes, *stage)
 		early   bool // before any Backup is made
+		goes    bool // the Backup goes on
 		want    []string
 	}{
+		"it hibernates": {
+			prepare: func(f *fakes, _ *stage) {
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					metav1.SetMetaDataAnnotation(&c.ObjectMeta, "cnpg.io/hibernation", "on")
+				})
+			},
+			early: true,
+			want:  []string{"no backup can be taken of Cluster myorg/my-db as it stands: it hibernates"},
+		},
+		"its disk is full": {
+			prepare: func(f *fakes, _ *stage) {
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					c.Status.Phase, c.Status.PhaseReason = "Not enough disk space", "Please verify your storage settings"
+				})
+			},
+			early: true,
+			want:  []string{"as it stands: Not enough disk space: Please verify your storage settings"},
+		},
+		"its only instance crashes": {
+			prepare: func(f *fakes, _ *stage) {
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Status.ReadyInstances = 0 })
+			},
+			early: true,
+			want:  []string{"as it stands: its primary my-db-1 is not ready"},
+		},
+		"its primary crashes": {
+			prepare: func(f *fakes, _ *stage) {
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+					c.Status.InstancesStatus = map[cnpgv1.PodStatus][]string{cnpgv1.PodHealthy: {"my-db-2"}, cnpgv1.PodReplicating: {"my-db-1"}}
+				})
+			},
+			early: true,
+			want:  []string{"as it stands: its primary my-db-1 is not ready"},
+		},
+		"CNPG keeps it waiting": {
+			prepare: func(f *fakes, _ *stage) {
+				f.kube.React(func(e apitest.Event) {
+					if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+						apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status = cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhasePending} })
+						f.kube.Put(&corev1.Event{
+							ObjectMeta:     metav1.ObjectMeta{Namespace: b.Namespace, Name: b.Name + ".1"},
+							InvolvedObject: corev1.ObjectReference{Kind: "Backup", Name: b.Name},
+							Type:           corev1.EventTypeWarning, Reason: "BackupPending", Message: "Backup target pod not ready: my-db-1",
+						})
+					}
+				})
+			},
+			goes: true,
+			want: []string{"not done after 3s", `the backup is in phase "pending"`, "BackupPending: Backup target pod not ready: my-db-1", "goes on", "timeouts.delete"},
+		},
 		"archiving fails already": {
 			prepare: func(f *fakes, _ *stage) { apitest.Edit(f.kube, fakeNamespace, "my-db", archiverFails) },
 			early:   true,
@@ -185,6 +237,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 				phase(f, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseRunning })
 				f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: s.w.Interrupt}))
 			},
+			goes: true,
 			want: []string{"context canceled"},
 		},
 		"the database is another one now": {
@@ -231,7 +284,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 				t.Errorf("%d Backups were made", made)
 			}
 			for _, b := range apitest.All[cnpgv1.Backup](f.kube) {
-				if b.Name != "stuck" {
+				if b.Name != "stuck" && !test.goes {
 					t.Errorf("the Backup %s is left in phase %q", b.Name, b.Status.Phase)
 				}
 			}
@@ -240,6 +293,114 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A last backup that takes longer than a destroy has time is waited for by the next one.
+func TestDatabaseFinalBackupTakesLong(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(database(lastBackup + "  timeouts = { delete = \"2s\" }\n")))
+	f.kube.React(func(e apitest.Event) {
+		if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
+			apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseRunning })
+		}
+	})
+	f.kube.Forget()
+	for range 2 {
+		if diags := s.w.Destroy(t.Context()); !says("not done after 2s", "goes on", "Nothing was destroyed").MatchString(diags.Errors().String()) {
+			t.Fatalf("the destroy says\n%s", diags)
+		}
+	}
+	f.s3.Archive(fakeBucket, "pg", "my-db").WAL(endOfBackup, f.now())
+	for _, b := range apitest.All[cnpgv1.Backup](f.kube) {
+		apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase, b.Status.EndWal = cnpgv1.BackupPhaseRunning, endOfBackup })
+	}
+	f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: func() {
+		for _, b := range apitest.All[cnpgv1.Backup](f.kube) {
+			apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseCompleted })
+		}
+	}}))
+	if diags := s.w.Destroy(t.Context()); diags.HasError() || f.cluster() != nil {
+		t.Errorf("the last destroy says\n%s", diags)
+	}
+	made := 0
+	for _, r := range f.kube.Writes() {
+		if r.Is(apitest.VerbCreate, "backups") {
+			made++
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d Backups were made, want one", made)
+	}
+}
+
+// Where somebody has ended the archiving, that no last backup can be taken is known when the destroy is planned.
+func TestDatabaseFinalBackupOfADatabaseThatArchivesNowhere(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(database(lastBackup)))
+	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+	f.kube.Forget()
+	if diags := s.w.Destroy(t.Context()); !says("Final Backup Without Backups", "archives nowhere now", "final_backup = false").MatchString(diags.Errors().String()) {
+		t.Errorf("the destroy says\n%s", diags)
+	}
+	if writes := f.kube.Writes(); len(writes) > 0 {
+		t.Errorf("written by a plan: %v", apitest.Summaries(writes))
+	}
+}
+
+// S3 that gives no answer for a moment is asked again.
+func TestDatabaseFinalBackupOutlivesAHiccupOfS3(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	s.apply(f.config(database(lastBackup)))
+	f.archiving(endOfBackup)
+	var asked atomic.Int64
+	f.s3.Fail(func(r s3test.Request) *s3test.Fault {
+		if strings.Contains(r.Prefix, "/wals/") && asked.Add(1) <= 6 { // more often than a call is repeated
+			return &s3test.Fault{Status: http.StatusServiceUnavailable}
+		}
+		return nil
+	})
+	if diags := s.w.Destroy(t.Context()); diags.HasError() || asked.Load() <= 6 {
+		t.Errorf("after %d requests the destroy says\n%s", asked.Load(), diags)
+	}
+}
+
+// A database that could not be destroyed may live on without its schedule; an apply puts that back.
+func TestDatabaseThatIsNotDestroyedGetsItsScheduleBack(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	config := f.config(backedUp(""))
+	s.apply(config)
+	f.kube.Fail(apitest.Each(apitest.VerbDelete, "clusters", apitest.Fault{Status: 403, Message: `User "ci" cannot delete resource "clusters"`}))
+	if diags := s.w.Destroy(t.Context()); !says(`User "ci" cannot delete resource "clusters"`, "Its schedule may be gone already", "apply: that puts the schedule back").MatchString(diags.Errors().String()) {
+		t.Errorf("the destroy says\n%s", diags)
+	}
+	if f.schedule() != nil {
+		t.Fatal("the schedule is there")
+	}
+	f.kube.Fail(nil)
+	s.planned(config, terraformtest.Update)
+	s.apply(config)
+	if f.schedule() == nil {
+		t.Error("the schedule was not put back")
+	}
+}
+
+// A refresh that takes too long says which attribute decides about it.
+func TestReadNamesItsTimeout(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	config := f.config(database(unprotected + "  timeouts = { read = \"1s\" }\n"))
+	s.apply(config)
+	f.kube.Fail(apitest.Each(apitest.VerbGet, "clusters", apitest.Fault{Hang: true}))
+	s.refused(config, "Unable to Read Database", "not done after 1s", "The time in timeouts.read is over")
 }
 
 // Volumes that a former database has left are nobody's to take over.

@@ -107,7 +107,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	}
 	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "read", timeout)
 	defer cancel()
 
 	client, err := r.backend.kubernetesClient(ctx)
@@ -125,7 +125,7 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		return
 	}
 	if err != nil {
-		resp.Diagnostics.AddError(summary, sentence(err))
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
 		return
 	}
 	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, req.Private, &resp.Diagnostics))
@@ -295,7 +295,7 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	var state databaseModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	r.backend.destroyCluster(ctx, "Unable to Destroy Database", destruction{
-		of: state.key(), protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts,
+		of: state.key(), protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, schedules: true,
 	}, &resp.Diagnostics)
 }
 

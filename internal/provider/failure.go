@@ -84,7 +84,11 @@ func remedy(err error) string {
 	var upgrade *cnpg.UpgradeError
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
+	var archiving *cnpg.ArchivingError
 	switch {
+	case errors.As(err, &archiving):
+		return "The database runs, and what is committed in it from now on cannot be restored. Its pods reach S3 by themselves: check the keys that they have, " +
+			"what these may write, and the endpoint (pod_endpoint_url)."
 	case errors.As(err, &foreign):
 		return "Set backup.server_name to the name of a folder that is empty."
 	case errors.As(err, &held):

@@ -211,7 +211,7 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 	}
 	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := within(ctx, "read", timeout)
 	defer cancel()
 	client, err := r.backend.kubernetesClient(ctx)
 	if errors.Is(err, errNotKnown) && (!state.Status.IsNull() || !state.Source.IsNull()) { // what is only being imported has nothing to keep
@@ -228,7 +228,7 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 		resp.State.RemoveResource(ctx)
 		return
 	case err != nil:
-		resp.Diagnostics.AddError(summary, sentence(err))
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
 		return
 	}
 	state.fromCluster(cluster)
