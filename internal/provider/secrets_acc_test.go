@@ -58,8 +58,19 @@ func TestAccSecrets(t *testing.T) {
 	secrets["database's URI"] = string(application.Data["uri"])
 	d.run("plan", "-input=false", bucket)
 
+	// The pods get another key, which is one of those above.
+	rotated := maps.Clone(secrets)
+	rotated["pods' access key"], rotated["pods' secret"] = secrets["S3 access key"], secrets["S3 secret"]
+	d.variables["secrets"] = asVariable(t, rotated)
+	d.apply(bucket)
+	keys, err := w.core.Secrets(w.namespace).Get(t.Context(), "my-db-backup-s3-creds", metav1.GetOptions{})
+	must(t, err)
+	if string(keys.Data["ACCESS_SECRET_KEY"]) != rotated["pods' secret"] {
+		t.Error("the rotated key did not reach the pods")
+	}
+
 	// A key that the store refuses gives an error, of the provider and of S3.
-	wrong := maps.Clone(secrets)
+	wrong := maps.Clone(rotated)
 	wrong["S3 secret"] = "wrong-secret-access-key-000000000000000001"
 	d.variables["secrets"] = asVariable(t, wrong)
 	d.write("second.tf", `
@@ -73,11 +84,11 @@ resource "pgplatform_database" "second" {
 	if output, err := d.try("apply", "-auto-approve", "-input=false", bucket); err == nil || !says("Unable to Create Database", "does not belong to the access key ID").MatchString(output) {
 		t.Errorf("a wrong secret: %v\n%s", err, output)
 	}
-	d.variables["secrets"] = asVariable(t, secrets)
+	d.variables["secrets"] = asVariable(t, rotated)
 	d.run("destroy", "-auto-approve", "-input=false", bucket)
 	must(t, errors.Join(w.gone("my-db"), w.gone("my-second")))
 	secrets["wrong secret"] = wrong["S3 secret"]
-	d.search(w.store.bucket, secrets)
+	d.search(w.store.bucket, w.namespace, secrets)
 }
 
 // token makes a service account that may do what the test does, and a token of it.
