@@ -2,6 +2,7 @@ package archive_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,12 +41,12 @@ func large(b *testing.B) (*s3test.Server, *archive.Client, archive.Location) {
 func BenchmarkCatalog(b *testing.B) {
 	srv, c, loc := large(b)
 	_, current := barmans(b)
-	took := time.Duration(0)
+	var all []time.Duration
 	for b.Loop() {
 		srv.Reset()
 		began := time.Now()
 		got, err := c.Catalog(context.Background(), loc, "my-db")
-		took += time.Since(began)
+		all = append(all, time.Since(began))
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -53,7 +54,8 @@ func BenchmarkCatalog(b *testing.B) {
 			b.Fatalf("window is %+v", w)
 		}
 	}
-	ours := took / time.Duration(b.N)
+	slices.Sort(all)
+	ours := all[len(all)/2]
 	b.ReportMetric(float64(srv.Count("GetObject")), "reads/op")
 	b.ReportMetric(float64(srv.Count("ListObjects")), "listings/op")
 

@@ -37,28 +37,14 @@ type xmlList struct {
 	KeyCount              int
 	IsTruncated           bool
 	NextContinuationToken string `xml:",omitempty"`
-	Contents              []xmlObject
-	CommonPrefixes        []xmlPrefix
+	// Entries are Contents and CommonPrefixes, written out: there may be very many, and encoding/xml takes its time.
+	Entries string `xml:",innerxml"`
 }
 
-type xmlObject struct {
-	Key          xmlText
-	LastModified string
-	Size         int64
-}
-
-type xmlPrefix struct {
-	Prefix xmlText
-}
-
-// xmlText is a key as S3 writes it: characters that XML 1.0 cannot hold become references that no parser takes.
-type xmlText struct {
-	Inner string `xml:",innerxml"`
-}
-
-func text(s string) xmlText {
+// text is a key as S3 writes it: characters that XML 1.0 cannot hold become references that no parser takes.
+func text(s string) string {
 	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`&<>"'`, r) }) < 0 {
-		return xmlText{s} // as nearly all are
+		return s // as nearly all are
 	}
 	var b strings.Builder
 	for _, r := range s {
@@ -68,7 +54,7 @@ func text(s string) xmlText {
 		}
 		_ = xml.EscapeText(&b, []byte(string(r))) // a strings.Builder does not fail
 	}
-	return xmlText{b.String()}
+	return b.String()
 }
 
 // refuse writes an error as S3 does: without a body for HEAD.
@@ -115,6 +101,7 @@ func listResult(b *bucket, q url.Values, plain bool) xmlList {
 	if from, _ := slices.BinarySearch(keys, prefix); from > at {
 		at = from
 	}
+	var entries strings.Builder
 	last := ""
 	for at < len(keys) && strings.HasPrefix(keys[at], prefix) {
 		if out.KeyCount == limit {
@@ -125,15 +112,17 @@ func listResult(b *bucket, q url.Values, plain bool) xmlList {
 		key := keys[at]
 		if head, _, ok := strings.Cut(key[len(prefix):], delimiter); ok && delimiter != "" {
 			last = prefix + head + delimiter
-			out.CommonPrefixes = append(out.CommonPrefixes, xmlPrefix{text(encode(last))})
+			fmt.Fprintf(&entries, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", text(encode(last)))
 			at = firstBehind(keys, last, true)
 			continue
 		}
 		last = key
 		o := b.objects[key]
-		out.Contents = append(out.Contents, xmlObject{Key: text(encode(key)), LastModified: o.modified.UTC().Format(modifiedFormat), Size: o.size})
+		fmt.Fprintf(&entries, "<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>",
+			text(encode(key)), o.modified.UTC().Format(modifiedFormat), o.size)
 		at++
 	}
+	out.Entries = entries.String()
 	return out
 }
 
