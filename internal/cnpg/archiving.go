@@ -81,8 +81,9 @@ func (c *Client) ArchivingFails(ctx context.Context, cluster *cnpgv1.Cluster) er
 	return c.archivingError(ctx, cluster, c.Graces.Archiving)
 }
 
-// lastingAnswers are those of S3, and of barman, that stay the same until somebody changes something.
-var lastingAnswers = []string{"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "Expected empty archive"}
+// lastingAnswers are those of S3, and of barman, that stay the same until somebody changes something. That to a HeadBucket, with
+// which barman begins, has no code but its status.
+var lastingAnswers = []string{forbiddenHead, "NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "Expected empty archive"}
 
 func lasting(text string) bool {
 	return slices.ContainsFunc(lastingAnswers, func(answer string) bool { return strings.Contains(text, answer) })

@@ -91,24 +91,29 @@ func TestWaitEndsWhenArchivingFails(t *testing.T) {
 func TestWaitEndsAtOnceWhenS3Refuses(t *testing.T) {
 	t.Parallel()
 	for name, wait := range archiveWaits {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ctx, server, client := setup(t)
-			client.Graces.Archiving = time.Hour
-			atOnce := name != "of an update"
-			if !atOnce {
-				ended, cancel := context.WithTimeout(ctx, time.Second)
-				t.Cleanup(cancel)
-				ctx = ended
-			}
-			cluster := archiver(server, saying("An error occurred (AccessDenied) when calling the PutObject operation: Access Denied"))
-			apitest.Edit(server, key.Namespace, key.Name, archive(false, exitStatus))
-			err := wait(ctx, client, cluster)
-			var failed *cnpg.ArchivingError
-			if errors.As(err, &failed) != atOnce || atOnce && !strings.Contains(err.Error(), "(AccessDenied) when calling the PutObject operation") {
-				t.Errorf("the wait ends with %v", err)
-			}
-		})
+		for _, said := range []string{
+			"Barman cloud WAL archiver exception: An error occurred (AccessDenied) when calling the PutObject operation: Access Denied",
+			"Barman cloud WAL archive check exception: An error occurred (403) when calling the HeadBucket operation: Forbidden",
+		} {
+			t.Run(name+": "+said, func(t *testing.T) {
+				t.Parallel()
+				ctx, server, client := setup(t)
+				client.Graces.Archiving = time.Hour
+				atOnce := name != "of an update"
+				if !atOnce {
+					ended, cancel := context.WithTimeout(ctx, time.Second)
+					t.Cleanup(cancel)
+					ctx = ended
+				}
+				cluster := archiver(server, saying(said))
+				apitest.Edit(server, key.Namespace, key.Name, archive(false, exitStatus))
+				err := wait(ctx, client, cluster)
+				var failed *cnpg.ArchivingError
+				if errors.As(err, &failed) != atOnce || atOnce && !strings.Contains(err.Error(), said) {
+					t.Errorf("the wait ends with %v", err)
+				}
+			})
+		}
 	}
 }
 

@@ -74,12 +74,16 @@ var knownCauses = []struct {
 	{"InvalidAccessKeyId", refusedKeys},
 	{"SignatureDoesNotMatch", refusedKeys},
 	{"AccessDenied", refusedKeys},
+	{forbiddenHead, refusedKeys},
 	{"No space left on device", Cause{
 		Meaning:       "The volume is too small for the restored data.",
 		Remedy:        "Give the new cluster at least the storage of the source.",
 		Deterministic: true,
 	}},
 }
+
+// forbiddenHead is how boto3 tells of a refused request whose answer has no body.
+const forbiddenHead = "An error occurred (403)"
 
 var refusedKeys = Cause{
 	Meaning:       "S3 refuses the keys that the pods use, or they lack a right.",

@@ -26,6 +26,7 @@ const (
 	lineNetwork   = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: Could not connect to the endpoint URL: \"http://localstack:4566/backups\"","pipe":"stderr"}`
 	lineBucket    = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist","pipe":"stderr"}`
 	lineKeys      = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (InvalidAccessKeyId) when calling the ListObjectsV2 operation: The AWS Access Key Id you provided does not exist in our records.","pipe":"stderr"}`
+	lineNoBody    = `{"level":"info","ts":"2026-03-26T12:00:02Z","logger":"barman-cloud-backup-list","msg":"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (403) when calling the HeadBucket operation: Forbidden","pipe":"stderr"}`
 	lineDiskFull  = `{"level":"info","ts":"2026-03-26T12:00:09Z","logger":"barman-cloud-restore","msg":"2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device","pipe":"stderr"}`
 	lineMajor     = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"database files are incompatible with server"}}`
 	lineTooEarly  = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"requested recovery stop point is before consistent recovery point"}}`
@@ -63,6 +64,10 @@ func TestCauseOf(t *testing.T) {
 		{
 			"wrong keys", []string{lineKeys, lineExit1},
 			"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (InvalidAccessKeyId) when calling the ListObjectsV2 operation: The AWS Access Key Id you provided does not exist in our records.", true,
+		},
+		{
+			"wrong keys, in an answer without a body", []string{lineNoBody, lineExit1},
+			"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (403) when calling the HeadBucket operation: Forbidden", true,
 		},
 		{"disk full", []string{lineDiskFull, lineExit1}, "2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device", true},
 		// A retry fills the disk with a second copy of the data: what failed first is the cause.
