@@ -17,7 +17,9 @@ import (
 
 // destruction is what the state says of a destroy.
 type destruction struct {
+	kind        string // of resource
 	of          cnpg.Key
+	is          standsFor
 	protection  types.Bool
 	finalBackup types.Bool
 	limits      timeouts.Value
@@ -50,6 +52,10 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	}
 	if err != nil {
 		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of), "Nothing was destroyed.")
+		return
+	}
+	if live != nil && !d.is.is(live) {
+		diags.AddError(summary, paragraphs(anotherHasTheName(d.kind, d.of), "Nothing was destroyed."))
 		return
 	}
 	if d.finalBackup.ValueBool() && live != nil && !b.takeFinalBackup(ctx, client, live, summary, diags) {

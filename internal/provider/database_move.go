@@ -39,5 +39,8 @@ func moveRestore(ctx context.Context, req resource.MoveStateRequest, resp *resou
 		set(path.Root("timeouts").AtName(name), limit)
 	}
 	setTerraformsOwn(ctx, &resp.TargetState, &resp.Diagnostics)
+	if is := standing(ctx, req.SourcePrivate, &resp.Diagnostics); is.UID != "" {
+		is.leave(ctx, resp.TargetPrivate, &resp.Diagnostics)
+	}
 	resp.Diagnostics.Append(resp.TargetIdentity.Set(ctx, identityOf(restore.key()))...)
 }

@@ -34,6 +34,9 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if !req.State.Raw.IsNull() {
 		state = &databaseModel{}
 		resp.Diagnostics.Append(read(ctx, req.State, state)...)
+		if refuseAnother(ctx, "pgplatform_database", state.key(), req.Private, &resp.Diagnostics) {
+			return
+		}
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {

@@ -81,6 +81,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
+	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
 	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
@@ -128,6 +129,9 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
 		return
 	}
+	if !refreshed(ctx, "pgplatform_database", cluster, req.Private, resp.Private, &resp.Diagnostics) {
+		return
+	}
 	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, req.Private, &resp.Diagnostics))
 	last := state
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
@@ -172,6 +176,10 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
 		return
 	}
+	if !standing(ctx, req.Private, &resp.Diagnostics).is(live) {
+		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
+		return
+	}
 	seen := r.backend.seeArchive(live, nil, seenArchive(ctx, req.Private, &resp.Diagnostics))
 	location, ok := r.locate(ctx, &plan, live, seen, summary, &resp.Diagnostics)
 	if !ok {
@@ -202,7 +210,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	}
 	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, before: &state, desired: desired, plan: &plan, location: location}, resp)
 	if err != nil {
-		holds := r.stateAsItIs(ctx, client, &state, resp)
+		holds := r.stateAsItIs(ctx, client, live, &state, resp)
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
 		return
 	}
@@ -274,12 +282,15 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	return cluster, nil
 }
 
-// stateAsItIs records, after a failed update, what stands in Kubernetes, and says so; where that cannot be read, the state
-// of before stays.
-func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client, state *databaseModel, resp *resource.UpdateResponse) string {
+// stateAsItIs records, after a failed update, what stands in Kubernetes, and says so; where that cannot be read, or is another
+// Cluster than the one that was to be updated, the state of before stays.
+func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, state *databaseModel, resp *resource.UpdateResponse) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultReadTimeout)
 	defer cancel()
 	cluster, scheduled, err := readDatabase(ctx, client, state.key())
+	if err == nil && cluster.UID != live.UID {
+		err = fmt.Errorf("Cluster %s: %w", state.key(), cnpg.ErrReplaced)
+	}
 	if err != nil {
 		return fmt.Sprintf("What stands in Kubernetes now could not be read (%s), so Terraform's state holds the database %s as it was before; the next refresh brings it up to date.",
 			err, state.key())
@@ -295,7 +306,8 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	var state databaseModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	r.backend.destroyCluster(ctx, "Unable to Destroy Database", destruction{
-		of: state.key(), protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, schedules: true,
+		kind: "pgplatform_database", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
+		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, schedules: true,
 	}, &resp.Diagnostics)
 }
 

@@ -23,6 +23,9 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	if !req.State.Raw.IsNull() {
 		state = &restoreModel{}
 		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+		if refuseAnother(ctx, "pgplatform_restore", state.key(), req.Private, &resp.Diagnostics) {
+			return
+		}
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {

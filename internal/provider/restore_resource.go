@@ -83,6 +83,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
+	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
 		err = applyBackups(ctx, client, created, from.backups, location, cnpg.Ownership[cnpgv1.ScheduledBackup]{})
 	}
@@ -231,6 +232,9 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
 		return
 	}
+	if !refreshed(ctx, "pgplatform_restore", cluster, req.Private, resp.Private, &resp.Diagnostics) {
+		return
+	}
 	state.fromCluster(cluster)
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
@@ -247,7 +251,8 @@ func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest
 	var state restoreModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", destruction{
-		of: state.key(), protection: state.DeletionProtection, limits: state.Timeouts,
+		kind: "pgplatform_restore", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
+		protection: state.DeletionProtection, limits: state.Timeouts,
 	}, &resp.Diagnostics)
 }
 
