@@ -79,7 +79,7 @@ func TestDeleteIsQuietAboutWhatIsGone(t *testing.T) {
 	t.Parallel()
 	ctx, _, client := setup(t)
 	for what, err := range map[string]error{
-		"Backup": client.DeleteBackup(ctx, key), "ScheduledBackup": client.DeleteScheduledBackup(ctx, key, "uid"), "Secret": client.DeleteSecret(ctx, key, "uid"),
+		"Backup": client.DeleteBackup(ctx, key), "ScheduledBackup": client.DeleteScheduledBackup(ctx, key, "uid", true), "Secret": client.DeleteSecret(ctx, key, "uid"),
 	} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)

@@ -44,30 +44,20 @@ func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error 
 	return err
 }
 
-// deleteOf deletes what belongs to the Cluster with the UID owner, or to none: under the same name there may be something by
-// now that belongs to another Cluster. What is not ours is left too.
-func (c *Client) deleteOf(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID, ours func(metav1.Object) bool) error {
-	object, err := c.metadata(ctx, client, resource, key)
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if !ours(object) {
-		return nil
-	}
-	for _, of := range object.OwnerReferences {
+// deleteRead deletes an object as it was read, where it belongs to the Cluster with the UID owner, or to none: under the same
+// name there may be something by now that belongs to another Cluster.
+func (c *Client) deleteRead(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID, object metav1.Object) error {
+	for _, of := range object.GetOwnerReferences() {
 		if of.Kind == ClusterTypeMeta.Kind && of.UID != owner {
 			return nil
 		}
 	}
-	err = c.delete(ctx, client, resource, key, &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(object.UID)}})
+	err := c.delete(ctx, client, resource, key, &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(object.GetUID())}})
 	if apierrors.IsConflict(err) { // the one that was read may be gone
 		switch now, askErr := c.metadata(ctx, client, resource, key); {
 		case askErr != nil:
 			err = askErr
-		case now.UID != object.UID:
+		case now.UID != object.GetUID():
 			err = nil
 		}
 	}

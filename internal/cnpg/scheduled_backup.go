@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -47,14 +48,29 @@ func scheduledFields(scheduled *cnpgv1.ScheduledBackup) (map[string]any, error) 
 	return fieldsOf(scheduled)
 }
 
-// DeleteScheduledBackup deletes a ScheduledBackup; it is no error when it is gone already. One that belongs to another
-// Cluster than that with the UID owner is left alone.
-func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key, owner types.UID) error {
-	return explain(c.deleteOf(ctx, c.cnpg, scheduledBackups, key, owner, anybodys), "ScheduledBackup", key)
+// Schedules tells whether a ScheduledBackup takes the base backups of a Cluster's archive: it names the Cluster, and the
+// method that archives. Others of the same name are somebody else's.
+func Schedules(scheduled *cnpgv1.ScheduledBackup, cluster Key) bool {
+	method := scheduled.Spec.Method
+	return scheduled.Namespace == cluster.Namespace && scheduled.Spec.Cluster.Name == cluster.Name &&
+		(method == "" || method == cnpgv1.BackupMethodBarmanObjectStore)
 }
 
-// anybodys: the schedule of an imported database was made by others, and goes with it.
-func anybodys(metav1.Object) bool { return true }
+// DeleteScheduledBackup deletes the ScheduledBackup of a Cluster's archive that [FieldManager] has applied or, with adopted,
+// that anybody made, as the schedule of an adopted database. Any other is left alone, also one that belongs to another
+// Cluster than that with the UID owner; it is no error when it is gone already.
+func (c *Client) DeleteScheduledBackup(ctx context.Context, key Key, owner types.UID, adopted bool) error {
+	scheduled, err := c.GetScheduledBackup(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case !Schedules(scheduled, key) || !adopted && !Applied(scheduled):
+		return nil
+	}
+	return explain(c.deleteRead(ctx, c.cnpg, scheduledBackups, key, owner, scheduled), "ScheduledBackup", key)
+}
 
 // ListScheduledBackups are the ScheduledBackups of a Cluster, whatever they are called.
 func (c *Client) ListScheduledBackups(ctx context.Context, key Key) ([]cnpgv1.ScheduledBackup, error) {

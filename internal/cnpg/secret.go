@@ -4,6 +4,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -36,5 +37,14 @@ func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret, force b
 // DeleteSecret deletes a Secret that [FieldManager] has applied, and leaves that of anybody else; it is no error when it is
 // gone already. One that belongs to another Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {
-	return explain(c.deleteOf(ctx, c.core, "secrets", key, owner, Applied), "Secret", key)
+	live, err := c.metadata(ctx, c.core, "secrets", key)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return explain(err, "Secret", key)
+	case !Applied(live):
+		return nil
+	}
+	return explain(c.deleteRead(ctx, c.core, "secrets", key, owner, live), "Secret", key)
 }

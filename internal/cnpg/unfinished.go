@@ -21,6 +21,8 @@ const (
 	BaseBackup Unfinished = "base-backup"
 	// SecretRemoval is the removal of a Secret that nothing refers to any more.
 	SecretRemoval Unfinished = "secret-removal"
+	// ScheduleRemoval is the removal of a ScheduledBackup that somebody else made and that belongs to backups that are turned off.
+	ScheduleRemoval Unfinished = "schedule-removal"
 )
 
 // IsUnfinished tells whether something is still to follow the last apply of a Cluster.

@@ -21,7 +21,7 @@ type HeldError struct {
 }
 
 func (e *HeldError) Error() string {
-	return fmt.Sprintf("Cluster %s: %s belongs to the field manager %q too", e.Key, e.Field, strings.Join(e.Managers, `", "`))
+	return fmt.Sprintf(`Cluster %s: %s belongs to the field manager "%s" too`, e.Key, e.Field, strings.Join(e.Managers, `" and "`))
 }
 
 // StatedByOthers names the field managers, beside the provider's own, that state a field or something below it, by its path
@@ -42,27 +42,38 @@ func othersOf(object metav1.Object, path []string) []metav1.ManagedFieldsEntry {
 	})
 }
 
-// MayWithdrawBackup tells whether spec.backup of a Cluster is the provider's to remove; else it is a [HeldError]. What
+// archiveFields is what goes of spec.backup with an archive: all of it, but beside the settings of volume snapshots, which are
+// never the provider's, the archive alone.
+func archiveFields(live *cnpgv1.Cluster) []string {
+	if live.Spec.Backup != nil && live.Spec.Backup.VolumeSnapshot != nil {
+		return []string{"spec", "backup", "barmanObjectStore"}
+	}
+	return []string{"spec", "backup"}
+}
+
+// MayWithdrawBackup tells whether the archive of a Cluster is the provider's to remove; else it is a [HeldError]. What
 // somebody has changed of it by hand in a Cluster that the provider made is drift, and goes with the rest.
 func MayWithdrawBackup(live *cnpgv1.Cluster) error {
-	others := othersOf(live, []string{"spec", "backup"})
+	path := archiveFields(live)
+	others := othersOf(live, path)
 	applied := slices.ContainsFunc(others, func(e metav1.ManagedFieldsEntry) bool { return e.Operation == metav1.ManagedFieldsOperationApply })
 	if len(others) == 0 || Made(live) && !applied {
 		return nil
 	}
-	return &HeldError{Key: KeyOf(live), Field: "spec.backup", Managers: StatedByOthers(live, "spec", "backup")}
+	return &HeldError{Key: KeyOf(live), Field: strings.Join(path, "."), Managers: StatedByOthers(live, path...)}
 }
 
 // Made tells whether the provider has made an object, and not only taken it over.
 func Made(object metav1.Object) bool { return object.GetAnnotations()[AnnotationNonce] != "" }
 
-// WithdrawBackup removes spec.backup from a Cluster, whoever states it: server-side apply removes only what nobody else
-// does. It does so for the very version that was read.
+// WithdrawBackup removes the archive from a Cluster, and spec.backup as a whole where it holds no settings of volume
+// snapshots, whoever states it: server-side apply removes only what nobody else does. It does so for the very version that was
+// read.
 func (c *Client) WithdrawBackup(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
 	key, uid := KeyOf(cluster), cluster.UID
 	var err error
 	for range driftAttempts {
-		if cluster.Spec.Backup == nil {
+		if backup := cluster.Spec.Backup; backup == nil || backup.VolumeSnapshot != nil && backup.BarmanObjectStore == nil {
 			return cluster, nil
 		}
 		changed := &cnpgv1.Cluster{}
@@ -84,9 +95,13 @@ func (c *Client) WithdrawBackup(ctx context.Context, cluster *cnpgv1.Cluster) (*
 }
 
 func (c *Client) withdraw(ctx context.Context, live, into *cnpgv1.Cluster) error {
+	gone := map[string]any{"backup": nil}
+	if live.Spec.Backup.VolumeSnapshot != nil {
+		gone["backup"] = map[string]any{"barmanObjectStore": nil, "retentionPolicy": nil}
+	}
 	body, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": live.UID, "resourceVersion": live.ResourceVersion},
-		"spec":     map[string]any{"backup": nil},
+		"spec":     gone,
 	})
 	if err != nil {
 		return err

@@ -118,14 +118,15 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 }
 
 // applySchedule brings the ScheduledBackup of a Cluster to what is wanted. Backups without a schedule are somebody else's
-// to schedule.
-func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
+// to schedule. Where there are no backups any more, the schedule goes if the provider made it or, with adopted,
+// whoever did.
+func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, adopted bool, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
 	scheduled, err := backup.toScheduledBackup(cluster)
 	if err != nil || scheduled == nil && backup.enabled() {
 		return err
 	}
 	if scheduled == nil {
-		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster), cluster.UID)
+		return client.DeleteScheduledBackup(ctx, cnpg.KeyOf(cluster), cluster.UID, adopted)
 	}
 	_, err = client.ApplyScheduledBackup(ctx, scheduled, ownership)
 	return err

@@ -28,6 +28,9 @@ type archiveSeen struct {
 	Folder folder `json:"folder"`
 	// Kept is what the pods have of what the configuration leaves open.
 	Kept podReach `json:"kept"`
+	// AdoptedSchedule tells that the ScheduledBackup is the database's own although somebody else made it: it was there when the
+	// Cluster archived. It goes with the backups.
+	AdoptedSchedule bool `json:"adopted_schedule,omitempty"`
 	// Repairs tell what an update puts right that no attribute shows, in a sentence each.
 	Repairs []string `json:"repairs,omitempty"`
 	// Owned are the optional fields that are, or were, the provider's.
@@ -96,12 +99,13 @@ func (b *backend) seeArchive(cluster *cnpgv1.Cluster, scheduled *cnpgv1.Schedule
 	}
 	seen := archiveSeen{
 		Of: cluster.UID, Applied: cnpg.Applied(cluster), SystemID: cluster.Status.SystemID,
-		Folder: before.Folder, Kept: before.Kept, Owned: before.Owned,
-		Repairs: repairs(cluster, scheduled),
+		Folder: before.Folder, Kept: before.Kept, Owned: before.Owned, AdoptedSchedule: before.AdoptedSchedule,
 	}
+	seen.Repairs = repairs(cluster, seen.ownSchedule(cluster, scheduled))
 	if cnpg.Archiver(cluster) == nil { // which nobody has applied, where there is a folder
 		return seen
 	}
+	seen.AdoptedSchedule = seen.AdoptedSchedule || scheduled != nil && !cnpg.Applied(scheduled)
 	owns := cnpg.Owns(cluster)
 	seen.Owned = ownedFields(owns, before.Owned)
 	// Who changes the folder becomes the owner of what they change. What is still the provider's was applied last, whether
@@ -112,6 +116,19 @@ func (b *backend) seeArchive(cluster *cnpgv1.Cluster, scheduled *cnpgv1.Schedule
 	seen.Kept = b.keptBy(cluster)
 	seen.Wiring = wiringOf(seen.view(cluster))
 	return seen
+}
+
+// ownSchedule is the ScheduledBackup of a Cluster; nil where that of a Cluster that archives nowhere was never the database's.
+func (s archiveSeen) ownSchedule(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) *cnpgv1.ScheduledBackup {
+	if scheduled == nil || cnpg.Archiver(cluster) != nil || cnpg.Schedules(scheduled, cnpg.KeyOf(cluster)) && (s.hasAdopted(cluster) || cnpg.Applied(scheduled)) {
+		return scheduled
+	}
+	return nil
+}
+
+// hasAdopted tells whether the ScheduledBackup of a Cluster is the database's own, whoever made it.
+func (s archiveSeen) hasAdopted(cluster *cnpgv1.Cluster) bool {
+	return s.AdoptedSchedule || cnpg.IsUnfinished(cluster, cnpg.ScheduleRemoval)
 }
 
 // keptBy is what a Cluster that archives has of what the configuration leaves open. What others gave it in a Cluster that the

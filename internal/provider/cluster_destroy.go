@@ -20,6 +20,7 @@ type destruction struct {
 	kind        string // of resource
 	of          cnpg.Key
 	is          standsFor
+	seen        archiveSeen // of a database
 	protection  types.Bool
 	finalBackup types.Bool
 	limits      timeouts.Value
@@ -61,11 +62,13 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if d.finalBackup.ValueBool() && live != nil && !b.takeFinalBackup(ctx, client, live, summary, diags) {
 		return
 	}
+	adopted := d.seen.AdoptedSchedule
 	var owner k8stypes.UID // what is left of a Cluster that is gone belongs to none, or Kubernetes removes it
 	if live != nil {
 		owner = live.UID
+		adopted = d.seen.hasAdopted(live)
 	}
-	err = client.DeleteScheduledBackup(ctx, d.of, owner)
+	err = client.DeleteScheduledBackup(ctx, d.of, owner, adopted)
 	if err == nil && live != nil {
 		err = client.DeleteCluster(ctx, live)
 	}

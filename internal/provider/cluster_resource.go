@@ -65,7 +65,7 @@ func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clus
 	if err := applyCredentials(ctx, client, cluster, location, ownership.Force); err != nil {
 		return err
 	}
-	return applySchedule(ctx, client, cluster, backup, ownership)
+	return applySchedule(ctx, client, cluster, backup, false, ownership)
 }
 
 // readDatabase reads a Cluster and its ScheduledBackup (nil where it has none) side by side. ErrNotFound is the Cluster's.
@@ -100,10 +100,11 @@ func refreshDatabase(ctx context.Context, client *cnpg.Client, state *databaseMo
 	return cluster, scheduled, err
 }
 
-// readSchedule reads the ScheduledBackup of a Cluster; nil where it has none.
+// readSchedule reads the ScheduledBackup of a Cluster's archive; nil where it has none. One of its name that somebody made for
+// another Cluster or another method is none of it; one that the provider made is, whatever was made of it since.
 func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpgv1.ScheduledBackup, error) {
 	scheduled, err := client.GetScheduledBackup(ctx, key)
-	if errors.Is(err, cnpg.ErrNotFound) {
+	if errors.Is(err, cnpg.ErrNotFound) || err == nil && !cnpg.Applied(scheduled) && !cnpg.Schedules(scheduled, key) {
 		return nil, nil
 	}
 	return scheduled, err

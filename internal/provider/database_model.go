@@ -154,7 +154,7 @@ func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cn
 	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
 	m.PgHBA = hbaOf(cluster, m.PgHBA)
 	m.Scheduling = schedulingOf(ctx, cluster, m.Scheduling, diags)
-	m.Backup = b.backupOf(seen.view(cluster), scheduled, m.backup(ctx, diags)).object()
+	m.Backup = b.backupOf(seen.view(cluster), seen.ownSchedule(cluster, scheduled), m.backup(ctx, diags)).object()
 	m.observe(cluster)
 }
 

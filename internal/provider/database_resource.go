@@ -180,7 +180,8 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
 		return
 	}
-	seen := r.backend.seeArchive(live, nil, seenArchive(ctx, req.Private, &resp.Diagnostics))
+	known := seenArchive(ctx, req.Private, &resp.Diagnostics)
+	seen := r.backend.seeArchive(live, nil, known)
 	location, ok := r.locate(ctx, &plan, live, seen, summary, &resp.Diagnostics)
 	if !ok {
 		return
@@ -202,19 +203,25 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 			return
 		}
 	}
-	if backup := plan.backup(ctx, &resp.Diagnostics); !backup.enabled() && !plan.ForceConflicts.ValueBool() {
+	// An archive that the state does not know was not in the plan.
+	ends := !plan.backup(ctx, &resp.Diagnostics).enabled() && (!state.Archive.IsNull() || known.Folder.ServerName != "")
+	if ends && !plan.ForceConflicts.ValueBool() {
 		if err := cnpg.MayWithdrawBackup(live); err != nil {
 			addFailure(&resp.Diagnostics, summary, err, "Nothing was changed.")
 			return
 		}
 	}
-	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, before: &state, desired: desired, plan: &plan, location: location}, resp)
+	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, ends: ends, before: &state, desired: desired, plan: &plan, location: location}, resp)
 	if err != nil {
 		holds := r.stateAsItIs(ctx, client, live, &state, resp)
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
 		return
 	}
+	archive := plan.Archive
 	plan.observe(cluster)
+	if archive.IsNull() {
+		plan.Archive = archive // one that somebody has added since the plan is for the next one to show
+	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
 }
 
@@ -222,6 +229,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 type clusterChange struct {
 	live     *cnpgv1.Cluster
 	seen     archiveSeen
+	ends     bool // whether it turns an archive off
 	before   *databaseModel
 	desired  *cnpgv1.Cluster
 	plan     *databaseModel
@@ -241,6 +249,10 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if backup.enabled() && (location.begins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
 		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
+	adopted := change.seen.hasAdopted(live)
+	if !backup.enabled() && adopted {
+		cnpg.NoteUnfinished(desired, cnpg.ScheduleRemoval)
+	}
 	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
 		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
 	}
@@ -248,14 +260,14 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err != nil {
 		return nil, err
 	}
-	if !backup.enabled() {
+	if change.ends {
 		if cluster, err = client.WithdrawBackup(ctx, cluster); err != nil {
 			return nil, err
 		}
 	}
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
-	if err := applySchedule(ctx, client, cluster, backup, schedules); err != nil {
+	if err := applySchedule(ctx, client, cluster, backup, adopted, schedules); err != nil {
 		return nil, err
 	}
 	if plan.Wait.ValueBool() {
@@ -307,6 +319,7 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	r.backend.destroyCluster(ctx, "Unable to Destroy Database", destruction{
 		kind: "pgplatform_database", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
+		seen:       seenArchive(ctx, req.Private, &resp.Diagnostics),
 		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, schedules: true,
 	}, &resp.Diagnostics)
 }

@@ -240,7 +240,7 @@ func (s stateSeen) CheckState(_ context.Context, req statecheck.CheckStateReques
 var typeNames = regexp.MustCompile(`tftypes\.\w+(\[[^<]*\])?`)
 
 // random are the parts of values that differ from run to run.
-var random = regexp.MustCompile(`[a-z0-9]{8}-[0-9a-f]{16}|127\.0\.0\.1:\d+`)
+var random = regexp.MustCompile(`[a-z0-9]{8}-[0-9a-f]{16}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|127\.0\.0\.1:\d+`)
 
 func stateText(t *testing.T, values any) string {
 	t.Helper()
