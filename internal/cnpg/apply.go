@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
@@ -18,6 +19,8 @@ type applyOptions struct {
 	manager string
 	// force takes fields over from other managers instead of failing with [ConflictError].
 	force bool
+	// dryRun has the API server, and its webhooks, say what would come of it, and change nothing.
+	dryRun bool
 }
 
 // apply sends one server-side apply with strict field validation and decodes the answer into the object that into is.
@@ -32,6 +35,9 @@ func apply(ctx context.Context, client rest.Interface, resource string, key Key,
 		Param("fieldValidation", "Strict")
 	if options.force {
 		request = request.Param("force", "true")
+	}
+	if options.dryRun {
+		request = request.Param("dryRun", metav1.DryRunAll)
 	}
 	return request.Body(body).Do(ctx).Into(into)
 }

@@ -31,9 +31,9 @@ func applyOwned[T any, P interface {
 	*T
 	runtime.Object
 	metav1.Object
-}](ctx context.Context, client rest.Interface, resource string, key Key, fields, before map[string]any, force bool) (P, error) {
+}](ctx context.Context, client rest.Interface, resource string, key Key, fields, before map[string]any, force, dryRun bool) (P, error) {
 	applied := P(new(T))
-	err := apply(ctx, client, resource, key, fields, applyOptions{manager: FieldManager, force: force}, applied)
+	err := apply(ctx, client, resource, key, fields, applyOptions{manager: FieldManager, force: force, dryRun: dryRun}, applied)
 	for range driftAttempts {
 		conflicts := fieldConflicts(err)
 		if before == nil || len(conflicts) == 0 {
@@ -44,10 +44,10 @@ func applyOwned[T any, P interface {
 			break
 		}
 		applied = P(new(T))
-		err = apply(ctx, client, resource, key, atVersion(fields, live.GetResourceVersion()), applyOptions{manager: FieldManager, force: true}, applied)
+		err = apply(ctx, client, resource, key, atVersion(fields, live.GetResourceVersion()), applyOptions{manager: FieldManager, force: true, dryRun: dryRun}, applied)
 		if apierrors.IsConflict(err) && !differsInUID(err) {
 			applied = P(new(T))
-			err = apply(ctx, client, resource, key, fields, applyOptions{manager: FieldManager}, applied)
+			err = apply(ctx, client, resource, key, fields, applyOptions{manager: FieldManager, dryRun: dryRun}, applied)
 		}
 	}
 	return applied, err

@@ -35,7 +35,7 @@ func (c *Client) ApplyScheduledBackup(ctx context.Context, scheduled *cnpgv1.Sch
 			return nil, err
 		}
 	}
-	applied, err := applyOwned[cnpgv1.ScheduledBackup](ctx, c.cnpg, scheduledBackups, key, fields, before, ownership.Force)
+	applied, err := applyOwned[cnpgv1.ScheduledBackup](ctx, c.cnpg, scheduledBackups, key, fields, before, ownership.Force, false)
 	if err != nil {
 		return nil, explain(err, "ScheduledBackup", key)
 	}

@@ -112,7 +112,7 @@ var stories = []*story{
 		config:  database(withBackups),
 		rotated: true,
 		prepare: (*scene).flushes,
-		makes:   []string{"apply clusters", "apply secrets", "watch clusters", "get pods/exec", "ListObjects pg/my-db/wals/"},
+		makes:   []string{"apply clusters myorg/my-db as a dry run", "apply secrets", "watch clusters", "get pods/exec", "ListObjects pg/my-db/wals/"},
 		races:   []string{besidesArchiving},
 	},
 	{

@@ -77,6 +77,9 @@ func kubePoint(r apitest.Request) point {
 	if r.Query.Get("force") == "true" && r.Resource != "secrets" {
 		what += " by force"
 	}
+	if r.DryRun() {
+		what += " as a dry run"
+	}
 	if r.Query.Get("fieldManager") == cnpg.BootstrapManager {
 		what += " for the bootstrap fields"
 	}

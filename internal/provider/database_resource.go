@@ -237,13 +237,11 @@ type clusterChange struct {
 }
 
 // applyUpdate brings a Cluster and what belongs to it to what is desired. The Secret comes first: by a fingerprint in the
-// Cluster everybody sees that its keys have arrived. What is to follow the apply the Cluster tells, until it is done.
+// Cluster everybody sees that its keys have arrived. Where they change, the Cluster is tried before that: pods whose Cluster
+// stays as it was need the keys that they have. What is to follow the apply the Cluster tells, until it is done.
 func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
 	live, desired, plan, location := change.live, change.desired, change.plan, change.location
 	desired.UID = live.UID
-	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
-		return nil, err
-	}
 	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
 	backup := plan.backup(ctx, &resp.Diagnostics)
 	if backup.enabled() && (location.begins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
@@ -255,6 +253,14 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	}
 	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
 		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
+	}
+	if fingerprint := desired.Annotations[cnpg.AnnotationCredentials]; fingerprint != "" && fingerprint != live.Annotations[cnpg.AnnotationCredentials] {
+		if err := client.TryCluster(ctx, live, desired, clusters); err != nil {
+			return nil, err
+		}
+	}
+	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
+		return nil, err
 	}
 	cluster, err := client.ApplyCluster(ctx, live, desired, clusters)
 	if err != nil {

@@ -50,8 +50,11 @@ func (r Request) Writes() bool {
 	case VerbGet, VerbList, VerbWatch:
 		return r.Subresource == "exec"
 	}
-	return true
+	return !r.DryRun()
 }
+
+// DryRun tells whether the request only asks whether it would succeed.
+func (r Request) DryRun() bool { return r.Query.Get("dryRun") == metav1.DryRunAll }
 
 // String is the request in short: "apply clusters default/my-db".
 func (r Request) String() string {

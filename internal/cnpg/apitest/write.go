@@ -170,7 +170,7 @@ func merge(object, change map[string]any) {
 	}
 }
 
-// admitted stores an object that the webhooks let through.
+// admitted stores an object that the webhooks let through, unless that is only tried.
 func (s *Server) admitted(t target, object, old *unstructured.Unstructured) (*unstructured.Unstructured, []string, error) {
 	if err := s.requireNamespace(t.res, object.GetNamespace()); err != nil {
 		return nil, nil, err
@@ -182,6 +182,9 @@ func (s *Server) admitted(t target, object, old *unstructured.Unstructured) (*un
 		if err != nil {
 			return nil, warnings, err
 		}
+	}
+	if t.DryRun() {
+		return object, warnings, nil
 	}
 	return s.store(t.res, object), warnings, nil
 }
