@@ -3,6 +3,7 @@ package cnpg_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -12,7 +13,10 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -223,10 +227,11 @@ func TestCreateClusterDeletedBeforeTheHandOver(t *testing.T) {
 func TestCreateClusterRefused(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
-		name  string
-		setup func(*apitest.Server)
-		want  string
-		is    error
+		name      string
+		setup     func(*apitest.Server)
+		want      string
+		is        error
+		admission *cnpg.AdmissionError // by whom, and the fields
 	}{
 		{
 			name: "by a webhook",
@@ -236,7 +241,35 @@ func TestCreateClusterRefused(t *testing.T) {
 					Message: `admission webhook "vcluster.cnpg.io" denied the request: spec.storage.size: Invalid value: "1"`,
 				}))
 			},
-			want: `admission webhook "vcluster.cnpg.io" denied the request: spec.storage.size: Invalid value: "1"`,
+			want:      `admission webhook "vcluster.cnpg.io" denied the request: spec.storage.size: Invalid value: "1"`,
+			admission: &cnpg.AdmissionError{Webhook: "vcluster.cnpg.io"},
+		},
+		{
+			name:      "by a webhook that names fields",
+			setup:     func(s *apitest.Server) { s.Admit(deniedBy("vcluster.cnpg.io", "spec.instances", "spec.storage.size")) },
+			want:      `admission webhook "vcluster.cnpg.io" denied the request`,
+			admission: &cnpg.AdmissionError{Webhook: "vcluster.cnpg.io", Fields: []string{"spec.instances", "spec.storage.size"}},
+		},
+		{
+			name: "by a policy",
+			setup: func(s *apitest.Server) {
+				s.Fail(apitest.Each(apitest.VerbApply, "clusters", apitest.Fault{
+					Status:  http.StatusForbidden,
+					Message: `clusters.postgresql.cnpg.io "my-db" is forbidden: ValidatingAdmissionPolicy 'sizes' with binding 'all' denied request: too large`,
+				}))
+			},
+			want:      "too large",
+			admission: &cnpg.AdmissionError{Policy: "sizes"},
+		},
+		{
+			name: "since the credentials lack the right",
+			setup: func(s *apitest.Server) {
+				s.Fail(apitest.Each(apitest.VerbApply, "clusters", apitest.Fault{
+					Status:  http.StatusForbidden,
+					Message: `clusters.postgresql.cnpg.io "my-db" is forbidden: User "ci" cannot patch resource "clusters" in API group "postgresql.cnpg.io"`,
+				}))
+			},
+			want: `User "ci" cannot patch resource`,
 			is:   cnpg.ErrForbidden,
 		},
 		{
@@ -246,7 +279,8 @@ func TestCreateClusterRefused(t *testing.T) {
 					Status: http.StatusUnprocessableEntity, Message: `Cluster "my-db" is invalid: spec.instances: must be at least 1`,
 				}))
 			},
-			want: "spec.instances: must be at least 1",
+			want:      "spec.instances: must be at least 1",
+			admission: &cnpg.AdmissionError{},
 		},
 		{
 			name:  "since CNPG is not installed",
@@ -271,9 +305,29 @@ func TestCreateClusterRefused(t *testing.T) {
 			if test.is != nil && !errors.Is(err, test.is) {
 				t.Errorf("%v is not %v", err, test.is)
 			}
+			var denied *cnpg.AdmissionError
+			switch isDenied := errors.As(err, &denied); {
+			case isDenied != (test.admission != nil) || isDenied && errors.Is(err, cnpg.ErrForbidden):
+				t.Errorf("%v is an AdmissionError: %t", err, isDenied)
+			case isDenied && (denied.Webhook != test.admission.Webhook || denied.Policy != test.admission.Policy || !slices.Equal(denied.Fields, test.admission.Fields)):
+				t.Errorf("%+v, want %+v", denied, test.admission)
+			}
 			// Such an answer leaves no doubt, so nothing is asked again.
 			requests(t, server, "list persistentvolumeclaims myorg", "apply clusters myorg/my-db")
 		})
+	}
+}
+
+// deniedBy is a webhook that refuses fields, as controller-runtime and the API server word it.
+func deniedBy(webhook string, fields ...string) apitest.Admission {
+	return func(object, _ *unstructured.Unstructured) ([]string, error) {
+		var refused field.ErrorList
+		for _, f := range fields {
+			refused = append(refused, field.Invalid(field.NewPath(f), "1", "no"))
+		}
+		denied := apierrors.NewInvalid(object.GroupVersionKind().GroupKind(), object.GetName(), refused)
+		denied.ErrStatus.Message = fmt.Sprintf("admission webhook %q denied the request: %s", webhook, denied.ErrStatus.Message)
+		return nil, denied
 	}
 }
 

@@ -45,12 +45,62 @@ func (e *ConflictError) Error() string {
 	return fmt.Sprintf("%s %s: other field managers own %s", e.Kind, e.Key, strings.Join(parts, ", "))
 }
 
+// AdmissionError is a write that was refused for what the object says: by an admission webhook, by an admission policy or,
+// where both are "", by the API server's own validation. Nothing was changed.
+type AdmissionError struct {
+	Kind string
+	Key  Key
+	// Webhook and Policy are the name of who refused it.
+	Webhook, Policy string
+	// Fields are those that the answer names, as CNPG and the API server write them, for example spec.storage.size.
+	Fields []string
+	// Err is the API server's answer.
+	Err error
+}
+
+func (e *AdmissionError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e.Key, e.Err) }
+
+// Unwrap gives the API server's answer.
+func (e *AdmissionError) Unwrap() error { return e.Err }
+
+var (
+	deniedByWebhook = regexp.MustCompile(`admission webhook "([^"]+)" denied the request`)
+	deniedByPolicy  = regexp.MustCompile(`AdmissionPolicy '([^']+)' with binding '[^']*' denied request`)
+)
+
+// denial is the AdmissionError that an API error is; nil where it is none. Webhooks choose the HTTP status of their refusals
+// themselves, and 403 is also what a missing right is answered with.
+func denial(err error, kind string, key Key) *AdmissionError {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return nil
+	}
+	denied := &AdmissionError{Kind: kind, Key: key, Err: err}
+	text := status.Status().Message
+	if m := deniedByWebhook.FindStringSubmatch(text); m != nil {
+		denied.Webhook = m[1]
+	} else if m := deniedByPolicy.FindStringSubmatch(text); m != nil {
+		denied.Policy = m[1]
+	} else if !apierrors.IsInvalid(err) {
+		return nil
+	}
+	if details := status.Status().Details; details != nil {
+		for _, cause := range details.Causes {
+			if cause.Field != "" {
+				denied.Fields = append(denied.Fields, cause.Field)
+			}
+		}
+	}
+	return denied
+}
+
 // explain turns an API error into one of the package's, with the object's kind and name in front.
 func explain(err error, kind string, key Key) error {
 	if err == nil {
 		return nil
 	}
 	object := kind + " " + key.String()
+	denied := denial(err, kind, key)
 	switch {
 	case apierrors.IsNotFound(err) && missesResource(err):
 		return fmt.Errorf("%s: the API server knows no such resource; is CloudNativePG installed in this cluster? (%w)", object, err)
@@ -60,6 +110,8 @@ func explain(err error, kind string, key Key) error {
 		return fmt.Errorf("%s: %w", object, ErrNotFound)
 	case differsInUID(err):
 		return fmt.Errorf("%s: %w", object, ErrReplaced)
+	case denied != nil:
+		return denied
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%s: %w", object, ErrAlreadyExists)
 	case apierrors.IsForbidden(err):

@@ -74,7 +74,8 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	}
 	if err == nil {
 		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)}, owner)
-		if errors.Is(err, cnpg.ErrForbidden) { // it belongs to the Cluster, and goes with it
+		var refused *cnpg.AdmissionError
+		if errors.Is(err, cnpg.ErrForbidden) || errors.As(err, &refused) { // it belongs to the Cluster, and goes with it
 			err = nil
 		}
 	}

@@ -55,7 +55,10 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var leftover *cnpg.LeftoverVolumesError
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
+	var refused *cnpg.AdmissionError
 	switch {
+	case errors.As(err, &refused):
+		return refusedAttribute(refused)
 	case errors.As(err, &foreign):
 		return serverNamePath, true
 	case errors.As(err, &held):

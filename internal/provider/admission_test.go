@@ -1,0 +1,60 @@
+package provider
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+func TestRefusedAttribute(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		fields []string
+		want   path.Path
+	}{
+		"a field":             {[]string{"spec.storage.size"}, path.Root("storage").AtName("size")},
+		"one that is wider":   {[]string{"spec.storage"}, path.Root("storage")},
+		"below one":           {[]string{"spec.walStorage.pvcTemplate"}, path.Root("wal_storage")},
+		"a parameter":         {[]string{"spec.postgresql.parameters.shared_buffers"}, path.Root("parameters").AtMapKey("shared_buffers")},
+		"one of an extension": {[]string{"spec.postgresql.parameters.auto_explain.log_nested"}, path.Root("parameters").AtMapKey("auto_explain.log_nested")},
+		"backup's parameter":  {[]string{"spec.postgresql.parameters.archive_timeout"}, path.Root("backup").AtName("archive_timeout")},
+		"of a list":           {[]string{"spec.affinity.tolerations[0].key"}, path.Root("scheduling").AtName("tolerations")},
+		"the first known":     {[]string{"spec.managed.roles", "spec.instances"}, path.Root("instances")},
+		"none":                {[]string{"spec.managed.roles"}, path.Empty()},
+		"only begins so":      {[]string{"spec.storageOf"}, path.Empty()},
+		"nothing named":       {nil, path.Empty()},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var diags diag.Diagnostics
+			addFailure(&diags, "Unable", &cnpg.AdmissionError{Kind: "Cluster", Fields: test.fields, Err: errors.New("no")})
+			at := path.Empty()
+			if with, ok := diags[0].(diag.DiagnosticWithPath); ok {
+				at = with.Path()
+			}
+			if !at.Equal(test.want) {
+				t.Errorf("the attribute is %s, want %s", at, test.want)
+			}
+		})
+	}
+	attributes := databaseSchema(t.Context()).Attributes
+	for _, known := range attributesOfFields {
+		steps := known.at.Steps()
+		attribute, ok := attributes[steps[0].String()]
+		if ok && len(steps) > 1 {
+			var nested schema.SingleNestedAttribute
+			if nested, ok = attribute.(schema.SingleNestedAttribute); ok {
+				_, ok = nested.Attributes[steps[1].String()]
+			}
+		}
+		if !ok {
+			t.Errorf("%s stands for %s, which is no attribute", known.field, known.at)
+		}
+	}
+}
