@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -217,15 +216,9 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 // handOverDue tells that the hand-over of the bootstrap fields was cut off at creation: without it, the next apply would
 // remove them. Those of a Cluster that others made were never stated by [FieldManager], and stay theirs.
 func handOverDue(live *cnpgv1.Cluster) bool {
-	if managed(live, BootstrapManager) {
-		return false
-	}
-	for _, entry := range live.ManagedFields {
-		if entry.Manager == FieldManager && (states(entry, []string{"spec", "bootstrap"}) || states(entry, []string{"spec", "externalClusters"})) {
-			return true
-		}
-	}
-	return false
+	fields := Fields(live)
+	return len(fields.by(BootstrapManager)) == 0 &&
+		len(fields.by(FieldManager, "spec", "bootstrap"))+len(fields.by(FieldManager, "spec", "externalClusters")) > 0
 }
 
 // appliedFields are what an apply to an existing Cluster states.
@@ -242,31 +235,9 @@ func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	return clusterFields(cluster)
 }
 
-// OwnedParameters is spec.postgresql.parameters without what CNPG added to it: the entries that a field manager of the
-// provider's owns or, for a Cluster that was made by other means, that anybody stated by server-side apply.
+// OwnedParameters is spec.postgresql.parameters without what CNPG added to it: see [Managed.Ours].
 func OwnedParameters(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Spec.PostgresConfiguration.Parameters, ownedKeys(cluster, "spec", "postgresql", "parameters"))
-}
-
-// OwnedLabels are the labels of which the same is true.
-func OwnedLabels(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Labels, ownedKeys(cluster, "metadata", "labels"))
-}
-
-// OwnedAnnotations are the annotations of which the same is true.
-func OwnedAnnotations(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Annotations, ownedKeys(cluster, "metadata", "annotations"))
-}
-
-// OwnedNodeSelector are the entries of spec.affinity.nodeSelector of which the same is true.
-func OwnedNodeSelector(cluster *cnpgv1.Cluster) map[string]string {
-	return pick(cluster.Spec.Affinity.NodeSelector, ownedKeys(cluster, "spec", "affinity", "nodeSelector"))
-}
-
-// Owned tells the same of a field, by its path from the root: "spec", "postgresql", "pg_hba".
-func Owned(cluster *cnpgv1.Cluster, path ...string) bool {
-	last := len(path) - 1
-	return slices.Contains(ownedKeys(cluster, path[:last]...), path[last])
+	return Fields(cluster).Entries(cluster.Spec.PostgresConfiguration.Parameters, "spec", "postgresql", "parameters")
 }
 
 // KeyOf is the namespace and name of an object.

@@ -68,14 +68,15 @@ func atVersion(fields map[string]any, version string) map[string]any {
 // it had is told by what it stated, and means nothing where it has never applied the object. Who applies a field means to
 // keep it, whatever it was before.
 func drifted(live metav1.Object, before map[string]any, conflicts []FieldConflict) bool {
-	if !managed(live, FieldManager) {
+	fields := Fields(live)
+	if !fields.Applied() {
 		return false
 	}
 	stated := map[string][]string{}
 	statedPaths(before, "", nil, stated)
 	for _, conflict := range conflicts {
 		path, ok := stated[conflict.Field]
-		if !ok || !updatedBy(live, conflict.Manager, path) {
+		if !ok || !updatedBy(fields, conflict.Manager, path) {
 			return false
 		}
 	}
@@ -94,25 +95,7 @@ func statedPaths(fields map[string]any, at string, above []string, into map[stri
 }
 
 // updatedBy tells whether a manager owns a field by an update, and has not applied it.
-func updatedBy(object metav1.Object, manager string, path []string) bool {
-	updated := false
-	for _, entry := range object.GetManagedFields() {
-		if entry.Manager != manager || !states(entry, path) {
-			continue
-		}
-		if entry.Operation != metav1.ManagedFieldsOperationUpdate {
-			return false
-		}
-		updated = true
-	}
-	return updated
-}
-
-// states tells whether a field is among those of a manager's entry.
-func states(entry metav1.ManagedFieldsEntry, path []string) bool {
-	if entry.FieldsV1 == nil {
-		return false
-	}
-	_, ok := fieldsBelow(entry.FieldsV1.GetRawBytes(), path)
-	return ok
+func updatedBy(fields *Managed, manager string, path []string) bool {
+	entries := fields.by(manager, path...)
+	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e *managedEntry) bool { return e.applied })
 }

@@ -24,24 +24,6 @@ func (e *HeldError) Error() string {
 	return fmt.Sprintf(`Cluster %s: %s belongs to the field manager "%s" too`, e.Key, e.Field, strings.Join(e.Managers, `" and "`))
 }
 
-// StatedByOthers names the field managers, beside the provider's own, that state a field or something below it, by its path
-// in JSON. What CNPG's webhook adds has no manager.
-func StatedByOthers(object metav1.Object, path ...string) []string {
-	var names []string
-	for _, entry := range othersOf(object, path) {
-		if !slices.Contains(names, entry.Manager) {
-			names = append(names, entry.Manager)
-		}
-	}
-	return names
-}
-
-func othersOf(object metav1.Object, path []string) []metav1.ManagedFieldsEntry {
-	return slices.DeleteFunc(slices.Clone(object.GetManagedFields()), func(e metav1.ManagedFieldsEntry) bool {
-		return e.Manager == FieldManager || e.Manager == BootstrapManager || e.Subresource != "" || !states(e, path)
-	})
-}
-
 // archiveFields is what goes of spec.backup with an archive: all of it, but beside the settings of volume snapshots, which are
 // never the provider's, the archive alone.
 func archiveFields(live *cnpgv1.Cluster) []string {
@@ -54,13 +36,12 @@ func archiveFields(live *cnpgv1.Cluster) []string {
 // MayWithdrawBackup tells whether the archive of a Cluster is the provider's to remove; else it is a [HeldError]. What
 // somebody has changed of it by hand in a Cluster that the provider made is drift, and goes with the rest.
 func MayWithdrawBackup(live *cnpgv1.Cluster) error {
-	path := archiveFields(live)
-	others := othersOf(live, path)
-	applied := slices.ContainsFunc(others, func(e metav1.ManagedFieldsEntry) bool { return e.Operation == metav1.ManagedFieldsOperationApply })
-	if len(others) == 0 || Made(live) && !applied {
+	path, fields := archiveFields(live), Fields(live)
+	others := fields.others(path)
+	if len(others) == 0 || Made(live) && !slices.ContainsFunc(others, func(e *managedEntry) bool { return e.applied }) {
 		return nil
 	}
-	return &HeldError{Key: KeyOf(live), Field: strings.Join(path, "."), Managers: StatedByOthers(live, path...)}
+	return &HeldError{Key: KeyOf(live), Field: strings.Join(path, "."), Managers: fields.Others(path...)}
 }
 
 // Made tells whether the provider has made an object, and not only taken it over.

@@ -63,16 +63,16 @@ func ofData(c *cnpgv1.Cluster) *cnpgv1.DataBackupConfiguration {
 // folderFields say where a Cluster archives.
 var folderFields = []string{barmanFields + "destinationPath", barmanFields + "serverName"}
 
-func ownsAll(owns func(path ...string) bool, fields []string) bool {
-	return !slices.ContainsFunc(fields, func(field string) bool { return !owns(strings.Split(field, ".")...) })
+func oursAll(managed *cnpg.Managed, fields []string) bool {
+	return !slices.ContainsFunc(fields, func(field string) bool { return !managed.Ours(strings.Split(field, ".")...) })
 }
 
 // ownedFields are the optional fields that are the provider's now, or were before: who changes one with kubectl becomes
 // its owner.
-func ownedFields(owns func(path ...string) bool, before []string) []string {
+func ownedFields(managed *cnpg.Managed, before []string) []string {
 	var owned []string
 	for _, field := range optionalFields {
-		if slices.Contains(before, field.path) || owns(strings.Split(field.path, ".")...) {
+		if slices.Contains(before, field.path) || managed.Ours(strings.Split(field.path, ".")...) {
 			owned = append(owned, field.path)
 		}
 	}

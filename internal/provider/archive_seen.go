@@ -106,11 +106,11 @@ func (b *backend) seeArchive(cluster *cnpgv1.Cluster, scheduled *cnpgv1.Schedule
 		return seen
 	}
 	seen.AdoptedSchedule = seen.AdoptedSchedule || scheduled != nil && !cnpg.Applied(scheduled)
-	owns := cnpg.Owns(cluster)
-	seen.Owned = ownedFields(owns, before.Owned)
+	managed := cnpg.Fields(cluster)
+	seen.Owned = ownedFields(managed, before.Owned)
 	// Who changes the folder becomes the owner of what they change. What is still the provider's was applied last, whether
 	// anybody has noted that or not.
-	if before.Folder.ServerName == "" || ownsAll(owns, folderFields) {
+	if before.Folder.ServerName == "" || oursAll(managed, folderFields) {
 		seen.Folder = folderOf(cluster)
 	}
 	seen.Kept = b.keptBy(cluster)

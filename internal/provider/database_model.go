@@ -133,27 +133,28 @@ func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceReq
 // fromCluster takes over what stands in Kubernetes. What Kubernetes has no place for stays as it is in the model. Only what
 // is configured is seen as seen does: what is computed says what the Cluster has, whoever set it.
 func (m *databaseModel) fromCluster(ctx context.Context, b *backend, cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, seen archiveSeen, diags *diag.Diagnostics) {
+	fields := cnpg.Fields(cluster)
 	m.Namespace = types.StringValue(cluster.Namespace)
 	m.Name = types.StringValue(cluster.Name)
-	m.OrgID = orgIDOf(cluster, m.OrgID)
+	m.OrgID = orgIDOf(cluster, fields, m.OrgID)
 	m.Tier = nullIfEmpty(cluster.Annotations[cnpg.AnnotationTier])
 	m.Instances = wholeNumberOf(int64(cluster.Spec.Instances))
 	m.Storage = storageOf(cluster.Spec.StorageConfiguration)
-	if !m.WALStorage.IsNull() || cnpg.Owned(cluster, "spec", "walStorage") {
+	if !m.WALStorage.IsNull() || fields.Ours("spec", "walStorage") {
 		m.WALStorage = walStorageOf(cluster)
 	}
-	m.Resources = resourcesOf(cluster, !m.Resources.IsNull())
+	m.Resources = resourcesOf(cluster, fields, !m.Resources.IsNull())
 	m.Image = imageOf(cluster)
 	m.PostgresVersion = imageVersion(m.Image.ValueString())
-	m.Parameters = parametersOf(cluster, m.Parameters)
+	m.Parameters = parametersOf(cluster, fields, m.Parameters)
 	if m.DatabaseName.IsNull() || m.Owner.IsNull() {
 		// Once known they stay: CNPG reads spec.bootstrap when it makes a Cluster, and what is written there later is not true.
 		m.DatabaseName, m.Owner = applicationOf(cluster)
 	}
-	m.Labels, m.Annotations = labelsOf(cluster, m.Labels), annotationsOf(cluster, m.Annotations)
-	m.ImagePullSecrets = pullSecretsOf(cluster, m.ImagePullSecrets)
-	m.PgHBA = hbaOf(cluster, m.PgHBA)
-	m.Scheduling = schedulingOf(ctx, cluster, m.Scheduling, diags)
+	m.Labels, m.Annotations = labelsOf(cluster, fields, m.Labels), annotationsOf(cluster, fields, m.Annotations)
+	m.ImagePullSecrets = pullSecretsOf(cluster, fields, m.ImagePullSecrets)
+	m.PgHBA = hbaOf(cluster, fields, m.PgHBA)
+	m.Scheduling = schedulingOf(ctx, cluster, fields, m.Scheduling, diags)
 	m.Backup = b.backupOf(seen.view(cluster), seen.ownSchedule(cluster, scheduled), m.backup(ctx, diags)).object()
 	m.observe(cluster)
 }
@@ -172,28 +173,28 @@ func (m *databaseModel) observe(cluster *cnpgv1.Cluster) {
 }
 
 // resourcesOf reads what is asked for. known tells that the model had it before, so that what is gone was removed.
-func resourcesOf(cluster *cnpgv1.Cluster, known bool) types.Object {
+func resourcesOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, known bool) types.Object {
 	cpu := quantityType.null()
 	if q, ok := cluster.Spec.Resources.Requests[corev1.ResourceCPU]; ok {
 		cpu = quantityType.value(q.String())
 	}
 	return types.ObjectValueMust(resourcesTypes, map[string]attr.Value{
 		"cpu":    cpu,
-		"memory": memoryOf(cluster, known),
+		"memory": memoryOf(cluster, fields, known),
 	})
 }
 
 // memoryOf reads what is asked for. In a Cluster that the provider made the limit is the same; where somebody has changed
 // one of the two, that one is what there is to put back, and where somebody has removed it, there is nothing. A restored
 // Cluster may lack a limit since its source does.
-func memoryOf(cluster *cnpgv1.Cluster, known bool) semanticString {
+func memoryOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, known bool) semanticString {
 	request, asked := cluster.Spec.Resources.Requests[corev1.ResourceMemory]
 	limit, limited := cluster.Spec.Resources.Limits[corev1.ResourceMemory]
 	made := cnpg.Made(cluster)
 	switch {
 	case made && known && asked != limited && cluster.Annotations[cnpg.AnnotationSource] == "":
 		return quantityType.null()
-	case made && limited && limit.Cmp(request) != 0 && cnpg.Owned(cluster, "spec", "resources", "requests", "memory"):
+	case made && limited && limit.Cmp(request) != 0 && fields.Ours("spec", "resources", "requests", "memory"):
 		return quantityType.value(limit.String())
 	case asked:
 		return quantityType.value(request.String())
@@ -204,14 +205,14 @@ func memoryOf(cluster *cnpgv1.Cluster, known bool) semanticString {
 // leaveLimit leaves the limit of memory to another manager that states one of its own in a Cluster that it made.
 func leaveLimit(live, desired *cnpgv1.Cluster) {
 	request, limit := live.Spec.Resources.Requests[corev1.ResourceMemory], live.Spec.Resources.Limits[corev1.ResourceMemory]
-	if !cnpg.Made(live) && limit.Cmp(request) != 0 && len(cnpg.StatedByOthers(live, "spec", "resources", "limits", "memory")) > 0 {
+	if !cnpg.Made(live) && limit.Cmp(request) != 0 && len(cnpg.Fields(live).Others("spec", "resources", "limits", "memory")) > 0 {
 		delete(desired.Spec.Resources.Limits, corev1.ResourceMemory)
 	}
 }
 
 // parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.
-func parametersOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
-	stated := cnpg.OwnedParameters(cluster)
+func parametersOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.Map) types.Map {
+	stated := fields.Entries(cluster.Spec.PostgresConfiguration.Parameters, "spec", "postgresql", "parameters")
 	delete(stated, parameterArchiveTimeout) // the backup attribute has it
 	return mapOr(andKnown(stated, cluster.Spec.PostgresConfiguration.Parameters, before), before)
 }

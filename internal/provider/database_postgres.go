@@ -22,7 +22,8 @@ func (m *databaseModel) postgresPath() path.Path {
 
 // statesImage tells whether an apply names the image: where the configuration chooses it, or did so before.
 func (m *databaseModel) statesImage(live *cnpgv1.Cluster) bool {
-	return !m.Image.IsNull() || !m.PostgresVersion.IsNull() || cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageName")
+	fields := cnpg.Fields(live)
+	return !m.Image.IsNull() || !m.PostgresVersion.IsNull() || fields.Applied() && fields.Ours("spec", "imageName")
 }
 
 func (m *databaseModel) postgres() imageModel {

@@ -192,7 +192,7 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	}
 	if !config.statesImage(live) {
 		desired.Spec.ImageName = "" // the operator's choice stays the operator's
-		if cnpg.Applied(live) && cnpg.Owned(live, "spec", "imageCatalogRef") {
+		if fields := cnpg.Fields(live); fields.Applied() && fields.Ours("spec", "imageCatalogRef") {
 			desired.Spec.ImageCatalogRef = live.Spec.ImageCatalogRef // of a restored database
 		}
 	}

@@ -181,8 +181,8 @@ func toPullSecrets(ctx context.Context, list types.List, diags *diag.Diagnostics
 	return references
 }
 
-func pullSecretsOf(cluster *cnpgv1.Cluster, before types.List) types.List {
-	if before.IsNull() && !cnpg.Owned(cluster, "spec", "imagePullSecrets") {
+func pullSecretsOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.List) types.List {
+	if before.IsNull() && !fields.Ours("spec", "imagePullSecrets") {
 		return before
 	}
 	names := []attr.Value{}

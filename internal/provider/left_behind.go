@@ -15,6 +15,7 @@ import (
 // the state stands for, desired what was applied, live what came of it. CNPG sets some parameters to the same by itself.
 func leftBehind(before, desired, live *cnpgv1.Cluster) []string {
 	var left []string
+	fields := cnpg.Fields(live)
 	for _, entries := range []struct {
 		attribute       string
 		before, desired map[string]string
@@ -26,7 +27,7 @@ func leftBehind(before, desired, live *cnpgv1.Cluster) []string {
 		{"scheduling.node_selector", before.Spec.Affinity.NodeSelector, desired.Spec.Affinity.NodeSelector, []string{"spec", "affinity", "nodeSelector"}},
 	} {
 		for key := range entries.before {
-			if _, wanted := entries.desired[key]; !wanted && len(cnpg.StatedByOthers(live, append(entries.path, key)...)) > 0 {
+			if _, wanted := entries.desired[key]; !wanted && len(fields.Others(append(entries.path, key)...)) > 0 {
 				left = append(left, fmt.Sprintf("%s[%q]", entries.attribute, key))
 			}
 		}
@@ -41,7 +42,7 @@ func leftBehind(before, desired, live *cnpgv1.Cluster) []string {
 		{"scheduling.tolerations", func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.Tolerations) }, []string{"spec", "affinity", "tolerations"}},
 		{"scheduling.topology_key", func(c *cnpgv1.Cluster) int { return len(c.Spec.Affinity.TopologyKey) }, []string{"spec", "affinity", "topologyKey"}},
 	} {
-		if field.count(before) > 0 && field.count(desired) == 0 && len(cnpg.StatedByOthers(live, field.path...)) > 0 {
+		if field.count(before) > 0 && field.count(desired) == 0 && len(fields.Others(field.path...)) > 0 {
 			left = append(left, field.attribute)
 		}
 	}

@@ -53,21 +53,21 @@ func reservedAnnotation(key string) bool {
 
 // labelsOf reads the labels that the provider owns or knew before or, of a Cluster that was made by other means, all that
 // somebody stated.
-func labelsOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
-	owned := cnpg.OwnedLabels(cluster)
+func labelsOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.Map) types.Map {
+	owned := fields.Entries(cluster.Labels, "metadata", "labels")
 	maps.DeleteFunc(owned, func(key, _ string) bool { return reservedLabel(key) })
 	return mapOr(andKnown(owned, cluster.Labels, before), before)
 }
 
-func annotationsOf(cluster *cnpgv1.Cluster, before types.Map) types.Map {
-	owned := cnpg.OwnedAnnotations(cluster)
+func annotationsOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.Map) types.Map {
+	owned := fields.Entries(cluster.Annotations, "metadata", "annotations")
 	maps.DeleteFunc(owned, func(key, _ string) bool { return reservedAnnotation(key) })
 	return mapOr(andKnown(owned, cluster.Annotations, before), before)
 }
 
 // orgIDOf reads the label org_id in the same way.
-func orgIDOf(cluster *cnpgv1.Cluster, before types.String) types.String {
-	if _, owned := cnpg.OwnedLabels(cluster)[cnpg.LabelOrgID]; before.IsNull() && !owned {
+func orgIDOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.String) types.String {
+	if before.IsNull() && !fields.Ours("metadata", "labels", cnpg.LabelOrgID) {
 		return before
 	}
 	return nullIfEmpty(cluster.Labels[cnpg.LabelOrgID])

@@ -90,8 +90,8 @@ func isHBALine() validator.String {
 	}}
 }
 
-func hbaOf(cluster *cnpgv1.Cluster, before types.List) types.List {
-	if before.IsNull() && !cnpg.Owned(cluster, "spec", "postgresql", "pg_hba") {
+func hbaOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.List) types.List {
+	if before.IsNull() && !fields.Ours("spec", "postgresql", "pg_hba") {
 		return before
 	}
 	lines := []attr.Value{}

@@ -156,17 +156,17 @@ func toAffinity(ctx context.Context, object types.Object, diags *diag.Diagnostic
 
 // schedulingOf reads spec.affinity of a Cluster, as far as the scheduling attribute goes, and as far as the provider owns it
 // or knew it before.
-func schedulingOf(ctx context.Context, cluster *cnpgv1.Cluster, before types.Object, diags *diag.Diagnostics) types.Object {
+func schedulingOf(ctx context.Context, cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.Object, diags *diag.Diagnostics) types.Object {
 	var old schedulingModel
 	diags.Append(optional(ctx, before, &old)...)
 	live := cluster.Spec.Affinity
-	if old.Tolerations.IsNull() && !cnpg.Owned(cluster, "spec", "affinity", "tolerations") {
+	if old.Tolerations.IsNull() && !fields.Ours("spec", "affinity", "tolerations") {
 		live.Tolerations = nil
 	}
-	if old.TopologyKey.IsNull() && !cnpg.Owned(cluster, "spec", "affinity", "topologyKey") {
+	if old.TopologyKey.IsNull() && !fields.Ours("spec", "affinity", "topologyKey") {
 		live.TopologyKey = ""
 	}
-	selector := andKnown(cnpg.OwnedNodeSelector(cluster), live.NodeSelector, old.NodeSelector)
+	selector := andKnown(fields.Entries(live.NodeSelector, "spec", "affinity", "nodeSelector"), live.NodeSelector, old.NodeSelector)
 	if len(selector) == 0 && len(live.Tolerations) == 0 && live.TopologyKey == "" && (before.IsNull() || !holdsNothing(before)) {
 		return types.ObjectNull(schedulingTypes)
 	}

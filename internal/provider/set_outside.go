@@ -21,8 +21,9 @@ func (b *backend) setOutside(ctx context.Context, key cnpg.Key, takeOver string,
 	if err != nil {
 		return ""
 	}
-	others := cnpg.StatedByOthers(cluster, field...)
-	if len(others) == 0 || cnpg.Applied(cluster) && cnpg.Owned(cluster, field...) {
+	fields := cnpg.Fields(cluster)
+	others := fields.Others(field...)
+	if len(others) == 0 || fields.Applied() && fields.Ours(field...) {
 		return ""
 	}
 	for i, name := range others {
