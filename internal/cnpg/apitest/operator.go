@@ -9,6 +9,7 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	quantities "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -147,19 +148,27 @@ func volume(c *cnpgv1.Cluster, name, role string, storage *cnpgv1.StorageConfigu
 
 // Healthy gives a Cluster the status of one whose instances all run and whose archive, where it has one, works.
 func Healthy(c *cnpgv1.Cluster) {
-	now := metav1.NewTime(time.Now().Truncate(time.Second))
 	c.Status.Phase, c.Status.PhaseReason = cnpgv1.PhaseHealthy, ""
 	c.Status.Instances, c.Status.ReadyInstances = c.Spec.Instances, c.Spec.Instances
 	c.Status.CurrentPrimary = c.Name + "-1"
-	c.Status.Conditions = []metav1.Condition{{
-		Type: string(cnpgv1.ConditionClusterReady), Status: metav1.ConditionTrue, Reason: "ClusterIsReady", Message: "Cluster is Ready", LastTransitionTime: now,
-	}}
+	before := c.Status.Conditions
+	c.Status.Conditions = []metav1.Condition{holds(before, cnpgv1.ConditionClusterReady, "ClusterIsReady", "Cluster is Ready")}
 	if c.Spec.Backup != nil {
-		c.Status.Conditions = append(c.Status.Conditions, metav1.Condition{
-			Type: string(cnpgv1.ConditionContinuousArchiving), Status: metav1.ConditionTrue,
-			Reason: "ContinuousArchivingSuccess", Message: "Continuous archiving is working", LastTransitionTime: now,
-		})
+		c.Status.Conditions = append(c.Status.Conditions,
+			holds(before, cnpgv1.ConditionContinuousArchiving, "ContinuousArchivingSuccess", "Continuous archiving is working"))
 	}
+}
+
+// holds is a condition that is true since now, unless it was before.
+func holds(before []metav1.Condition, kind cnpgv1.ClusterConditionType, reason, message string) metav1.Condition {
+	condition := metav1.Condition{
+		Type: string(kind), Status: metav1.ConditionTrue, Reason: reason, Message: message,
+		LastTransitionTime: metav1.NewTime(time.Now().Truncate(time.Second)),
+	}
+	if was := meta.FindStatusCondition(before, string(kind)); was != nil && was.Status == metav1.ConditionTrue {
+		condition.LastTransitionTime = was.LastTransitionTime
+	}
+	return condition
 }
 
 // EndWAL is the segment that the Backups of Operate begin and end in.
