@@ -3,6 +3,7 @@ package provider_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -86,6 +87,35 @@ func TestMoveOfARestore(t *testing.T) {
 				}),
 			},
 			{ResourceName: moved, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"deletion_protection", "timeouts"}},
+		},
+	})
+}
+
+// A plan without a refresh knows nothing of the moved database yet: it plans no other one in its place, and its apply takes
+// no name for true that the database does not have.
+func TestMoveOfARestoreWithoutARefresh(t *testing.T) {
+	t.Parallel()
+	const moved = "pgplatform_database.pitr"
+	f, _ := withSource(t)
+	config := f.config(movedRestore(`work_mem = "8MB"`, unprotected))
+	unitCase(t, resource.TestCase{
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_8_0)},
+		AdditionalCLIOptions:   &resource.AdditionalCLIOptions{Plan: resource.PlanOptions{NoRefresh: true}},
+		Steps: []resource.TestStep{
+			{Config: f.config(restoreOf(unprotected)), Check: check(func() error { f.kube.Forget(); return nil })},
+			{
+				Config:      strings.Replace(config, "seller", "somebody", 1),
+				ExpectError: says("Unable to Update Database", "without a refresh", `its application database is "shop", owned by "seller"`, "Nothing was changed"),
+			},
+			{
+				PreConfig: func() {
+					if writes := f.kube.Writes(); len(writes) > 0 {
+						t.Errorf("written: %v", apitest.Summaries(writes))
+					}
+				},
+				Config:           config,
+				ConfigPlanChecks: action(moved, plancheck.ResourceActionUpdate),
+			},
 		},
 	})
 }

@@ -88,7 +88,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 // replaces tells whether the inputs differ in a way that only another database can follow.
 func (m *databaseModel) replaces(state *databaseModel) bool {
 	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) ||
-		!m.DatabaseName.Equal(state.DatabaseName) || !m.Owner.Equal(state.Owner)
+		!state.DatabaseName.IsNull() && !m.DatabaseName.Equal(state.DatabaseName) || !state.Owner.IsNull() && !m.Owner.Equal(state.Owner)
 }
 
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as

@@ -180,6 +180,9 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
 		return
 	}
+	if refuseOtherNames(&plan, &state, live, summary, &resp.Diagnostics); resp.Diagnostics.HasError() {
+		return
+	}
 	known := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := r.backend.seeArchive(live, nil, known)
 	location, ok := r.locate(ctx, &plan, live, seen, summary, &resp.Diagnostics)
