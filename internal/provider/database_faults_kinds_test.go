@@ -102,8 +102,8 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 		}
 		met := f.kube
 		switch {
-		case f.killed && dead.Swap(true):
-			met.ResetBefore = true
+		case f.killed && dead.Swap(true): // what the provider makes of that is of no account, and is not tried again
+			met.Status = http.StatusForbidden
 		case f.killed:
 			met.After = w.workspace.Interrupt
 		case f.interrupted && f.after:
@@ -122,7 +122,9 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 			w.workspace.Interrupt()
 			met.Hang = true
 		}
-		met.Reset = met.Reset || f.killed
+		if f.killed {
+			met.Status, met.Code = http.StatusForbidden, "AccessDenied"
+		}
 		return &met
 	})
 }
