@@ -11,6 +11,7 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 )
 
@@ -103,6 +104,36 @@ func (c *Client) CheckGrowth(ctx context.Context, key Key, spec cnpgv1.ClusterSp
 				Cluster: key, Volume: volume.Name, Class: class, From: asked.String(), To: wanted.String(),
 				WAL: volume.Labels[labelVolumeRole] == volumeRoleWAL,
 			}
+		}
+	}
+	return nil
+}
+
+// GrowFullVolumes asks for the sizes of a Cluster's spec where CNPG does not: while an instance has no room for its WAL, CNPG
+// touches nothing of the Cluster, the volume that is full least of all.
+func (c *Client) GrowFullVolumes(ctx context.Context, cluster *cnpgv1.Cluster) error {
+	if cluster.Status.Phase != phaseDiskFull || !resizes(cluster.Spec) {
+		return nil
+	}
+	key := KeyOf(cluster)
+	volumes, err := c.volumes(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, volume := range volumes {
+		wanted, ok := wantedSize(&volume, cluster.Spec)
+		asked := volume.Spec.Resources.Requests[corev1.ResourceStorage]
+		if !ok || asked.Cmp(wanted) >= 0 {
+			continue
+		}
+		larger := fmt.Sprintf(`"spec":{"resources":{"requests":{"storage":%q}}}`, wanted.String())
+		err := c.core.Patch(types.MergePatchType).
+			Namespace(volume.Namespace).Resource("persistentvolumeclaims").Name(volume.Name).
+			Param("fieldManager", FieldManager).
+			Body(fmt.Appendf(nil, `{"metadata":{"uid":%q},%s}`, volume.UID, larger)).Do(ctx).Error()
+		if err = explain(err, "PersistentVolumeClaim", Key{Namespace: volume.Namespace, Name: volume.Name}); err != nil {
+			return fmt.Errorf("CloudNativePG leaves the volumes of a Cluster as they are that has no room for its WAL (%s), and so somebody else has to enlarge them: %w; "+
+				"with other credentials: kubectl patch pvc %s -n %s -p '{%s}'", cluster.Status.Phase, err, volume.Name, volume.Namespace, larger)
 		}
 	}
 	return nil

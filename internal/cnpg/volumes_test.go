@@ -124,3 +124,42 @@ func TestCheckGrowth(t *testing.T) {
 		}
 	})
 }
+
+// CNPG grows volumes, but not those of a Cluster whose disk is full.
+func TestGrowFullVolumes(t *testing.T) {
+	t.Parallel()
+	const full = "Not enough disk space"
+	for name, test := range map[string]struct {
+		phase string
+		fault int
+		data  string // the sizes that are asked for in the end
+		wal   string
+		says  string // of the error
+	}{
+		"the disk is full": {phase: full, data: "2Gi", wal: "1Gi"},
+		"it is not":        {phase: cnpgv1.PhaseHealthy, data: "1Gi", wal: "1Gi"},
+		"it may not":       {phase: full, fault: http.StatusForbidden, data: "1Gi", wal: "1Gi", says: `kubectl patch pvc my-db-1 -n myorg -p '{"spec":{"resources":{"requests":{"storage":"2Gi"}}}}'`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			server.Put(claim("my-db-1", "PG_DATA", "1Gi", ptr.To("growing")), claim("my-db-1-wal", "PG_WAL", "1Gi", ptr.To("growing")))
+			if test.fault != 0 {
+				server.Fail(apitest.Each(apitest.VerbPatch, "persistentvolumeclaims", apitest.Fault{Status: test.fault}))
+			}
+			cluster := wanted()
+			cluster.Status.Phase = test.phase
+			cluster.Spec.StorageConfiguration.Size, cluster.Spec.WalStorage = "2Gi", &cnpgv1.StorageConfiguration{Size: "1Gi"}
+			err := client.GrowFullVolumes(ctx, cluster)
+			if (err == nil) != (test.says == "") || err != nil && !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the error is %v", err)
+			}
+			for volume, want := range map[string]string{"my-db-1": test.data, "my-db-1-wal": test.wal} {
+				now := apitest.Get[corev1.PersistentVolumeClaim](server, key.Namespace, volume)
+				if is := now.Spec.Resources.Requests[corev1.ResourceStorage]; is.String() != want {
+					t.Errorf("%s asks for %s, not %s", volume, is.String(), want)
+				}
+			}
+		})
+	}
+}

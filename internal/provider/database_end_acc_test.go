@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	corev1 "k8s.io/api/core/v1"
@@ -191,5 +192,84 @@ resource "pgplatform_database" "db" {
 			{Config: database("1536Mi", "512Mi"), Check: check(sizes("1536Mi", "512Mi"))},
 			{Config: database("1536Mi", "768Mi"), Check: check(sizes("1536Mi", "768Mi"))},
 		},
+	})
+}
+
+// A volume that is full stops PostgreSQL: refreshes and updates say so in CNPG's words, and a larger volume ends it.
+func TestAccDatabase_fullDisk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	class := env(t, "PGPLATFORM_GROWING_STORAGE_CLASS")
+	const (
+		db   = "pgplatform_database.db"
+		full = "Not enough disk space"
+	)
+	database := func(size, attributes string) string {
+		return w.config(fmt.Sprintf(`
+resource "pgplatform_database" "db" {
+  name                = "db"
+  tier                = "DEV"
+  storage             = { size = %q, storage_class = %q }
+  deletion_protection = false
+  %s
+}`, size, class, attributes))
+	}
+	resource.Test(t, resource.TestCase{
+		ProtoV6ProviderFactories: factories,
+		CheckDestroy:             check(func() error { return w.gone("db") }),
+		Steps: []resource.TestStep{
+			{
+				Config: database("400Mi", ""),
+				Check: check(func() error {
+					_, err := w.query("db", "CREATE TABLE kept AS SELECT 7 AS n")
+					return errors.Join(err, w.fill("db", full))
+				}),
+			},
+			{
+				RefreshState: true,
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckResourceAttr(db, "status", "FAILED"),
+					resource.TestCheckResourceAttr(db, "phase", full),
+				),
+			},
+			{
+				Config:      database("400Mi", "parameters = { work_mem = \"8MB\" }\ntimeouts = { update = \"30s\" }"),
+				ExpectError: says("Unable to Update Database", full, "Insufficient disk space detected in one or more pods"),
+			},
+			{
+				Config: database("1Gi", `parameters = { work_mem = "8MB" }`),
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckResourceAttr(db, "status", "READY"),
+					check(func() error {
+						kept, err := w.query("db", "INSERT INTO kept VALUES (8); SELECT sum(n) FROM kept")
+						if err != nil || kept != "15" {
+							return fmt.Errorf("the rows are %q: %w", kept, err)
+						}
+						return w.setting("db", "work_mem", "8MB")
+					}),
+				),
+			},
+		},
+	})
+}
+
+// fill writes to the volume of a database until no room for WAL is left, and waits until CNPG says so.
+func (w *world) fill(name, phase string) error {
+	return w.eventually(3*time.Minute, func() error {
+		// Each of them fails as soon as the disk is full, and all of them once PostgreSQL is down for it.
+		for _, sql := range []string{
+			"COPY (SELECT) TO PROGRAM 'cat /dev/zero >> /var/lib/postgresql/data/filler || true'",
+			"SELECT count(pg_logical_emit_message(false, 'filler', repeat('x', 1000000))) FROM generate_series(1, 40)",
+		} {
+			_, _ = w.query(name, sql)
+		}
+		cluster, err := w.cluster(name)
+		if err != nil {
+			return err
+		}
+		if cluster.Status.Phase != phase {
+			return fmt.Errorf("the phase is %s: %s", cluster.Status.Phase, cluster.Status.PhaseReason)
+		}
+		return nil
 	})
 }

@@ -279,6 +279,9 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err := applySchedule(ctx, client, cluster, backup, adopted, schedules); err != nil {
 		return nil, err
 	}
+	if err := client.GrowFullVolumes(ctx, cluster); err != nil {
+		return nil, err
+	}
 	if plan.Wait.ValueBool() {
 		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {
 			return nil, err
