@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -40,7 +41,7 @@ func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live
 	}
 	if live != nil && ok {
 		var err error
-		if location.begins, err = r.begins(ctx, location, keeps, live, seen); err != nil {
+		if location.begins, err = r.begins(ctx, location, keeps, backup.Immediate.ValueBool(), live, seen); err != nil {
 			addFailure(diags, summary, overdue(ctx, err), "Nothing was changed.")
 			return location, false
 		}
@@ -71,8 +72,9 @@ func leaves(there *objectStore, live *cnpgv1.Cluster, seen archiveSeen) []string
 }
 
 // begins tells whether a living database begins to archive in a location without a base backup there; kept is a folder that
-// it has archived to before. A ScheduledBackup that is there already does not take its immediate one again.
-func (r *databaseResource) begins(ctx context.Context, location archiveLocation, kept bool, live *cnpgv1.Cluster, seen archiveSeen) (begins bool, err error) {
+// it has archived to before. A ScheduledBackup that is there already does not take its immediate one again; a new one that is
+// to take one may not either.
+func (r *databaseResource) begins(ctx context.Context, location archiveLocation, kept, immediate bool, live *cnpgv1.Cluster, seen archiveSeen) (begins bool, err error) {
 	archives, stays := cnpg.Archiver(live) != nil, archivesTo(live, location)
 	if kept && (!stays || seen.Wiring.EndpointURL != location.store.podEndpointURL) {
 		if begins, err = r.backend.findArchive(ctx, location, seen.SystemID); err != nil {
@@ -87,7 +89,19 @@ func (r *databaseResource) begins(ctx context.Context, location archiveLocation,
 		return false, err
 	}
 	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(live))
-	return scheduled != nil, err
+	if err != nil || scheduled != nil || !immediate {
+		return scheduled != nil, err
+	}
+	return tookImmediate(ctx, client, cnpg.KeyOf(live))
+}
+
+// tookImmediate tells whether a former ScheduledBackup of a Cluster took its immediate backup: CNPG takes that for the one of
+// a new schedule of the same name, although it lies in another folder.
+func tookImmediate(ctx context.Context, client *cnpg.Client, key cnpg.Key) (bool, error) {
+	backups, err := client.ListBackups(ctx, key)
+	return slices.ContainsFunc(backups, func(b cnpgv1.Backup) bool {
+		return b.Labels[cnpg.LabelScheduledBackup] == key.Name && b.Labels[cnpg.LabelImmediateBackup] == "true"
+	}), err
 }
 
 // archivesTo tells whether a folder is the one that a Cluster archives to.

@@ -2,14 +2,17 @@ package provider_test
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -65,6 +68,43 @@ func TestDatabaseScheduleThatIsLeft(t *testing.T) {
 			s.apply(f.config(backedUp("")))
 			if name := f.barman().ServerName; !strings.HasPrefix(name, "my-db-") || len(s.begun()) != 1 {
 				t.Errorf("it archives to %s, with %d base backups", name, len(s.begun()))
+			}
+		})
+	}
+}
+
+// CNPG takes the immediate backup of a schedule that is made anew only where it finds none of a former one of its name.
+func TestDatabaseBackedUpAgain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		labels map[string]string
+		block  string
+		begun  int
+	}{
+		"the former one took it":              {map[string]string{cnpg.LabelScheduledBackup: "my-db", cnpg.LabelImmediateBackup: "true"}, "", 1},
+		"it took others only":                 {map[string]string{cnpg.LabelScheduledBackup: "my-db", cnpg.LabelImmediateBackup: "false"}, "", 0},
+		"another one took it":                 {map[string]string{cnpg.LabelScheduledBackup: "nightly", cnpg.LabelImmediateBackup: "true"}, "", 0},
+		"the former one took it, none is due": {map[string]string{cnpg.LabelScheduledBackup: "my-db", cnpg.LabelImmediateBackup: "true"}, "immediate = false", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+			former := &cnpgv1.Backup{
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: fakeNamespace, Name: "my-db-20260326000000", Labels: map[string]string{cnpg.LabelCluster: "my-db"},
+					OwnerReferences: []metav1.OwnerReference{{APIVersion: "postgresql.cnpg.io/v1", Kind: "Cluster", Name: "my-db", UID: f.cluster().UID}},
+				},
+				Spec: cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
+			}
+			maps.Copy(former.Labels, test.labels)
+			f.kube.Put(former)
+			s.apply(f.config(backedUp("enabled = false")))
+			s.apply(f.config(backedUp(test.block)))
+			if name, begun := f.barman().ServerName, len(s.begun())-1; !strings.HasPrefix(name, "my-db-") || begun != test.begun {
+				t.Errorf("it archives to %s, with %d base backups", name, begun)
 			}
 		})
 	}

@@ -53,6 +53,8 @@ resource "pgplatform_database" "db" {
 	const own = `credentials_secret = { name = "my-keys", access_key_id_key = "id" }`
 	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate)}}
 	var pods map[string]int32
+	var segment string
+	var err error
 	stillRunning := func() error {
 		now, err := w.restarts("db")
 		if err != nil || !maps.Equal(now, pods) {
@@ -74,11 +76,21 @@ resource "pgplatform_database" "db" {
 					return errors.Join(err, w.checkCompressed(root, "db"), w.setting("db", "archive_timeout", "1min"))
 				}),
 			},
-			{ // the key is rotated
-				PreConfig:        func() { root.give(second) },
+			{ // the key is rotated; the apply has seen that WAL arrives with the new one
+				PreConfig: func() {
+					root.give(second)
+					segment, err = w.query("db", "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
+					must(t, err)
+					if there, err := rotated.s3.HasSegment(t.Context(), w.location(), "db", segment); err != nil || there {
+						t.Errorf("the segment that is being written is in S3: %t, %v", there, err)
+					}
+				},
 				Config:           rotated.config(database("")),
 				ConfigPlanChecks: update,
 				Check: check(func() error {
+					if there, err := rotated.s3.HasSegment(t.Context(), w.location(), "db", segment); err != nil || !there {
+						return fmt.Errorf("the apply is done, and the segment %s is not in S3: %w", segment, err)
+					}
 					root.revoke(first)
 					return errors.Join(w.refused(), rotated.archives("db"), stillRunning())
 				}),
@@ -133,9 +145,13 @@ func (w *world) restarts(name string) (map[string]int32, error) {
 	return restarts, nil
 }
 
-// archives: what is committed now reaches the archive, in the folder that the Cluster names.
+// archives: what is committed now reaches the archive, in the place that the Cluster names.
 func (w *world) archives(name string) error {
 	cluster, err := w.cluster(name)
+	if err != nil {
+		return err
+	}
+	location, err := archive.ParseDestinationPath(cnpg.Archiver(cluster).DestinationPath)
 	if err != nil {
 		return err
 	}
@@ -144,8 +160,8 @@ func (w *world) archives(name string) error {
 		return err
 	}
 	return w.eventually(2*time.Minute, func() error {
-		if there, err := w.s3.HasSegment(w.t.Context(), w.location(), cnpg.ServerName(cluster), segment); err != nil || !there {
-			return fmt.Errorf("segment %s is not in the folder %s: %w", segment, cnpg.ServerName(cluster), err)
+		if there, err := w.s3.HasSegment(w.t.Context(), location, cnpg.ServerName(cluster), segment); err != nil || !there {
+			return fmt.Errorf("segment %s is not in %s, folder %s: %w", segment, location, cnpg.ServerName(cluster), err)
 		}
 		return nil
 	})
