@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -23,10 +25,11 @@ import (
 func TestAccDatabase_lifecycle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	database := func(schedule, workMem, protection string) string {
+	database := func(schedule, workMem, protection string, more ...string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
   name       = "db"
+  %s
   org_id     = "acme"
   tier       = "DEV"
   parameters = { work_mem = %q }
@@ -35,8 +38,10 @@ resource "pgplatform_database" "db" {
     retention_days = 30
   }
   deletion_protection = %s
-}`, workMem, schedule, protection))
+}`, strings.Join(more, "\n"), workMem, schedule, protection))
 	}
+	const renamed = `database_name = "shop"`
+	var uid types.UID
 	at := tfjsonpath.New[string]
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
@@ -77,6 +82,11 @@ resource "pgplatform_database" "db" {
 					plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate),
 				}},
 				Check: check(func() error {
+					cluster, err := w.cluster("db")
+					if err != nil {
+						return err
+					}
+					uid = cluster.UID
 					scheduled, err := w.kubernetes.GetScheduledBackup(t.Context(), w.key("db"))
 					if err != nil {
 						return err
@@ -99,9 +109,38 @@ resource "pgplatform_database" "db" {
 				Destroy:     true,
 				ExpectError: regexp.MustCompile(`Database Is Protected`),
 			},
+			{ // nor is it replaced by one with another name of its own
+				Config:      database("30 3 * * 7", "16MB", "true", renamed),
+				ExpectError: says("Database Is Protected", "deletion_protection"),
+			},
 			{
 				Config: database("30 3 * * 7", "16MB", "false"),
-				Check:  check(func() error { return w.setting("db", "work_mem", "16MB") }),
+				Check: check(func() error {
+					now, err := w.cluster("db")
+					if err == nil && now.UID != uid {
+						err = errors.New("the Cluster is not the one of before")
+					}
+					return errors.Join(err, w.setting("db", "work_mem", "16MB"))
+				}),
+			},
+			{ // unprotected it is; its archive is left as it is
+				Config: database("30 3 * * 7", "16MB", "false", renamed),
+				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+					plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionReplace),
+				}},
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestMatchResourceAttr("pgplatform_database.db", "archive.server_name", regexp.MustCompile(`^db-\d{8}t\d{6}$`)),
+					check(func() error {
+						now, err := w.cluster("db")
+						if err == nil && now.UID == uid {
+							err = errors.New("the Cluster is still the one of before")
+						}
+						return errors.Join(err, w.shows("db", map[string]string{
+							"SELECT count(*) FROM pg_database WHERE datname = 'app'": "0",
+							"SHOW work_mem": "16MB",
+						}))
+					}),
+				),
 			},
 		},
 	})
@@ -169,49 +208,90 @@ func (w *world) setting(name, parameter, want string) error {
 	return nil
 }
 
+// A small database becomes one of three instances: the tier changes what the configuration leaves unset, and costs no row.
 func TestAccDatabase_highAvailability(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	class := env(t, "PGPLATFORM_GROWING_STORAGE_CLASS")
+	const ha = "pgplatform_database.ha"
+	config := func(attributes string) string {
+		return w.config(fmt.Sprintf(`
+resource "pgplatform_database" "ha" {
+  name                = "ha"
+  storage             = { storage_class = %q }
+  deletion_protection = false
+  %s
+}`, class, attributes))
+	}
+	const small = `resources = { cpu = "0.05", memory = "256Mi" }`
+	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
+		plancheck.ExpectResourceAction(ha, plancheck.ResourceActionUpdate),
+	}}
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
 		CheckDestroy:             check(func() error { return w.gone("ha") }),
-		Steps: []resource.TestStep{{
-			// The tier's three instances; what is explicit beats the tier.
-			Config: w.config(`
-resource "pgplatform_database" "ha" {
-  name                = "ha"
-  tier                = "HA"
-  resources           = { cpu = "0.05", memory = "256Mi" }
-  deletion_protection = false
-}`),
-			Check: resource.ComposeAggregateTestCheckFunc(
-				resource.TestCheckResourceAttr("pgplatform_database.ha", "instances", "3"),
-				resource.TestCheckResourceAttr("pgplatform_database.ha", "storage.size", "20Gi"),
-				resource.TestCheckResourceAttr("pgplatform_database.ha", "resources.cpu", "0.05"),
-				resource.TestCheckResourceAttr("pgplatform_database.ha", "connection_info.read_only_host", "ha-ro."+w.namespace+".svc"),
-				check(func() error {
-					pods, err := w.core.Pods(w.namespace).List(t.Context(), metav1.ListOptions{LabelSelector: "cnpg.io/podRole=instance"})
-					if err != nil {
-						return err
-					}
-					running := 0
-					for _, pod := range pods.Items {
-						if pod.Status.Phase == corev1.PodRunning {
-							running++
+		Steps: []resource.TestStep{
+			{
+				Config: config("tier = \"DEV\"\n" + small),
+				Check: resource.ComposeTestCheckFunc(
+					resource.TestCheckNoResourceAttr(ha, "connection_info.read_only_host"),
+					check(func() error {
+						_, err := w.query("ha", "CREATE TABLE numbers AS SELECT 1 AS n")
+						return errors.Join(err, w.sized("ha", "DEV: 1 with 1Gi, 50m of a CPU, 256Mi"))
+					}),
+				),
+			},
+			{
+				Config:           config("tier = \"HA\"\n" + small),
+				ConfigPlanChecks: update,
+				Check: resource.ComposeAggregateTestCheckFunc(
+					resource.TestCheckResourceAttr(ha, "instances", "3"),
+					resource.TestCheckResourceAttr(ha, "storage.size", "20Gi"),
+					resource.TestCheckResourceAttr(ha, "resources.cpu", "0.05"),
+					resource.TestCheckResourceAttr(ha, "connection_info.read_only_host", "ha-ro."+w.namespace+".svc"),
+					check(func() error {
+						return errors.Join(w.sized("ha", "HA: 3 with 20Gi, 50m of a CPU, 256Mi"), w.eachPod("ha", 3, func(pod *corev1.Pod) error {
+							volume, err := w.core.PersistentVolumeClaims(w.namespace).Get(t.Context(), pod.Name, metav1.GetOptions{})
+							if err != nil {
+								return err
+							}
+							if has := volume.Status.Capacity[corev1.ResourceStorage]; pod.Status.Phase != corev1.PodRunning || has.String() != "20Gi" {
+								return fmt.Errorf("is %s and has %s", pod.Status.Phase, has.String())
+							}
+							return nil
+						}))
+					}),
+					check(func() error {
+						replicas, err := w.query("ha", "SELECT count(*) || ' of ' || (SELECT n FROM numbers) FROM pg_stat_replication WHERE state = 'streaming'")
+						if err != nil || replicas != "2 of 1" {
+							return fmt.Errorf("replicas that stream, of rows: %q: %w", replicas, err)
 						}
-					}
-					if running != 3 {
-						return fmt.Errorf("%d pods run, not three", running)
-					}
-					replicas, err := w.query("ha", "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'")
-					if err != nil || replicas != "2" {
-						return fmt.Errorf("%s replicas stream, not two: %w", replicas, err)
-					}
-					return nil
-				}),
-			),
-		}},
+						return nil
+					}),
+				),
+			},
+			{ // the tier's own resources, for which this machine need not have the room
+				Config:           config("tier = \"HA\"\nwait = false"),
+				ConfigPlanChecks: update,
+				Check:            check(func() error { return w.sized("ha", "HA: 3 with 20Gi, 250m of a CPU, 2Gi") }),
+			},
+		},
 	})
+}
+
+// sized compares what the Cluster itself says of a database's size with what is wanted.
+func (w *world) sized(name, want string) error {
+	cluster, err := w.cluster(name)
+	if err != nil {
+		return err
+	}
+	spec := cluster.Spec
+	is := fmt.Sprintf("%s: %d with %s, %s of a CPU, %s", cluster.Annotations[cnpg.AnnotationTier], spec.Instances, spec.StorageConfiguration.Size,
+		spec.Resources.Requests.Cpu(), spec.Resources.Requests.Memory())
+	if is != want || !spec.Resources.Limits.Cpu().IsZero() || !spec.Resources.Limits.Memory().Equal(*spec.Resources.Requests.Memory()) {
+		return fmt.Errorf("the Cluster is %s with the limits %v, not %s", is, spec.Resources.Limits, want)
+	}
+	return nil
 }
 
 // What exists is never taken over: neither at plan nor by the create itself.

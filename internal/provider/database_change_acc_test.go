@@ -55,6 +55,7 @@ resource "pgplatform_database" "db" {
 	)
 	moved := changed + fmt.Sprintf(`  postgres_version = %q
   resources        = { cpu = "50m", memory = "384Mi" }
+  image_pull_secrets = ["registry"]
   wal_storage      = { size = "1Gi" }
   scheduling = {
     node_selector = { "kubernetes.io/os" = "linux" }
@@ -66,6 +67,11 @@ resource "pgplatform_database" "db" {
 	inPlace := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 		plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate),
 	}}
+	_, err := w.core.Secrets(w.namespace).Create(t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "registry"}, Type: corev1.SecretTypeDockerConfigJson,
+		StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{}}`},
+	}, metav1.CreateOptions{})
+	must(t, err)
 	rows := 0
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
@@ -78,6 +84,7 @@ resource "pgplatform_database" "db" {
 				},
 				Check: check(func() error {
 					return errors.Join(
+						w.begun("db"),
 						w.shows("db", map[string]string{
 							"SHOW server_version": imageVersion(older) + " ",
 							"SELECT datname || ' of ' || pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'": "shop of seller",
@@ -135,6 +142,8 @@ resource "pgplatform_database" "db" {
 								return fmt.Errorf("runs %s", container.Image)
 							case container.Resources.Requests.Cpu().String() != "50m" || container.Resources.Limits.Memory().String() != "384Mi":
 								return fmt.Errorf("has %v", container.Resources)
+							case !slices.Contains(pod.Spec.ImagePullSecrets, corev1.LocalObjectReference{Name: "registry"}):
+								return fmt.Errorf("pulls its images with %v", pod.Spec.ImagePullSecrets)
 							case pod.Spec.NodeSelector["kubernetes.io/os"] != "linux":
 								return fmt.Errorf("selects the nodes %v", pod.Spec.NodeSelector)
 							case !slices.ContainsFunc(pod.Spec.Tolerations, func(t corev1.Toleration) bool { return t.Key == "dedicated" && t.Value == "databases" }):
@@ -157,6 +166,7 @@ resource "pgplatform_database" "db" {
 							"SHOW work_mem":       "4MB",
 							"SELECT count(*) FROM pg_hba_file_rules WHERE address = '10.11.12.0'": "0",
 						}),
+						w.withoutPullSecrets("db"),
 						w.eachPod("db", 1, func(pod *corev1.Pod) error {
 							if len(pod.Spec.NodeSelector) != 0 {
 								return fmt.Errorf("selects the nodes %v", pod.Spec.NodeSelector)
@@ -164,11 +174,17 @@ resource "pgplatform_database" "db" {
 							return nil
 						}),
 						w.addRow(&rows),
-						w.eventually(2*time.Minute, func() error { return w.archived("db") }))
+						w.archives("db"))
 				}),
 			},
 		},
 	})
+}
+
+// begun waits for the base backup that the archive begins with. CNPG gives it up when PostgreSQL is restarted meanwhile, and
+// looks only once a minute whether it can go on: as long no other database's begins.
+func (w *world) begun(folder string) error {
+	return w.eventually(2*time.Minute, func() error { return w.archived(folder) })
 }
 
 // shows runs SQL in a database named shop. A wanted answer that ends with a space is only the answer's beginning.
@@ -212,6 +228,15 @@ func (w *world) eachPod(name string, count int, check func(*corev1.Pod) error) e
 	return errors.Join(problems...)
 }
 
+// withoutPullSecrets: nothing is said of how images are pulled.
+func (w *world) withoutPullSecrets(name string) error {
+	cluster, err := w.cluster(name)
+	if err == nil && len(cluster.Spec.ImagePullSecrets) != 0 {
+		err = fmt.Errorf("images are pulled with %v", cluster.Spec.ImagePullSecrets)
+	}
+	return err
+}
+
 // kubectl runs kubectl in the test's namespace, with a manifest on its standard input.
 func (w *world) kubectl(manifest string, arguments ...string) error {
 	command := exec.CommandContext(w.t.Context(), "kubectl", append([]string{"--namespace", w.namespace}, arguments...)...)
@@ -229,6 +254,11 @@ func TestAccDatabase_adopted(t *testing.T) {
 	w := newWorld(t)
 	image := env(t, "PGPLATFORM_POSTGRES_15")
 	must(t, w.kubectl(fmt.Sprintf(`
+apiVersion: v1
+kind: Secret
+metadata: {name: their-keys}
+stringData: {id: %q, secret: %q, region: us-east-1}
+---
 apiVersion: postgresql.cnpg.io/v1
 kind: Cluster
 metadata:
@@ -248,13 +278,32 @@ spec:
     pg_hba: ["hostssl shop seller 10.11.12.0/24 scram-sha-256"]
   bootstrap:
     initdb: {database: shop, owner: seller}
-`, image), "apply", "-f", "-"))
+  backup:
+    retentionPolicy: 14d
+    barmanObjectStore:
+      destinationPath: s3://%s/%s/theirs
+      endpointURL: %s
+      s3Credentials:
+        accessKeyId: {name: their-keys, key: id}
+        secretAccessKey: {name: their-keys, key: secret}
+        region: {name: their-keys, key: region}
+      wal: {compression: gzip}
+---
+apiVersion: postgresql.cnpg.io/v1
+kind: ScheduledBackup
+metadata: {name: theirs}
+spec:
+  schedule: 0 0 2 * * *
+  immediate: true
+  backupOwnerReference: cluster
+  cluster: {name: theirs}
+`, w.store.accessKeyID, w.store.secretAccessKey, image, w.store.bucket, w.namespace, w.store.podEndpoint), "apply", "-f", "-"))
 	_, err := w.kubernetes.WaitReady(t.Context(), w.key("theirs"))
 	must(t, err)
 	before, err := w.cluster("theirs")
 	must(t, err)
 
-	config := func(workMem, more string) string {
+	config := func(workMem string, days int, more string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "theirs" {
   name             = "theirs"
@@ -268,12 +317,19 @@ resource "pgplatform_database" "theirs" {
   scheduling       = { node_selector = { "kubernetes.io/os" = "linux" } }
   database_name    = "shop"
   owner            = "seller"
+  backup = {
+    schedule           = "0 2 * * *"
+    retention_days     = %d
+    wal                = { compression = "gzip" }
+    object_store       = { destination_path = "s3://%s/%s/theirs" }
+    credentials_secret = { name = "their-keys", access_key_id_key = "id", secret_access_key_key = "secret" }
+  }
 %s
 }
 
 data "pgplatform_database" "theirs" {
   name = "theirs"
-}`, imageVersion(image), workMem, more))
+}`, imageVersion(image), workMem, days, w.store.bucket, w.namespace, more))
 	}
 	untouched := func() error {
 		now, err := w.cluster("theirs")
@@ -288,15 +344,15 @@ data "pgplatform_database" "theirs" {
 		CheckDestroy:             check(func() error { return w.gone("theirs") }),
 		Steps: []resource.TestStep{
 			{ // fails unless the plan of the import changes nothing
-				Config: config("8MB", ""), ResourceName: theirs,
+				Config: config("8MB", 14, ""), ResourceName: theirs,
 				ImportState: true, ImportStateKind: resource.ImportBlockWithID, ImportStateId: w.namespace + "/theirs",
 			},
 			{
-				Config: config("8MB", ""), ResourceName: theirs,
+				Config: config("8MB", 14, ""), ResourceName: theirs,
 				ImportState: true, ImportStateId: w.namespace + "/theirs", ImportStatePersist: true,
 			},
 			{
-				Config: config("8MB", ""),
+				Config: config("8MB", 14, ""),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{
 					plancheck.ExpectResourceAction(theirs, plancheck.ResourceActionNoop),
 				}},
@@ -308,13 +364,19 @@ data "pgplatform_database" "theirs" {
 				),
 			},
 			{
-				Config:      config("16MB", ""),
+				Config:      config("16MB", 14, ""),
 				ExpectError: regexp.MustCompile(`(?s)Unable to Update Database.*work_mem.*kubectl-client-side-apply.*force_conflicts`),
 			},
 			{
 				PreConfig: func() { must(t, untouched()) },
-				Config:    config("16MB", "  force_conflicts = true\n  deletion_protection = false\n"),
-				Check:     check(func() error { return w.shows("theirs", map[string]string{"SHOW work_mem": "16MB"}) }),
+				Config:    config("16MB", 15, "  force_conflicts = true\n  deletion_protection = false\n"),
+				Check: check(func() error {
+					now, err := w.cluster("theirs")
+					if err == nil && now.Spec.Backup.RetentionPolicy != "15d" {
+						err = fmt.Errorf("backups are kept for %s", now.Spec.Backup.RetentionPolicy)
+					}
+					return errors.Join(err, w.shows("theirs", map[string]string{"SHOW work_mem": "16MB"}), w.archives("theirs"))
+				}),
 			},
 		},
 	})

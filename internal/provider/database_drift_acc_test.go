@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -28,7 +29,7 @@ func TestAccDatabase_drift(t *testing.T) {
 resource "pgplatform_database" "db" {
   name                = "db"
   tier                = "DEV"
-  backup              = { schedule = "0 2 * * *" }
+  backup              = { schedule = "0 2 * * *", retention_days = 30, wal = { compression = "gzip" } }
   deletion_protection = false
   %s
 }`, attributes))
@@ -39,12 +40,13 @@ resource "pgplatform_database" "db" {
 		ProtoV6ProviderFactories: factories,
 		CheckDestroy:             check(func() error { return w.gone("db") }),
 		Steps: []resource.TestStep{
-			{Config: database(steady)},
+			{Config: database(steady), Check: check(func() error { return w.begun("db") })},
 			{ // by hand: what is configured is put back, what is not stays and shows nowhere
 				PreConfig: func() {
 					w.patch("clusters", "kubectl-edit", `{"metadata":{"labels":{"team":"theirs"}},"spec":{"logLevel":"debug","resources":{"requests":{"cpu":"70m"}},
-						"postgresql":{"parameters":{"work_mem":"64MB","log_statement":"ddl"}}}}`)
-					w.patch("scheduledbackups", "kubectl-patch", `{"spec":{"schedule":"0 0 5 * * *"}}`)
+						"postgresql":{"parameters":{"work_mem":"64MB","log_statement":"ddl","archive_timeout":"1h"}},
+						"backup":{"retentionPolicy":"1d","barmanObjectStore":{"serverName":"theirs","wal":{"compression":"bzip2","maxParallel":2}}}}}`)
+					w.patch("scheduledbackups", "kubectl-patch", `{"spec":{"schedule":"0 0 5 * * *","suspend":true,"immediate":false}}`)
 				},
 				Config:           database(steady),
 				ConfigPlanChecks: update,
@@ -111,11 +113,16 @@ func (w *world) checkPutBack() error {
 	if err != nil {
 		return err
 	}
-	parameters := cluster.Spec.PostgresConfiguration.Parameters
+	parameters, store := cluster.Spec.PostgresConfiguration.Parameters, cnpg.Archiver(cluster)
 	for what, ok := range map[string]bool{
 		"work_mem":      parameters["work_mem"] == "8MB",
 		"cpu":           cluster.Spec.Resources.Requests.Cpu().String() == "100m",
 		"schedule":      scheduled.Spec.Schedule == "0 0 2 * * *",
+		"suspension":    !ptr.Deref(scheduled.Spec.Suspend, false) && ptr.Deref(scheduled.Spec.Immediate, false),
+		"retention":     cluster.Spec.Backup.RetentionPolicy == "30d",
+		"folder":        store.ServerName == "db",
+		"compression":   store.Wal.Compression == "gzip",
+		"parallel":      store.Wal.MaxParallel == 2, // which is theirs: the configuration says nothing of it
 		"log_statement": parameters["log_statement"] == "ddl",
 		"log level":     cluster.Spec.LogLevel == "debug",
 		"label":         cluster.Labels["team"] == "theirs",
@@ -125,7 +132,7 @@ func (w *world) checkPutBack() error {
 		}
 	}
 	return w.eventually(time.Minute, func() error {
-		return errors.Join(w.setting("db", "work_mem", "8MB"), w.setting("db", "log_statement", "ddl"))
+		return errors.Join(w.setting("db", "work_mem", "8MB"), w.setting("db", "log_statement", "ddl"), w.setting("db", "archive_timeout", "5min"))
 	})
 }
 
