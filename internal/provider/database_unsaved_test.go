@@ -1,11 +1,15 @@
 package provider_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/zclconf/go-cty/cty"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -113,5 +117,56 @@ func TestDatabaseThatAnotherWorkspaceMadeAnew(t *testing.T) {
 	}
 	if f.barman().ServerName != folder {
 		t.Errorf("it archives to %s", f.barman().ServerName)
+	}
+}
+
+// privateServer is a provider whose plans get other private data than its refresh has left.
+type privateServer struct {
+	tfprotov6.ProviderServer
+	archive string
+}
+
+func (s *privateServer) PlanResourceChange(ctx context.Context, req *tfprotov6.PlanResourceChangeRequest) (*tfprotov6.PlanResourceChangeResponse, error) {
+	if len(req.PriorPrivate) > 0 {
+		private, err := json.Marshal(map[string][]byte{"archive": []byte(s.archive)})
+		if err != nil {
+			return nil, err
+		}
+		req.PriorPrivate = private
+	}
+	return s.ProviderServer.PlanResourceChange(ctx, req)
+}
+
+// Where private data are missing, or tell of something else, the state tells enough: a plan that changes nothing is empty.
+func TestDatabasePlanWithoutPrivateData(t *testing.T) {
+	t.Parallel()
+	const seen = `{"of": "a", "repairs": ["Something is to be done."]}` // shows that they are read
+	for name, archive := range map[string]string{
+		"something to do":  seen,
+		"nothing is left":  `{}`,
+		"another form":     `{"applied": true, "folder": {"server_name": "elsewhere"}, "due": {"server_name": "elsewhere"}, "secret_left": true}`,
+		"no form at all":   `["archive"]`,
+		"a value in a way": `{"folder": "my-db"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now())
+			s.w = s.w.Copy(t, providerFactories{"pgplatform": func() (tfprotov6.ProviderServer, error) {
+				server, err := onFakes["pgplatform"]()
+				return &privateServer{server, archive}, err
+			}})
+			want := terraformtest.NoOp
+			if archive == seen {
+				want = terraformtest.Update
+			}
+			s.planned(f.config(backedUp("")), want)
+			plan, _ := s.plan(f.config(backedUp(`server_name = "v2"`)))
+			if after := plan.Change(db).After.GetAttr("archive").GetAttr("server_name"); !after.RawEquals(cty.StringVal("v2")) {
+				t.Errorf("the plan is %q, to %#v", plan, after)
+			}
+		})
 	}
 }
