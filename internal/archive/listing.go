@@ -95,13 +95,13 @@ func (r *reader) list(ctx context.Context, q Query) (*Listing, error) {
 // oldestToNewest is the catalogue with what has been read and the oldest and the newest backup that are done; true where
 // its window is that of the whole archive: where no WAL is missing from the oldest one on to the very last segment.
 func (r *reader) oldestToNewest(ctx context.Context, infos *infos, wals walFiles) (*recovery.Catalog, bool, error) {
-	newest, err := infos.first(ctx, slices.Backward(infos.folders), func(b *recovery.Backup) bool {
+	newest, err := infos.first(ctx, slices.Backward(infos.times), func(b *recovery.Backup) bool {
 		return b.Status == recovery.StatusDone && b.SystemID != ""
 	})
 	if err != nil || newest == nil {
-		return nil, false, err // all have been read
+		return nil, false, err
 	}
-	oldest, err := infos.first(ctx, slices.All(infos.folders), func(b *recovery.Backup) bool {
+	oldest, err := infos.first(ctx, slices.All(infos.times), func(b *recovery.Backup) bool {
 		return b.Status == recovery.StatusDone && (b.SystemID == newest.SystemID || b.SystemID == "")
 	})
 	if err != nil {
@@ -159,12 +159,10 @@ const (
 	delay     = 24 * time.Hour
 )
 
-// may tells by its name alone whether a backup can be one of those that are asked for.
+// may tells by its name, a time, whether a backup can be one of those that are asked for.
 func (q Query) may(id string) bool {
-	at, ok := recovery.ParseBackupID(id)
+	at, _ := recovery.ParseBackupID(id)
 	switch {
-	case !ok:
-		return true
 	case !q.StartedAfter.IsZero() && at.Before(q.StartedAfter.Add(-zonesWest-delay)):
 		return false
 	case !q.StartedBefore.IsZero() && at.After(q.StartedBefore.Add(zonesEast)):
@@ -176,7 +174,9 @@ func (q Query) may(id string) bool {
 // infos are the backups of one archive, each read when it is asked for.
 type infos struct {
 	reader  *reader
-	folders []string // names, in ascending order
+	folders []string // all names
+	times   []string // those that are times, oldest first
+	foreign []string // the others
 	files   []recovery.Backup
 
 	mu     sync.Mutex
@@ -185,7 +185,15 @@ type infos struct {
 }
 
 func newInfos(r *reader, folders []string, files []recovery.Backup) *infos {
-	return &infos{reader: r, folders: folders, files: files, known: map[string]*recovery.Backup{}}
+	i := &infos{reader: r, folders: folders, files: files, known: map[string]*recovery.Backup{}}
+	for _, id := range folders {
+		if _, ok := recovery.ParseBackupID(id); ok {
+			i.times = append(i.times, id)
+		} else {
+			i.foreign = append(i.foreign, id)
+		}
+	}
+	return i
 }
 
 // read reads those among the folders that are not yet known, 16 at once.
@@ -209,16 +217,18 @@ func (i *infos) read(ctx context.Context, folders []string) error {
 	return group.Wait()
 }
 
-// find reads the newest backups until the query is answered, and beside them the oldest one, which the window begins with.
+// find reads the newest backups until the query is answered, and beside them the oldest one, which the window begins with, and
+// those that no name dates, which it may begin with.
 func (i *infos) find(ctx context.Context, q Query) error {
 	var candidates []string
-	for _, id := range slices.Backward(i.folders) {
+	for _, id := range slices.Backward(i.times) {
 		if q.may(id) {
 			candidates = append(candidates, id)
 		}
 	}
+	candidates = append(candidates, i.foreign...)
 	filtered := q.Keep != nil || !q.StartedAfter.IsZero() || !q.StartedBefore.IsZero()
-	missing, beside := q.Limit, i.folders[:min(1, len(i.folders))]
+	missing, beside := q.Limit, slices.Concat(i.times[:min(1, len(i.times))], i.foreign)
 	for len(candidates) > 0 && (q.Limit == 0 || missing > 0) {
 		n := missing
 		switch {

@@ -82,7 +82,7 @@ func TestListReadsNoMoreThanTheQueryNeeds(t *testing.T) {
 	}
 }
 
-// What no name and no backup.info dates is listed without bounds, and left out where there is one.
+// What no name and no backup.info dates is listed last, and left out where there is a bound.
 func TestListOfEntriesWithoutATime(t *testing.T) {
 	t.Parallel()
 	srv, c, loc := store(t)
@@ -101,8 +101,11 @@ func TestListOfEntriesWithoutATime(t *testing.T) {
 		}
 		return all
 	}
-	if got := ids(archive.Query{}); !slices.Equal(got, []string{"lost+found", "20260327T180000", "20260327T120000", "20260326T120000"}) {
+	if got := ids(archive.Query{}); !slices.Equal(got, []string{"20260327T180000", "20260327T120000", "20260326T120000", "lost+found"}) {
 		t.Errorf("all are %v", got)
+	}
+	if got := ids(archive.Query{Limit: 2}); !slices.Equal(got, []string{"20260327T180000", "20260327T120000"}) {
+		t.Errorf("the two newest are %v", got)
 	}
 	if got := ids(archive.Query{StartedAfter: at("13:00:00")}); !slices.Equal(got, []string{"20260327T180000", "20260327T120000"}) {
 		t.Errorf("those since one o'clock are %v", got)

@@ -15,9 +15,19 @@ type Catalog struct {
 	Histories []History
 }
 
-// SortBackups orders backups newest first: by ID, which begins with the time at which the backup was taken.
+// SortBackups orders backups newest first: by ID, which is the time at which the backup was taken. What has another name, and so
+// was not made by barman, comes last.
 func SortBackups(backups []Backup) {
-	slices.SortFunc(backups, func(a, b Backup) int { return cmp.Compare(b.ID, a.ID) })
+	slices.SortFunc(backups, func(a, b Backup) int {
+		return cmp.Or(cmp.Compare(rank(a.ID), rank(b.ID)), cmp.Compare(b.ID, a.ID))
+	})
+}
+
+func rank(id string) int {
+	if _, ok := ParseBackupID(id); ok {
+		return 0
+	}
+	return 1
 }
 
 // Empty tells that nothing was ever archived under this server's name.
