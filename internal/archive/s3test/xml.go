@@ -41,9 +41,13 @@ type xmlList struct {
 	Entries string `xml:",innerxml"`
 }
 
+func special(r rune) bool {
+	return r < ' ' || r > '~' || r == '&' || r == '<' || r == '>' || r == '"' || r == '\''
+}
+
 // text is a key as S3 writes it: characters that XML 1.0 cannot hold become references that no parser takes.
 func text(s string) string {
-	if strings.IndexFunc(s, func(r rune) bool { return r < ' ' || r > '~' || strings.ContainsRune(`&<>"'`, r) }) < 0 {
+	if !strings.ContainsFunc(s, special) {
 		return s // as nearly all are
 	}
 	var b strings.Builder
@@ -112,14 +116,14 @@ func listResult(b *bucket, q url.Values, plain bool) xmlList {
 		key := keys[at]
 		if head, _, ok := strings.Cut(key[len(prefix):], delimiter); ok && delimiter != "" {
 			last = prefix + head + delimiter
-			fmt.Fprintf(&entries, "<CommonPrefixes><Prefix>%s</Prefix></CommonPrefixes>", text(encode(last)))
+			entries.WriteString("<CommonPrefixes><Prefix>" + text(encode(last)) + "</Prefix></CommonPrefixes>")
 			at = firstBehind(keys, last, true)
 			continue
 		}
 		last = key
 		o := b.objects[key]
-		fmt.Fprintf(&entries, "<Contents><Key>%s</Key><LastModified>%s</LastModified><Size>%d</Size></Contents>",
-			text(encode(key)), o.modified.UTC().Format(modifiedFormat), o.size)
+		entries.WriteString("<Contents><Key>" + text(encode(key)) + "</Key><LastModified>" + o.modified.UTC().Format(modifiedFormat) +
+			"</LastModified><Size>" + strconv.FormatInt(o.size, 10) + "</Size></Contents>")
 		at++
 	}
 	out.Entries = entries.String()
