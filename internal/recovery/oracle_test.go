@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 // world is a random archive in the plainest form there is: a map of every file. The oracle below replays it segment
 // by segment as PostgreSQL does, with nothing taken from the package but its types.
 type world struct {
+	size           recovery.SegmentSize
 	whole, partial map[file]time.Time
 	switches       map[uint32][]recovery.Switch // by timeline
 	backups        []recovery.Backup
@@ -22,6 +24,23 @@ type world struct {
 type file struct {
 	timeline uint32
 	number   uint64
+}
+
+// perLog is how many segments there are in 4 GiB.
+func (w world) perLog() uint64 { return (4 << 30) / uint64(w.size) }
+
+func (w world) name(timeline uint32, n uint64) string {
+	return fmt.Sprintf("%08X%08X%08X", timeline, n/w.perLog(), n%w.perLog())
+}
+
+// number is what name is made from; false for anything else.
+func (w world) number(name string) (uint64, bool) {
+	if len(name) != 24 {
+		return 0, false
+	}
+	log, err1 := strconv.ParseUint(name[8:16], 16, 32)
+	seg, err2 := strconv.ParseUint(name[16:], 16, 32)
+	return log*w.perLog() + seg, err1 == nil && err2 == nil && seg < w.perLog()
 }
 
 // TestWindowAndChoiceAgainstAnOracle compares windows, usability and choices on random archives.
@@ -71,11 +90,12 @@ func TestWindowAndChoiceAgainstAnOracle(t *testing.T) {
 }
 
 func randomWorld(r *rand.Rand) world {
-	w := world{whole: map[file]time.Time{}, partial: map[file]time.Time{}, switches: map[uint32][]recovery.Switch{}}
+	sizes := []recovery.SegmentSize{16 << 20, 16 << 20, 1 << 20, 64 << 20, 1 << 30}
+	w := world{size: sizes[r.IntN(len(sizes))], whole: map[file]time.Time{}, partial: map[file]time.Time{}, switches: map[uint32][]recovery.Switch{}}
 	timelines := uint32(1 + r.IntN(3))
 	begin := uint64(1 + r.IntN(3))
 	if r.IntN(2) == 0 {
-		begin += 250 // across the end of a log
+		begin += w.perLog() - min(6, w.perLog()) // across the end of a log
 	}
 	holes := []int{0, 0, 1, 10}[r.IntN(4)] // percent
 	clock := day
@@ -104,7 +124,7 @@ func randomWorld(r *rand.Rand) world {
 			parent = tl - 1
 		}
 		at := starts[parent] + uint64(r.IntN(int(n-starts[parent])+1))
-		lsn := recovery.LSN(at*uint64(size)) + recovery.LSN(r.IntN(3))*recovery.LSN(size)/3
+		lsn := recovery.LSN(at*uint64(w.size)) + recovery.LSN(r.IntN(3))*recovery.LSN(w.size)/3
 		var line []recovery.Switch
 		for _, s := range w.switches[parent] {
 			if s.At <= lsn {
@@ -125,7 +145,10 @@ func randomWorld(r *rand.Rand) world {
 func (w world) randomBackup(r *rand.Rand, i int, timelines uint32, starts map[uint32]uint64) recovery.Backup {
 	tl := uint32(1 + r.IntN(int(timelines)))
 	begin := starts[tl] + uint64(r.IntN(12))
-	b := done(fmt.Sprintf("2026%02d", i), tl, begin, begin+uint64(r.IntN(3)))
+	end := begin + uint64(r.IntN(3))
+	b := done(fmt.Sprintf("2026%02d", i), tl, begin, end)
+	b.SegmentSize, b.BeginWAL, b.EndWAL = w.size, w.name(tl, begin), w.name(tl, end)
+	b.BeginLSN, b.EndLSN = recovery.LSN(begin*uint64(w.size)+0x28), recovery.LSN(end*uint64(w.size)+0x120)
 	b.EndTime = day.Add(time.Duration(r.IntN(40_000)) * time.Millisecond)
 	if uploaded, ok := w.whole[file{tl, begin}]; ok && r.IntN(4) > 0 {
 		b.EndTime = uploaded.Add(time.Duration(r.IntN(3000)-1500) * time.Millisecond)
@@ -143,6 +166,8 @@ func (w world) randomBackup(r *rand.Rand, i int, timelines uint32, starts map[ui
 		b.EndTime = time.Time{}
 	case 5:
 		b.EndWAL = "rubbish"
+	case 6:
+		b.SegmentSize = 32 << 20 // another database's
 	}
 	return b
 }
@@ -150,7 +175,7 @@ func (w world) randomBackup(r *rand.Rand, i int, timelines uint32, starts map[ui
 func (w world) catalog(r *rand.Rand) *recovery.Catalog {
 	var objects []recovery.WALObject
 	add := func(f file, suffix string, modified time.Time) {
-		parsed, ok := recovery.ParseWALFile(name(f.timeline, f.number) + suffix)
+		parsed, ok := recovery.ParseWALFile(w.name(f.timeline, f.number) + suffix)
 		if !ok {
 			panic("the test's own name")
 		}
@@ -166,7 +191,8 @@ func (w world) catalog(r *rand.Rand) *recovery.Catalog {
 		add(f, ".partial", modified)
 	}
 	r.Shuffle(len(objects), func(i, j int) { objects[i], objects[j] = objects[j], objects[i] })
-	c := catalog(objects, slices.Clone(w.backups)...)
+	c := &recovery.Catalog{Server: "my-db", Backups: slices.Clone(w.backups), WAL: recovery.NewWAL(w.size, objects)}
+	recovery.SortBackups(c.Backups)
 	for tl, s := range w.switches {
 		c.Histories = append(c.Histories, recovery.History{Timeline: tl, Switches: s})
 	}
@@ -200,9 +226,9 @@ type end struct {
 
 // replay asks for one segment after the other as PostgreSQL would, each on the newest timeline that it can be on.
 func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
-	begin, err1 := recovery.ParseSegment(b.BeginWAL, size)
-	last, err2 := recovery.ParseSegment(b.EndWAL, size)
-	if b.Status != recovery.StatusDone || b.EndTime.IsZero() || err1 != nil || err2 != nil {
+	begin, ok1 := w.number(b.BeginWAL)
+	last, ok2 := w.number(b.EndWAL)
+	if b.Status != recovery.StatusDone || b.EndTime.IsZero() || b.SegmentSize != w.size || !ok1 || !ok2 {
 		return end{}, false
 	}
 	if timeline == 0 {
@@ -219,20 +245,20 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	if own < 0 || b.EndLSN > list[own].end {
 		return end{}, false
 	}
-	_, whole := w.whole[file{b.Timeline, begin.Number}]
-	_, partial := w.partial[file{b.Timeline, begin.Number}]
+	_, whole := w.whole[file{b.Timeline, begin}]
+	_, partial := w.partial[file{b.Timeline, begin}]
 	if !whole && !partial {
 		return end{}, false
 	}
 	owner := func(n uint64) int {
 		i := len(list) - 1
-		for i > 0 && uint64(list[i].begin)/uint64(size) > n {
+		for i > 0 && uint64(list[i].begin)/uint64(w.size) > n {
 			i--
 		}
 		return i
 	}
 	e := end{timeline: timeline}
-	n := begin.Number
+	n := begin
 	for ; ; n++ {
 		f := file{list[owner(n)].timeline, n}
 		modified, ok := w.whole[f]
@@ -243,7 +269,7 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	}
 	// The segment that is missing may be there unfinished, or on a timeline that was left within it.
 	for i := owner(n); i >= 0; i-- {
-		if i < owner(n) && uint64(list[i].end)/uint64(size) != n {
+		if i < owner(n) && uint64(list[i].end)/uint64(w.size) != n {
 			break
 		}
 		f := file{list[i].timeline, n}
@@ -266,7 +292,7 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	if e.gap {
 		e.missing = fmt.Sprintf(" without %d-%d", n, next-1)
 	}
-	return e, e.timeline != 0 && e.file != file{} && e.number >= last.Number
+	return e, e.timeline != 0 && e.file != file{} && e.number >= last
 }
 
 func (w world) system() string {
@@ -303,7 +329,7 @@ func (w world) windows() []string {
 	}
 	var list []string
 	for f, s := range spans {
-		list = append(list, fmt.Sprintf("%s %s %s%s", name(f.timeline, f.number), s.earliest.UTC(), s.latest.UTC(), s.missing))
+		list = append(list, fmt.Sprintf("%s %s %s%s", w.name(f.timeline, f.number), s.earliest.UTC(), s.latest.UTC(), s.missing))
 	}
 	slices.Sort(list)
 	return list
@@ -331,7 +357,7 @@ func randomRequest(r *rand.Rand, w world) recovery.Request {
 	case 0, 1:
 		q.Target = recovery.AtTime(day.Add(time.Duration(r.IntN(60_000)-2000) * time.Millisecond))
 	case 2:
-		q.Target = recovery.AtLSN(recovery.LSN((uint64(r.IntN(30)) + []uint64{0, 250}[r.IntN(2)]) * uint64(size)))
+		q.Target = recovery.AtLSN(recovery.LSN((uint64(r.IntN(30)) + []uint64{0, w.perLog() - min(6, w.perLog())}[r.IntN(2)]) * uint64(w.size)))
 	}
 	q.Live = r.IntN(2) == 0
 	if r.IntN(6) == 0 {
@@ -433,7 +459,7 @@ func (w world) choose(q recovery.Request) string {
 		case recovery.TargetLSN:
 			if b.EndLSN > q.Target.LSN {
 				mine = 0
-			} else if uint64(q.Target.LSN)/uint64(size) > e.number {
+			} else if uint64(q.Target.LSN)/uint64(w.size) > e.number {
 				mine = 1
 			}
 		default:
@@ -478,10 +504,10 @@ func outcome(c recovery.Choice, err error) string {
 func (w world) String() string {
 	var lines []string
 	for f, modified := range w.whole {
-		lines = append(lines, fmt.Sprintf("%s %s", name(f.timeline, f.number), modified.Format("04:05.000")))
+		lines = append(lines, fmt.Sprintf("%s %s", w.name(f.timeline, f.number), modified.Format("04:05.000")))
 	}
 	for f, modified := range w.partial {
-		lines = append(lines, fmt.Sprintf("%s.partial %s", name(f.timeline, f.number), modified.Format("04:05.000")))
+		lines = append(lines, fmt.Sprintf("%s.partial %s", w.name(f.timeline, f.number), modified.Format("04:05.000")))
 	}
 	slices.Sort(lines)
 	out := ""
