@@ -26,7 +26,7 @@ func TestAccDatabase_majorUpgrade(t *testing.T) {
 	root.give(account)
 	w.use(account)
 	older, newer := env(t, "PGPLATFORM_POSTGRES_15"), env(t, "PGPLATFORM_POSTGRES_17_UPGRADE")
-	config := func(postgres string) string {
+	config := func(postgres, more string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
   name                = "db"
@@ -35,16 +35,18 @@ resource "pgplatform_database" "db" {
   backup              = { schedule = "0 2 * * *" }
   deletion_protection = false
   %s
-}`, postgres))
+}
+%s`, postgres, more))
 	}
+	upgraded := fmt.Sprintf("postgres_version = %q", imageVersion(newer))
 	rows := 0
 	var before map[string]string
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
-		CheckDestroy:             check(func() error { return w.gone("db") }),
+		CheckDestroy:             check(func() error { return errors.Join(w.gone("db"), w.gone("copy")) }),
 		Steps: []resource.TestStep{
 			{
-				Config: config(fmt.Sprintf("image = %q", older)),
+				Config: config(fmt.Sprintf("image = %q", older), ""),
 				Check: check(func() (err error) {
 					if err := errors.Join(
 						w.shows("db", map[string]string{"SHOW server_version": imageVersion(older) + " "}),
@@ -59,7 +61,7 @@ resource "pgplatform_database" "db" {
 				}),
 			},
 			{ // a database keeps the Debian release of its image, of which the version says nothing
-				Config: config(fmt.Sprintf("postgres_version = %q", imageVersion(newer))),
+				Config: config(upgraded, ""),
 				ConfigPlanChecks: resource.ConfigPlanChecks{
 					PreApply:             []plancheck.PlanCheck{plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate)},
 					PostApplyPostRefresh: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()},
@@ -83,6 +85,17 @@ resource "pgplatform_database" "db" {
 							w.archives("db"))
 					},
 				),
+			},
+			{ // what the new folder holds is a database of the new version
+				Config: config(upgraded, `
+resource "pgplatform_restore" "copy" {
+  name                = "copy"
+  source              = { database = pgplatform_database.db.id }
+  deletion_protection = false
+}`),
+				Check: check(func() error {
+					return w.shows("copy", map[string]string{"SHOW server_version": imageVersion(newer) + " ", "SELECT count(*) FROM orders": fmt.Sprint(rows)})
+				}),
 			},
 		},
 	})
