@@ -109,14 +109,32 @@ func (c *Client) CheckGrowth(ctx context.Context, key Key, spec cnpgv1.ClusterSp
 	return nil
 }
 
+// UnseenVolumesError are volumes of a Cluster without room for its WAL that may not be listed, so that nobody here can tell
+// whether they have to grow.
+type UnseenVolumesError struct {
+	Phase string // the Cluster's
+	Err   error
+}
+
+func (e *UnseenVolumesError) Error() string {
+	return fmt.Sprintf("CloudNativePG leaves the volumes of a Cluster as they are that has no room for its WAL (%s), and whether they are smaller than its sizes could not be seen: %s",
+		e.Phase, e.Err)
+}
+
+func (e *UnseenVolumesError) Unwrap() error { return e.Err }
+
 // GrowFullVolumes asks for the sizes of a Cluster's spec where CNPG does not: while an instance has no room for its WAL, CNPG
-// touches nothing of the Cluster, the volume that is full least of all.
+// touches nothing of the Cluster, the volume that is full least of all. Volumes that may not be listed are an
+// [UnseenVolumesError]: they may well be large enough.
 func (c *Client) GrowFullVolumes(ctx context.Context, cluster *cnpgv1.Cluster) error {
 	if cluster.Status.Phase != phaseDiskFull || !resizes(cluster.Spec) {
 		return nil
 	}
 	key := KeyOf(cluster)
 	volumes, err := c.volumes(ctx, key)
+	if errors.Is(err, ErrForbidden) {
+		return &UnseenVolumesError{Phase: cluster.Status.Phase, Err: err}
+	}
 	if err != nil {
 		return err
 	}

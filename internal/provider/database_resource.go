@@ -279,7 +279,7 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 	if err := applySchedule(ctx, client, cluster, backup, adopted, schedules); err != nil {
 		return nil, err
 	}
-	if err := client.GrowFullVolumes(ctx, cluster); err != nil {
+	if err := growFull(ctx, client, cluster, &resp.Diagnostics); err != nil {
 		return nil, err
 	}
 	if plan.Wait.ValueBool() {

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -25,6 +26,21 @@ func (b *backend) planGrowth(ctx context.Context, plan, state *databaseModel, di
 	if errors.As(err, &growth) {
 		addFailure(diags, "Storage Cannot Grow", err, "Nothing was changed.")
 	}
+}
+
+// growFull asks for the sizes of a Cluster whose disk is full. Where its volumes may not be listed that is a warning: another
+// update, or one with sizes that they have already, need not fail for it.
+func growFull(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) error {
+	err := client.GrowFullVolumes(ctx, cluster)
+	var unseen *cnpg.UnseenVolumesError
+	if !errors.As(err, &unseen) {
+		return err
+	}
+	key := cnpg.KeyOf(cluster)
+	diags.AddWarning("Volumes Not Enlarged", paragraphs(sentence(err), fmt.Sprintf(
+		"Where they are smaller than storage.size or wal_storage.size, enlarge them with other credentials: kubectl get pvc -n %s -l %s=%s, then kubectl patch pvc.",
+		key.Namespace, cnpg.LabelCluster, key.Name)))
+	return nil
 }
 
 // grows tells whether an apply asks for larger volumes than the Cluster has been told to have.
