@@ -43,6 +43,9 @@ type backend struct {
 	// archivesSoon are the databases, by their keys, that this run plans with backups.
 	archivesSoon sync.Map
 
+	// wakesSoon are those, by their keys, whose hibernation this run plans to end.
+	wakesSoon sync.Map
+
 	// pace is defaultPace, but in tests on fakes.
 	pace pace
 }

@@ -76,7 +76,7 @@ func (b *backend) complete(ctx context.Context, backup *backupModel, store backu
 
 // lookUp asks S3 whether it still has a backup that was completed. Where S3 does not answer the backup stays as it was seen
 // last; that is told only where nothing else, such as a Backup object, speaks for it.
-func (b *backend) lookUp(ctx context.Context, backup *backupModel, kept backupStore, alone bool, diags *diag.Diagnostics) {
+func (b *backend) lookUp(ctx context.Context, backup *backupModel, kept backupStore, before types.String, alone bool, diags *diag.Diagnostics) {
 	found, err := b.backupInS3(ctx, backup, kept)
 	switch {
 	case err == nil:
@@ -84,6 +84,8 @@ func (b *backend) lookUp(ctx context.Context, backup *backupModel, kept backupSt
 		backup.fromArchive(found)
 	case errors.Is(err, archive.ErrNoBackup):
 		backup.Status = types.StringValue(string(backupExpired))
+	case !alone && backup.is(backupCompleted) && before.ValueString() == string(backupExpired):
+		backup.Status = before
 	case alone:
 		diags.AddWarning("Backup Not Looked Up", paragraphs(sentence(err),
 			fmt.Sprintf("The Backup object %s is gone, and whether S3 still has the base backup %s could not be seen, so it is taken as it was seen last: %s.",

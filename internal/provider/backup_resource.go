@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,22 +70,28 @@ const (
 	asItIs     = false
 )
 
-// takesNone says why a database can take no backup; "" where it can. One that gets its backups by the same apply is not
-// refused at plan.
+// takesNone says why a database can take no backup; "" where it can. At plan, one that the same apply gives backups or wakes
+// up is not refused, and neither is one that may have recovered by then.
 func (b *backend) takesNone(cluster *cnpgv1.Cluster, planned bool) (summary, why string) {
 	key := cnpg.KeyOf(cluster)
-	archives := cnpg.Archiver(cluster) != nil
+	archives, hibernates := cnpg.Archiver(cluster) != nil, cnpg.Hibernates(cluster)
 	if planned {
-		_, willArchive := b.archivesSoon.Load(key)
-		archives = archives || willArchive
+		_, archivesSoon := b.archivesSoon.Load(key)
+		_, wakesSoon := b.wakesSoon.Load(key)
+		archives, hibernates = archives || archivesSoon, hibernates && !wakesSoon
 	}
 	switch {
 	case !archives:
 		return "Database Has No Backups", fmt.Sprintf("The database %s archives nowhere, so it cannot be backed up. Give it a backup block first.", key)
-	case cnpg.Hibernates(cluster):
+	case hibernates:
 		return "Database Is Hibernated", fmt.Sprintf(
 			"The database %s is hibernated: no instance runs that a backup could be taken from. Wake it up first: kubectl annotate cluster %s -n %s %s=off --overwrite",
 			key, key.Name, key.Namespace, cnpg.AnnotationHibernation)
+	case planned:
+		return "", ""
+	}
+	if why := cnpg.BackupRefused(cluster); why != "" {
+		return "Database Cannot Be Backed Up", fmt.Sprintf("CNPG would keep a backup of the database %s waiting: %s. Apply again when the database runs.", key, why)
 	}
 	return "", ""
 }
@@ -161,10 +168,12 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	if err == nil {
 		return
 	}
-	if errors.Is(err, cnpg.ErrNotFound) {
-		resp.State.RemoveResource(ctx)
-		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "The Backup object was deleted meanwhile; what it had put into S3 stays."))
-		return
+	if errors.Is(err, cnpg.ErrNotFound) { // the Backup, or the Cluster
+		if _, askErr := client.GetBackup(context.WithoutCancel(ctx), key); errors.Is(askErr, cnpg.ErrNotFound) {
+			resp.State.RemoveResource(ctx)
+			resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "The Backup object was deleted meanwhile; what it had put into S3 stays."))
+			return
+		}
 	}
 	stays := fmt.Sprintf("The Backup object %s stays and is recorded in Terraform's state; the next apply replaces it by another backup.", key)
 	if blocksOthers(err) {
@@ -203,6 +212,10 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	client, err := r.backend.kubernetesClient(ctx)
+	if errors.Is(err, errNotKnown) && state.Database.IsNull() {
+		resp.Diagnostics.AddError("Unable to Import Backup", "How to reach Kubernetes is not known while this plan is made, so the backup cannot be read, and would be taken again. Import it when the provider's configuration is known.")
+		return
+	}
 	if errors.Is(err, errNotKnown) {
 		warnNotRefreshed(key, &resp.Diagnostics)
 		return
@@ -211,6 +224,7 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		addConnectionError(&resp.Diagnostics, summary, err)
 		return
 	}
+	before := state.Status
 	backup, err := client.GetBackup(ctx, key)
 	gone := errors.Is(err, cnpg.ErrNotFound)
 	switch {
@@ -228,27 +242,36 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		}
 		warnBlocking(backup, &resp.Diagnostics)
 	}
-	if state.wasCompleted() {
-		r.backend.lookUp(ctx, &state, r.storeOf(ctx, client, &state, req.Private, resp), gone, &resp.Diagnostics)
+	if store, ok := r.storeOf(ctx, client, &state, backup, req.Private, resp); ok && state.wasCompleted() {
+		r.backend.lookUp(ctx, &state, store, before, gone, &resp.Diagnostics)
 	}
 	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
 }
 
-// storeOf is how the archive of a backup is reached: as it was when it was taken or, after an import, as its database says.
-func (r *backupResource) storeOf(ctx context.Context, client *cnpg.Client, state *backupModel, private privateState, resp *resource.ReadResponse) backupStore {
+// storeOf is how the archive of a backup is reached: as it was when it was taken. What nobody kept, as after an import, or
+// what was kept before the database moved and the backup began, its database says, as long as it archives there still. ok is
+// false where nobody can say it: another store that lacks the backup must not pass for the one that had it.
+func (r *backupResource) storeOf(ctx context.Context, client *cnpg.Client, state *backupModel, object *cnpgv1.Backup, private privateState, resp *resource.ReadResponse) (store backupStore, ok bool) {
 	kept, ok := keptBackupStore(ctx, private, &resp.Diagnostics)
-	if ok {
-		return kept
+	if object == nil || object.Status.DestinationPath == "" || ok && kept.PodEndpoint == object.Status.EndpointURL {
+		return kept, ok
 	}
 	key, err := cnpg.ParseKey(state.Database.ValueString())
 	if err != nil {
-		return kept
+		return kept, false
 	}
-	if cluster, err := client.GetCluster(ctx, key); err == nil && cnpg.Archiver(cluster) != nil {
-		kept = backupStoreOf(cluster)
-		kept.leave(ctx, resp.Private, &resp.Diagnostics)
+	cluster, err := client.GetCluster(ctx, key)
+	switch {
+	case err == nil && cnpg.Archiver(cluster) != nil:
+		store = backupStoreOf(cluster)
+	case r.backend.store != nil:
+		store = backupStore{PodEndpoint: cmp.Or(r.backend.store.podEndpointURL, r.backend.store.environment.EndpointURL)}
 	}
-	return kept
+	if store.PodEndpoint != object.Status.EndpointURL {
+		return kept, false
+	}
+	store.leave(ctx, resp.Private, &resp.Diagnostics)
+	return store, true
 }
 
 // warnBlocking tells of a Backup that nobody waited for and that now holds every later one back.

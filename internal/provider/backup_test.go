@@ -183,6 +183,31 @@ func TestBackupExpires(t *testing.T) {
 		}
 		s.status("COMPLETED")
 	})
+	t.Run("no less where S3 does not answer", func(t *testing.T) {
+		t.Parallel()
+		s, config, b := begin(t)
+		expire(s, b)
+		s.apply(config)
+		s.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Status: 403, Code: "AccessDenied"} })
+		s.apply(config)
+		s.status("EXPIRED")
+	})
+	t.Run("not where the database archives elsewhere by now", func(t *testing.T) {
+		t.Parallel()
+		s, config, b := begin(t)
+		other := s3test.New(t)
+		other.CreateBucket(fakeBucket)
+		apitest.Edit(s.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.EndpointURL = other.URL })
+		config = strings.ReplaceAll(config, s.s3.URL, other.URL)
+		s.w.Write("")
+		elsewhere := onStage(t, s.fakes)
+		elsewhere.w.Write(config)
+		if diags := elsewhere.w.Import(t.Context(), bk, cnpg.KeyOf(b).String()); diags.HasError() {
+			t.Fatal(diags)
+		}
+		elsewhere.apply(config)
+		elsewhere.status("COMPLETED")
+	})
 	t.Run("not with the database", func(t *testing.T) {
 		t.Parallel()
 		s, config, b := begin(t)
@@ -383,6 +408,27 @@ func TestBackupRefused(t *testing.T) {
 				Check:  resource.TestCheckResourceAttr(bk, "status", "COMPLETED"),
 			},
 		)
+	})
+	t.Run("the database is deleted meanwhile", func(t *testing.T) {
+		t.Parallel()
+		f := newFakes(t)
+		f.kube.Put(f.archivedCluster())
+		f.kube.React(func(e apitest.Event) {
+			if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
+				apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+			}
+		})
+		s := onStage(t, f)
+		s.fails(f.config(backupOf("myorg/my-db", "")), "Unable to Take Backup", "Cluster myorg/my-db: not found", "stays and is recorded in Terraform's state")
+		s.status("IN_PROGRESS")
+	})
+	t.Run("the database does not run", func(t *testing.T) {
+		t.Parallel()
+		f := newFakes(t)
+		cluster := f.archivedCluster()
+		cluster.Status.Phase = "Not enough disk space"
+		f.kube.Put(cluster)
+		onStage(t, f).fails(f.config(backupOf("myorg/my-db", "")), "Database Cannot Be Backed Up", "Not enough disk space", "Nothing was created")
 	})
 	t.Run("it does not end in time", func(t *testing.T) {
 		t.Parallel()

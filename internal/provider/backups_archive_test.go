@@ -85,22 +85,28 @@ func TestBackupsFiltered(t *testing.T) {
 	t.Parallel()
 	f, a := withSource(t)
 	a.Backup("20260326T125900", onTheDay(13, 0), "None", "None", map[string]string{"status": "FAILED", "error": "failure uploading data"})
-	a.Backup("20260326T135900", onTheDay(14, 0), s3test.Segment(1, 17), "None", map[string]string{"status": "STARTED", "end_time": "None", "backup_name": "my-db-killed", "compression": "gzip"})
-	a.Backup("20260326T145900", onTheDay(15, 0), s3test.Segment(1, 17), "None", map[string]string{"status": "STARTED", "end_time": "None", "backup_name": "my-db-nightly"})
-	object := func(name, backupID string, phase cnpgv1.BackupPhase, labels map[string]string) *cnpgv1.Backup {
+	// What runs, and what was killed, has no name yet; what failed has the one that CNPG gave it.
+	a.Backup("20260326T135901", onTheDay(14, 0), s3test.Segment(1, 17), "None", map[string]string{"status": "STARTED", "end_time": "None", "compression": "gzip"})
+	a.Backup("20260326T142901", onTheDay(14, 30), "None", "None", map[string]string{"status": "FAILED", "error": "failure uploading data", "backup_name": "backup-20260326142900"})
+	a.Backup("20260326T145902", onTheDay(15, 0), s3test.Segment(1, 17), "None", map[string]string{"status": "STARTED", "end_time": "None"})
+	object := func(name, backupID, backupName string, phase cnpgv1.BackupPhase, labels map[string]string) *cnpgv1.Backup {
 		return &cnpgv1.Backup{
 			ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: name, Labels: labels, CreationTimestamp: metav1.NewTime(onTheDay(16, 0))},
 			Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
-			Status:     cnpgv1.BackupStatus{Phase: phase, BackupID: backupID, Error: map[cnpgv1.BackupPhase]string{cnpgv1.BackupPhaseFailed: "the pod is gone"}[phase]},
+			Status: cnpgv1.BackupStatus{
+				Phase: phase, BackupID: backupID, BackupName: backupName,
+				Error: map[cnpgv1.BackupPhase]string{cnpgv1.BackupPhaseFailed: "the pod is gone"}[phase],
+			},
 		}
 	}
 	scheduled := map[string]string{cnpg.LabelScheduledBackup: "my-db"}
 	f.kube.Put(
-		object("my-db-early", "20260326T115900", cnpgv1.BackupPhaseCompleted, nil),
-		object("my-db-killed", "", cnpgv1.BackupPhaseFailed, nil),
-		object("my-db-nightly", "", cnpgv1.BackupPhaseRunning, scheduled),
+		object("my-db-early", "20260326T115900", "backup-20260326115859", cnpgv1.BackupPhaseCompleted, nil),
+		object("my-db-killed", "", "backup-20260326135900", cnpgv1.BackupPhaseFailed, nil),
+		object("my-db-failed", "", "backup-20260326142900", cnpgv1.BackupPhaseFailed, nil),
+		object("my-db-nightly", "", "backup-20260326145900", cnpgv1.BackupPhaseRunning, scheduled),
 	)
-	f.kube.Put(object("my-db-waiting", "", cnpgv1.BackupPhasePending, scheduled))
+	f.kube.Put(object("my-db-waiting", "", "", cnpgv1.BackupPhasePending, scheduled))
 	filtered := func(filter string) string {
 		return f.config(strings.Replace(listing, "}", filter+"\n}", 1))
 	}
@@ -110,15 +116,15 @@ func TestBackupsFiltered(t *testing.T) {
 			statecheck.ExpectKnownValue(allBackups, tfjsonpath.New("latest_wal"), knownvalue.StringExact(lastSegment)),
 		}}
 	}
-	const waiting, nightly, killed, failed, early, first = "my-db-waiting", "my-db-nightly", "my-db-killed", "20260326T125900", "my-db-early", "20260326T095900"
+	const waiting, nightly, refused, killed, failed, early, first = "my-db-waiting", "my-db-nightly", "my-db-failed", "my-db-killed", "20260326T125900", "my-db-early", "20260326T095900"
 	unit(t,
-		step("", waiting, nightly, killed, failed, early, first),
+		step("", waiting, nightly, refused, killed, failed, early, first),
 		step(`status = "COMPLETED"`, early, first),
-		step(`status = "FAILED"`, killed, failed),
+		step(`status = "FAILED"`, refused, killed, failed),
 		step(`status = "IN_PROGRESS"`, waiting, nightly),
 		step(`type = "SCHEDULED"`, waiting, nightly),
-		step(`type = "MANUAL"`, killed, early),
-		step(`started_after = "2026-03-26T12:30:00+01:00"`, waiting, nightly, killed, failed, early),
+		step(`type = "MANUAL"`, refused, killed, early),
+		step(`started_after = "2026-03-26T12:30:00+01:00"`, waiting, nightly, refused, killed, failed, early),
 		step(`started_before = "2026-03-26T12:30:00Z"`, early, first),
 		step("started_after = \"2026-03-26T11:00:00Z\"\n  started_before = \"2026-03-26T13:30:00Z\"", failed, early),
 		step("limit = 2", waiting, nightly),

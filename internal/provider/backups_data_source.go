@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,13 +75,13 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 		diags.AddAttributeError(path.Root("database"), listSummary, paragraphs(sentence(err), archived))
 		return
 	}
-	objects, err := client.ListBackups(ctx, key)
+	all, err := client.ListBackups(ctx, key)
 	if err != nil {
 		diags.AddError(listSummary, sentence(err))
 		return
 	}
 	inS3 := &archive.Listing{}
-	filter := model.filter()
+	objects, filter := &backupObjects{all: all}, model.filter()
 	if cnpg.Archiver(cluster) != nil {
 		s3, err := d.backend.s3Client(ctx, d.backend.storeOf(cluster))
 		var loc archive.Location
@@ -136,18 +137,18 @@ func (d *backupsDataSource) listArchive(ctx context.Context, model *backupsModel
 	diags.Append(more...)
 	model.Servers, model.ServerName = list, model.ObjectStore.ServerName
 
-	listing, filter := &archive.Listing{}, model.filter()
+	listing, objects, filter := &archive.Listing{}, &backupObjects{}, model.filter()
 	if name := model.ServerName.ValueString(); name != "" {
-		if listing, err = client.List(ctx, loc, name, filter.query(nil)); err != nil {
+		if listing, err = client.List(ctx, loc, name, filter.query(objects)); err != nil {
 			model.ObjectStore.explain(err, diags)
 			return
 		}
-		if empty, err := client.ServerEmpty(ctx, loc, name); len(listing.Backups) == 0 && err == nil && empty {
+		if len(listing.Backups) == 0 && listing.Window == nil && !slices.Contains(servers, name) {
 			diags.AddAttributeError(path.Root("object_store").AtName("server_name"), listSummary, noSuchServer(loc, name, servers))
 			return
 		}
 	}
-	model.fromListing(ctx, listing, nil, filter, diags)
+	model.fromListing(ctx, listing, objects, filter, diags)
 }
 
 func noSuchServer(loc archive.Location, name string, servers []string) string {
@@ -187,7 +188,7 @@ func (b *backend) catalogOf(ctx context.Context, cluster *cnpgv1.Cluster) (*reco
 	return client.Catalog(ctx, loc, cnpg.ServerName(cluster))
 }
 
-func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, objects []cnpgv1.Backup, filter backupFilter, diags *diag.Diagnostics) {
+func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, objects *backupObjects, filter backupFilter, diags *diag.Diagnostics) {
 	list, d := types.ListValueFrom(ctx, types.ObjectType{AttrTypes: listedBackupTypes}, filter.of(joined(inS3.Backups, objects)))
 	diags.Append(d...)
 	m.Backups = list

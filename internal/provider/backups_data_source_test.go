@@ -39,7 +39,7 @@ func TestJoined(t *testing.T) {
 		object("my-db-expired", "20260101T000000", cnpgv1.BackupPhaseCompleted, 1, nil), // retention removed it from S3
 	}
 	var got []string
-	for _, b := range joined(inS3, objects) {
+	for _, b := range joined(inS3, &backupObjects{all: objects}) {
 		got = append(got, fmt.Sprintf("%s %s %s %s", b.ID.ValueString(), b.BackupID.ValueString(), b.Type.ValueString(), b.Status.ValueString()))
 	}
 	want := []string{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -22,11 +23,11 @@ type backupFilter struct {
 }
 
 // query is the filter for the reading of S3. Which type a backup in S3 is of, its Backup object tells, and sometimes its status.
-func (f backupFilter) query(objects []cnpgv1.Backup) archive.Query {
+func (f backupFilter) query(objects *backupObjects) archive.Query {
 	query := archive.Query{StartedAfter: f.after, StartedBefore: f.before, Limit: f.limit}
 	if f.status != "" || f.kind != "" {
 		query.Keep = func(b *recovery.Backup) bool {
-			return f.matches(listedFromS3(b, objectOf(b, objects)))
+			return f.matches(listedFromS3(b, objects.of(b)))
 		}
 	}
 	return query
@@ -50,31 +51,58 @@ func (f backupFilter) of(list []listedBackup) []listedBackup {
 	return list
 }
 
-// objectOf is the Backup object of a backup in S3: the one that names its folder or, before CNPG knows the folder, the one
-// whose name barman gave the backup. nil where there is none.
-func objectOf(b *recovery.Backup, objects []cnpgv1.Backup) *cnpgv1.Backup {
-	for i := range objects {
-		object := &objects[i]
-		if object.Status.BackupID == b.ID || object.Status.BackupID == "" && b.Name != "" && b.Name == object.Name {
-			return object
+// backupObjects are the Backup objects of a database, of which each that S3 speaks for is remembered: also where a filter
+// leaves out what S3 says, the object is no backup of its own.
+type backupObjects struct {
+	all   []cnpgv1.Backup
+	found sync.Map // by index, those of backups in S3
+}
+
+// of is the Backup object of a backup in S3; nil where there is none. CNPG writes the folder's name into it when the backup
+// is completed. Before, it has the name that CNPG tells barman to give the backup, which barman writes down at the end, and
+// which says when barman was about to be started.
+func (o *backupObjects) of(b *recovery.Backup) *cnpgv1.Backup {
+	nearest, found := startLimit, -1
+	for i := range o.all {
+		status := &o.all[i].Status
+		switch {
+		case status.BackupID == b.ID, status.BackupID == "" && b.Name != "" && b.Name == status.BackupName:
+			o.found.Store(i, true)
+			return &o.all[i]
+		case status.BackupID == "" && b.Name == "" && backupStatusInS3(b.Status) == backupInProgress:
+			begun, known := startOfName(status.BackupName)
+			folder, dated := recovery.ParseBackupID(b.ID)
+			if after := folder.Sub(begun); known && dated && after >= 0 && after < nearest {
+				nearest, found = after, i
+			}
 		}
 	}
-	return nil
+	if found < 0 {
+		return nil
+	}
+	o.found.Store(found, true)
+	return &o.all[found]
+}
+
+// startLimit is how long barman may take from its start until it names the folder.
+const startLimit = 10 * time.Minute
+
+// startOfName is the time in a name that CNPG gives a backup, such as backup-20260326142040; both are in UTC, as the pods are.
+func startOfName(name string) (time.Time, bool) {
+	at, err := time.Parse("20060102150405", strings.TrimPrefix(name, "backup-"))
+	return at, err == nil
 }
 
 // joined lists the backups that S3 holds, with what their Backup objects add, and with them those that only Kubernetes
 // knows: backups that run, or that failed before they left anything in S3. A completed one that S3 no longer has is gone.
-func joined(inS3 []recovery.Backup, objects []cnpgv1.Backup) []listedBackup {
+func joined(inS3 []recovery.Backup, objects *backupObjects) []listedBackup {
 	list := []listedBackup{} // an empty list in Terraform, not null
-	found := map[*cnpgv1.Backup]bool{}
 	for i := range inS3 {
-		object := objectOf(&inS3[i], objects)
-		found[object] = true
-		list = append(list, listedFromS3(&inS3[i], object))
+		list = append(list, listedFromS3(&inS3[i], objects.of(&inS3[i])))
 	}
-	for i := range objects {
-		if object := &objects[i]; !found[object] && backupStatusOf(object) != backupCompleted {
-			list = append(list, listedFromObject(object))
+	for i := range objects.all {
+		if _, inS3 := objects.found.Load(i); !inS3 && backupStatusOf(&objects.all[i]) != backupCompleted {
+			list = append(list, listedFromObject(&objects.all[i]))
 		}
 	}
 	slices.SortStableFunc(list, func(a, b listedBackup) int {
@@ -94,6 +122,9 @@ func startOf(b listedBackup) time.Time {
 
 func listedFromObject(object *cnpgv1.Backup) listedBackup {
 	started := timeOf(object.Status.StartedAt)
+	if named, ok := startOfName(object.Status.BackupName); ok && started.IsNull() {
+		started = instantOf(named)
+	}
 	if started.IsNull() {
 		started = instantOf(object.CreationTimestamp.Time)
 	}

@@ -68,6 +68,9 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if backup := plan.backup(ctx, &resp.Diagnostics); known(plan.Name, plan.Namespace) && (plan.Backup.IsUnknown() || backup.enabled()) {
 		r.backend.archivesSoon.Store(plan.key(), true)
 	}
+	if before != nil && before.hibernates() && !plan.hibernates() {
+		r.backend.wakesSoon.Store(plan.key(), true)
+	}
 	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:

@@ -82,3 +82,9 @@ func andKnown(owned, all map[string]string, before types.Map) map[string]string 
 	}
 	return owned
 }
+
+// hibernates tells whether the annotations that are ours put the database to sleep.
+func (m *databaseModel) hibernates() bool {
+	on, ok := m.Annotations.Elements()[cnpg.AnnotationHibernation].(types.String)
+	return ok && on.ValueString() == "on"
+}

@@ -183,7 +183,8 @@ func (s *Server) backUp(b *cnpgv1.Backup) {
 	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
 		begin := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
 		b.Status = cnpgv1.BackupStatus{
-			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: cmp.Or(store.ServerName, b.Spec.Cluster.Name), DestinationPath: store.DestinationPath, EndpointURL: store.EndpointURL,
+			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: cmp.Or(store.ServerName, b.Spec.Cluster.Name), DestinationPath: store.DestinationPath,
+			BackupName: "backup-" + begin.Format("20060102150405"), EndpointURL: store.EndpointURL,
 			StartedAt: &begin, StoppedAt: &begin,
 			BeginWal: EndWAL, EndWal: EndWAL, BeginLSN: "0/4000028", EndLSN: "0/4000120",
 		}
