@@ -15,9 +15,9 @@ import (
 	"k8s.io/utils/ptr"
 )
 
-// DeleteCluster deletes the Cluster that live is, and with it its pods, volumes and data, and returns when the volumes are
-// gone too. Another one that was made under the same name since live was read is left alone: [ErrReplaced]. It is no error
-// when the Cluster is gone already.
+// DeleteCluster has the Cluster that live is deleted, and with it its pods, volumes and data; [Client.WaitDeleted] waits for
+// that. Another one that was made under the same name since live was read is left alone: [ErrReplaced]. It is no error when
+// the Cluster is gone already.
 func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error {
 	key := KeyOf(live)
 	err := c.delete(ctx, c.cnpg, clusters, key, &metav1.DeleteOptions{
@@ -30,8 +30,15 @@ func (c *Client) DeleteCluster(ctx context.Context, live *cnpgv1.Cluster) error 
 	case err != nil && !apierrors.IsNotFound(err):
 		return explain(err, "Cluster", key)
 	}
+	return nil
+}
+
+// WaitDeleted waits until a Cluster that is being deleted is gone, and its volumes too. When ctx ends first, the error says
+// what is left and what holds it.
+func (c *Client) WaitDeleted(ctx context.Context, live *cnpgv1.Cluster) error {
+	key := KeyOf(live)
 	var last *Snapshot
-	err = c.Observe(ctx, key, []Kind{KindCluster, KindVolume, KindPod}, func(s *Snapshot) (bool, error) {
+	err := c.Observe(ctx, key, []Kind{KindCluster, KindVolume, KindPod}, func(s *Snapshot) (bool, error) {
 		last = s
 		if s.Cluster != nil && s.Cluster.UID == live.UID {
 			return false, nil

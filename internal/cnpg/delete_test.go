@@ -15,6 +15,13 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
+func deleteAndWait(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) error {
+	if err := client.DeleteCluster(ctx, cluster); err != nil {
+		return err
+	}
+	return client.WaitDeleted(ctx, cluster)
+}
+
 func TestDeleteClusterWaitsForTheVolumes(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
@@ -27,7 +34,7 @@ func TestDeleteClusterWaitsForTheVolumes(t *testing.T) {
 	watched := make(chan struct{})
 	server.Fail(apitest.First(apitest.VerbWatch, "persistentvolumeclaims", apitest.Fault{Before: func() { close(watched) }}))
 	deleted := make(chan error, 1)
-	go func() { deleted <- client.DeleteCluster(ctx, cluster) }()
+	go func() { deleted <- deleteAndWait(ctx, client, cluster) }()
 	<-watched
 	if len(deleted) > 0 {
 		t.Fatalf("DeleteCluster returned %v while the volume was there", <-deleted)
@@ -39,7 +46,7 @@ func TestDeleteClusterWaitsForTheVolumes(t *testing.T) {
 	if all := apitest.All[cnpgv1.Cluster](server); len(all) != 0 {
 		t.Errorf("still there: %v", all)
 	}
-	if err := client.DeleteCluster(ctx, cluster); err != nil {
+	if err := deleteAndWait(ctx, client, cluster); err != nil {
 		t.Errorf("deleting what is gone: %v", err)
 	}
 }
@@ -60,13 +67,13 @@ func TestDeleteClusterRefusesAnotherObject(t *testing.T) {
 	cluster := create(ctx, t, server, client, wanted())
 	apitest.Delete[cnpgv1.Cluster](server, key.Namespace, key.Name)
 	anew := create(ctx, t, server, client, wanted())
-	if err := client.DeleteCluster(ctx, cluster); !errors.Is(err, cnpg.ErrReplaced) {
+	if err := deleteAndWait(ctx, client, cluster); !errors.Is(err, cnpg.ErrReplaced) {
 		t.Errorf("DeleteCluster: %v, want ErrReplaced", err)
 	}
 	if live := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name); live == nil || live.UID != anew.UID || live.DeletionTimestamp != nil {
 		t.Errorf("there is %v", live)
 	}
-	if err := client.DeleteCluster(ctx, anew); err != nil || len(apitest.All[cnpgv1.Cluster](server)) != 0 {
+	if err := deleteAndWait(ctx, client, anew); err != nil || len(apitest.All[cnpgv1.Cluster](server)) != 0 {
 		t.Errorf("DeleteCluster of what is there: %v", err)
 	}
 }
@@ -81,7 +88,7 @@ func TestDeleteClusterLooksAtItsOwnVolumes(t *testing.T) {
 		anew := finalized(apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name))
 		server.Put(anew)
 	}}))
-	if err := client.DeleteCluster(ctx, cluster); err != nil {
+	if err := deleteAndWait(ctx, client, cluster); err != nil {
 		t.Errorf("DeleteCluster: %v", err)
 	}
 	if len(apitest.All[corev1.PersistentVolumeClaim](server)) != 1 {
@@ -96,7 +103,7 @@ func TestDeleteClusterSaysWhatItWaitedFor(t *testing.T) {
 	server.Put(finalized(cluster))
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	t.Cleanup(cancel)
-	err := client.DeleteCluster(ctx, cluster)
+	err := deleteAndWait(ctx, client, cluster)
 	var stalled *cnpg.StalledError
 	if !errors.As(err, &stalled) || !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatalf("DeleteCluster: %v, want a StalledError", err)

@@ -72,6 +72,10 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if err == nil && live != nil {
 		err = client.DeleteCluster(ctx, live)
 	}
+	lives := d.schedule(live, err)
+	if err == nil && live != nil {
+		err = client.WaitDeleted(ctx, live)
+	}
 	if err == nil {
 		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)}, owner)
 		var refused *cnpg.AdmissionError
@@ -80,14 +84,13 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		}
 	}
 	if err != nil {
-		addFailure(diags, summary, overdue(ctx, err), d.schedule(live, err), stateAfterDestroy(d.of))
+		addFailure(diags, summary, overdue(ctx, err), lives, stateAfterDestroy(d.of))
 	}
 }
 
-// schedule says that a database which may live on has lost its schedule already.
+// schedule says that a database has lost its schedule already, where err, of the attempt to delete it, lets it live on.
 func (d destruction) schedule(live *cnpgv1.Cluster, err error) string {
-	var deleting *cnpg.StalledError
-	if live == nil || cnpg.Archiver(live) == nil || errors.As(err, &deleting) || errors.Is(err, cnpg.ErrReplaced) {
+	if err == nil || live == nil || live.DeletionTimestamp != nil || cnpg.Archiver(live) == nil || errors.Is(err, cnpg.ErrReplaced) {
 		return ""
 	}
 	text := "Its schedule may be gone already: for as long as the database lives on, no base backups are taken by it."

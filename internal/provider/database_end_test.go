@@ -392,6 +392,55 @@ func TestDatabaseThatIsNotDestroyedGetsItsScheduleBack(t *testing.T) {
 	}
 }
 
+// That a database can be kept is said only while its deletion was not accepted.
+func TestDatabaseThatIsGoneIsNotToBeKept(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		prepare func(*fakes)
+		want    string
+	}{
+		"its Secret cannot be removed": {
+			prepare: func(f *fakes) {
+				f.kube.Fail(apitest.Each(apitest.VerbDelete, "secrets", apitest.Fault{Status: http.StatusConflict, Message: "the Secret is held"}))
+				// Kubernetes has not collected it yet.
+				apitest.Edit(f.kube, fakeNamespace, f.ownSecret().Name, func(s *corev1.Secret) { s.OwnerReferences = nil })
+			},
+			want: "the Secret is held",
+		},
+		"it cannot be watched": {
+			prepare: func(f *fakes) {
+				f.kube.Fail(func(r apitest.Request) *apitest.Fault {
+					if r.Resource == "clusters" && (r.Verb == apitest.VerbList || r.Verb == apitest.VerbWatch) {
+						return &apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot list resource "clusters"`}
+					}
+					return nil
+				})
+			},
+			want: `User "ci" cannot list resource "clusters"`,
+		},
+		"it is being deleted already": {
+			prepare: func(f *fakes) {
+				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Finalizers = []string{"example.com/hold"} })
+				apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+				f.kube.Fail(apitest.Each(apitest.VerbDelete, "clusters", apitest.Fault{Status: http.StatusForbidden, Message: "no more deletions"}))
+			},
+			want: "no more deletions",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(backedUp("")))
+			test.prepare(f)
+			diags := s.w.Destroy(t.Context()).Errors().String()
+			if !says("Unable to Destroy Database", test.want, "destroy again when the cause is mended").MatchString(diags) || strings.Contains(diags, "To keep the database") {
+				t.Errorf("the destroy says\n%s", diags)
+			}
+		})
+	}
+}
+
 // A refresh that takes too long says which attribute decides about it.
 func TestReadNamesItsTimeout(t *testing.T) {
 	t.Parallel()
