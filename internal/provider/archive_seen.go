@@ -147,7 +147,7 @@ func (b *backend) keptBy(cluster *cnpgv1.Cluster) podReach {
 	return kept
 }
 
-// archiveInState is what the state alone tells of an archive, as after a move without a refresh.
+// archiveInState is what the state alone tells of an archive, where nobody has left what was seen of it.
 func (b *backend) archiveInState(state *databaseModel) archiveSeen {
 	seen := archiveSeen{Applied: true}
 	if state.Archive.IsNull() {

@@ -91,30 +91,55 @@ func TestMoveOfARestore(t *testing.T) {
 	})
 }
 
-// A plan without a refresh knows nothing of the moved database yet: it plans no other one in its place, and its apply takes
-// no name for true that the database does not have.
+// A plan without a refresh knows nothing of the moved database yet. Planned from nothing it would be scaled down, and lose its
+// resources and its image: it is refused, and one with a refresh has nothing to do.
 func TestMoveOfARestoreWithoutARefresh(t *testing.T) {
 	t.Parallel()
-	const moved = "pgplatform_database.pitr"
 	f, _ := withSource(t)
 	config := f.config(movedRestore(`work_mem = "8MB"`, unprotected))
+	steps := []resource.TestStep{{Config: f.config(restoreOf(unprotected)), Check: check(func() error { f.kube.Forget(); return nil })}}
+	for _, planned := range []string{config, strings.Replace(config, "seller", "somebody", 1), strings.Replace(config, `"my-db-pitr"`, `"another"`, 1)} {
+		steps = append(steps, resource.TestStep{
+			Config:      planned,
+			ExpectError: says("Unable to Plan Database", "myorg/my-db-pitr", "was never read", "without -refresh=false", "Nothing was changed"),
+		})
+	}
+	steps = append(steps, resource.TestStep{Config: f.config(restoreOf(unprotected)), Check: check(func() error {
+		if writes := f.kube.Writes(); len(writes) > 0 {
+			return fmt.Errorf("written: %v", apitest.Summaries(writes))
+		}
+		return nil
+	})})
 	unitCase(t, resource.TestCase{
 		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_8_0)},
 		AdditionalCLIOptions:   &resource.AdditionalCLIOptions{Plan: resource.PlanOptions{NoRefresh: true}},
+		Steps:                  steps,
+	})
+}
+
+// A move in a plan in which nobody knows how to reach Kubernetes is for a later one: the state keeps the restored database.
+func TestMoveOfARestoreUnderAnUnknownConfiguration(t *testing.T) {
+	t.Parallel()
+	const moved = "pgplatform_database.pitr"
+	f, _ := withSource(t)
+	config := movedRestore(`work_mem = "8MB"`, unprotected)
+	unitCase(t, resource.TestCase{
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_8_0)},
 		Steps: []resource.TestStep{
-			{Config: f.config(restoreOf(unprotected)), Check: check(func() error { f.kube.Forget(); return nil })},
+			{Config: f.providerOf("1") + restoreOf(unprotected), Check: check(func() error { f.kube.Forget(); return nil })},
 			{
-				Config:      strings.Replace(config, "seller", "somebody", 1),
-				ExpectError: says("Unable to Update Database", "without a refresh", `its application database is "shop", owned by "seller"`, "Nothing was changed"),
+				Config:      f.providerOf("2") + config,
+				ExpectError: says("Unable to Read Database", "not known", "myorg/my-db-pitr", "was never read", "-target", "Nothing was changed"),
 			},
 			{
-				PreConfig: func() {
+				Config:           f.providerOf("1") + config,
+				ConfigPlanChecks: action(moved, plancheck.ResourceActionNoop),
+				Check: check(func() error {
 					if writes := f.kube.Writes(); len(writes) > 0 {
-						t.Errorf("written: %v", apitest.Summaries(writes))
+						return fmt.Errorf("written: %v", apitest.Summaries(writes))
 					}
-				},
-				Config:           config,
-				ConfigPlanChecks: action(moved, plancheck.ResourceActionUpdate),
+					return nil
+				}),
 			},
 		},
 	})

@@ -45,6 +45,9 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		}
 		return
 	}
+	if state != nil && refuseUnread(state, "Unable to Plan Database", &resp.Diagnostics) {
+		return
+	}
 	plan, config = &databaseModel{}, &databaseModel{}
 	resp.Diagnostics.Append(read(ctx, req.Plan, plan)...)
 	resp.Diagnostics.Append(read(ctx, req.Config, config)...)
@@ -91,7 +94,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 // replaces tells whether the inputs differ in a way that only another database can follow.
 func (m *databaseModel) replaces(state *databaseModel) bool {
 	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) ||
-		!state.DatabaseName.IsNull() && !m.DatabaseName.Equal(state.DatabaseName) || !state.Owner.IsNull() && !m.Owner.Equal(state.Owner)
+		!m.DatabaseName.Equal(state.DatabaseName) || !m.Owner.Equal(state.Owner)
 }
 
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as

@@ -112,7 +112,11 @@ func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, r
 	defer cancel()
 
 	client, err := r.backend.kubernetesClient(ctx)
-	if errors.Is(err, errNotKnown) && (!state.Status.IsNull() || !state.Instances.IsNull()) { // what is only being imported has nothing to keep
+	switch {
+	case errors.Is(err, errNotKnown) && state.unread():
+		resp.Diagnostics.AddError(summary, readFirst(&state))
+		return
+	case errors.Is(err, errNotKnown):
 		warnNotRefreshed(state.key(), &resp.Diagnostics)
 		return
 	}
@@ -153,6 +157,9 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if refuseUnread(&state, summary, &resp.Diagnostics) {
+		return
+	}
 	// CLIs that know no identities pass none on from the state.
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(plan.key()))...)
 	if !plan.Status.IsUnknown() {
@@ -178,9 +185,6 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	}
 	if !standing(ctx, req.Private, &resp.Diagnostics).is(live) {
 		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
-		return
-	}
-	if refuseOtherNames(&plan, &state, live, summary, &resp.Diagnostics); resp.Diagnostics.HasError() {
 		return
 	}
 	known := seenArchive(ctx, req.Private, &resp.Diagnostics)

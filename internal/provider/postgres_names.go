@@ -1,7 +1,6 @@
 package provider
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,8 +9,6 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
-	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
@@ -27,7 +24,7 @@ func databaseNameAttribute() schema.StringAttribute {
 		Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDatabase),
 		MarkdownDescription: "Name of the application database. Default `app`. Changing it makes a new database.",
 		Validators:          []validator.String{isIdentifier("postgres", "template0", "template1")},
-		PlanModifiers:       []planmodifier.String{replacesWhatWasRead()},
+		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}
 }
 
@@ -36,29 +33,7 @@ func ownerAttribute() schema.StringAttribute {
 		Optional: true, Computed: true, Default: stringdefault.StaticString(defaultDatabase),
 		MarkdownDescription: "Name of the role that owns the application database. Default `app`. Changing it makes a new database.",
 		Validators:          []validator.String{isIdentifier("postgres", "streaming_replica", "cnpg_pooler_pgbouncer")},
-		PlanModifiers:       []planmodifier.String{replacesWhatWasRead()},
-	}
-}
-
-// replacesWhatWasRead is RequiresReplace but for a state that does not know the value yet, as after a move without a refresh:
-// that is no change.
-func replacesWhatWasRead() planmodifier.String {
-	const description = "Another value makes a new database."
-	return stringplanmodifier.RequiresReplaceIf(func(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
-		resp.RequiresReplace = !req.StateValue.IsNull()
-	}, description, description)
-}
-
-// refuseOtherNames refuses an update of a database whose names the state does not know where it has others than are planned.
-func refuseOtherNames(plan, state *databaseModel, live *cnpgv1.Cluster, summary string, diags *diag.Diagnostics) {
-	if !state.DatabaseName.IsNull() && !state.Owner.IsNull() {
-		return
-	}
-	database, owner := applicationOf(live)
-	if !plan.DatabaseName.Equal(database) || !plan.Owner.Equal(owner) {
-		diags.AddAttributeError(path.Root("database_name"), summary, fmt.Sprintf(
-			"The database %s was never read, and the plan was made without a refresh: its application database is %q, owned by %q. Plan again with a refresh. Nothing was changed.",
-			plan.key(), database.ValueString(), owner.ValueString()))
+		PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 	}
 }
 
