@@ -72,10 +72,11 @@ func (a *archiveClock) look(ctx context.Context, cluster *cnpgv1.Cluster) error 
 	return nil
 }
 
-// ArchivingFails is an [ArchivingError] for a Cluster whose archiving has failed for longer than it may pass by itself.
+// ArchivingFails is an [ArchivingError] for a Cluster whose archiving has failed for longer than it may pass by itself,
+// by the cluster's clock, which the condition's time is of.
 func (c *Client) ArchivingFails(ctx context.Context, cluster *cnpgv1.Cluster) error {
 	condition := archivingCondition(cluster)
-	if works, _ := ContinuousArchiving(cluster); works == nil || *works || time.Since(condition.LastTransitionTime.Time) < c.Graces.Archiving {
+	if works, _ := ContinuousArchiving(cluster); works == nil || *works || c.clock.now().Sub(condition.LastTransitionTime.Time) < c.Graces.Archiving {
 		return nil
 	}
 	return c.archivingError(ctx, cluster, c.Graces.Archiving)

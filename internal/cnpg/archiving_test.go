@@ -3,6 +3,7 @@ package cnpg_test
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -170,27 +171,55 @@ func TestWaitPassesOverArchivingOfAnUnhealthyCluster(t *testing.T) {
 	}
 }
 
-// ArchivingFails tells a failure that has lasted from one that may pass.
+// dated has the API server's answers tell the time of a clock that differs from this machine's.
+type dated struct {
+	base  http.RoundTripper
+	ahead time.Duration
+}
+
+func (d dated) RoundTrip(request *http.Request) (*http.Response, error) {
+	response, err := d.base.RoundTrip(request)
+	if err == nil {
+		response.Header.Set("Date", time.Now().Add(d.ahead).UTC().Format(http.TimeFormat))
+	}
+	return response, err
+}
+
+// ArchivingFails tells a failure that has lasted from one that may pass, by the cluster's clock.
 func TestArchivingFails(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		works bool
 		since time.Duration
+		ahead time.Duration // of the cluster's clock
 		fails bool
 	}{
-		"works":     {works: true, since: time.Hour},
-		"just now":  {since: time.Second},
-		"for hours": {since: time.Hour, fails: true},
+		"works":                            {works: true, since: time.Hour},
+		"just now":                         {since: time.Second},
+		"for hours":                        {since: time.Hour, fails: true},
+		"just now, the clock here is slow": {since: time.Second, ahead: time.Hour},
+		"just now, the clock here is fast": {since: time.Second, ahead: -time.Hour},
+		"long ago, the clock here is slow": {since: 5 * time.Minute, ahead: time.Hour, fails: true},
+		"long ago, the clock here is fast": {since: 5 * time.Minute, ahead: -time.Hour, fails: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ctx, server, client := setup(t)
+			ctx, server, _ := setup(t)
+			config := server.Config()
+			config.Wrap(func(base http.RoundTripper) http.RoundTripper { return dated{base, test.ahead} })
+			client, err := cnpg.New(config, "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := client.Namespace(ctx, key.Namespace); err != nil { // any answer tells the time
+				t.Fatal(err)
+			}
 			cluster := archiver(server, saying("no route to host"))
 			archive(test.works, exitStatus)(cluster)
 			for i := range cluster.Status.Conditions {
-				cluster.Status.Conditions[i].LastTransitionTime = metav1.NewTime(time.Now().Add(-test.since))
+				cluster.Status.Conditions[i].LastTransitionTime = metav1.NewTime(time.Now().Add(test.ahead - test.since))
 			}
-			err := client.ArchivingFails(ctx, cluster)
+			err = client.ArchivingFails(ctx, cluster)
 			if (err != nil) != test.fails || test.fails && !strings.Contains(err.Error(), exitStatus+": 2026-03-26 14:20:44,102 [61] ERROR: no route to host") {
 				t.Errorf("ArchivingFails: %v", err)
 			}

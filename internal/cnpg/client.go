@@ -35,6 +35,7 @@ type Client struct {
 	batch   rest.Interface // batch/v1
 	storage rest.Interface // storage.k8s.io/v1
 	params  runtime.ParameterCodec
+	clock   *serverClock
 }
 
 // New builds a client from a configuration that [Connection.RESTConfig] made. It makes no network call.
@@ -43,6 +44,8 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.UserAgent = userAgent
 	config.WarningHandlerWithContext = contextWarnings{}
+	clock := &serverClock{}
+	config.Wrap(clock.over)
 
 	httpClient, err := rest.HTTPClientFor(config)
 	if err != nil {
@@ -55,7 +58,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	utilruntime.Must(storagev1.AddToScheme(scheme))
 	codecs := serializer.NewCodecFactory(scheme).WithoutConversion()
 
-	c := &Client{Graces: DefaultGraces, config: config, params: runtime.NewParameterCodec(scheme)}
+	c := &Client{Graces: DefaultGraces, config: config, params: runtime.NewParameterCodec(scheme), clock: clock}
 	for _, group := range []struct {
 		version schema.GroupVersion
 		apiPath string
