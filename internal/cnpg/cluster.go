@@ -176,16 +176,11 @@ func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec 
 // [ErrReplaced], never created. spec.bootstrap and spec.externalClusters are left as they are. A field that another
 // manager owns is a [ConflictError], unless ownership lets it be taken over.
 func (c *Client) ApplyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster]) (*cnpgv1.Cluster, error) {
-	if handOverDue(live) {
-		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
-			return nil, err
-		}
-	}
 	return c.applyCluster(ctx, live, cluster, ownership, false)
 }
 
-// TryCluster asks whether ApplyCluster would succeed, and changes nothing: its error is the one that ApplyCluster would end
-// with. Where a webhook of the API server's does not take part in that, the answer is yes.
+// TryCluster asks whether ApplyCluster would succeed, and changes nothing of what the Cluster says: its error is the one that
+// ApplyCluster would end with. Where a webhook of the API server's does not take part in that, the answer is yes.
 func (c *Client) TryCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster]) error {
 	_, err := c.applyCluster(ctx, live, cluster, ownership, true)
 	if apierrors.IsBadRequest(err) && strings.Contains(err.Error(), "does not support dry run") {
@@ -196,6 +191,11 @@ func (c *Client) TryCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, 
 
 func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster], dryRun bool) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
+	if handOverDue(live) { // also before a dry run: without it, that would be of a Cluster whose bootstrap is gone
+		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
+			return nil, err
+		}
+	}
 	fields, err := appliedFields(live, cluster)
 	if err != nil {
 		return nil, err

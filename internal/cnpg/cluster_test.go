@@ -16,6 +16,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -402,6 +403,42 @@ func TestApplyClusterRepairsACutOffHandOver(t *testing.T) {
 		t.Error("the apply removed the bootstrap section")
 	}
 	requests(t, server, "get clusters myorg/my-db", "apply clusters myorg/my-db", "apply clusters myorg/my-db")
+}
+
+// What is tried beforehand is the update that follows, also where the hand-over was cut off: none without the bootstrap section.
+func TestTryClusterRepairsACutOffHandOver(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Fail(apitest.At(2, apitest.Fault{ResetBefore: true}))
+	if live, err := client.CreateCluster(ctx, wanted()); live == nil || err == nil {
+		t.Fatalf("CreateCluster = %v, %v", live, err)
+	}
+	server.Fail(nil)
+	live, err := client.GetCluster(ctx, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Admit(func(object, _ *unstructured.Unstructured) ([]string, error) {
+		if _, found, _ := unstructured.NestedMap(object.Object, "spec", "bootstrap"); !found {
+			return nil, apierrors.NewForbidden(schema.GroupResource{Resource: "clusters"}, key.Name, errors.New("the bootstrap section is gone"))
+		}
+		return nil, nil
+	})
+	changed := wanted()
+	changed.Spec.Instances = 3
+	if err := client.TryCluster(ctx, live, changed, nobodys); err != nil {
+		t.Errorf("TryCluster: %v", err)
+	}
+	if apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name).Spec.Instances == 3 {
+		t.Error("what was only tried was changed")
+	}
+	applied, err := client.ApplyCluster(ctx, live, changed, nobodys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if applied.Spec.Bootstrap == nil || applied.Spec.Bootstrap.InitDB == nil || applied.Spec.Instances != 3 {
+		t.Errorf("applied is %+v", applied.Spec)
+	}
 }
 
 func TestApplyClusterRefusesAnotherObject(t *testing.T) {
