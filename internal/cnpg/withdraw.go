@@ -48,8 +48,8 @@ func MayWithdrawBackup(live *cnpgv1.Cluster) error {
 func Made(object metav1.Object) bool { return object.GetAnnotations()[AnnotationNonce] != "" }
 
 // WithdrawBackup removes the archive from a Cluster, and spec.backup as a whole where it holds no settings of volume
-// snapshots, whoever states it: server-side apply removes only what nobody else does. It does so for the very version that was
-// read.
+// snapshots, whoever states it: server-side apply removes only what nobody else does. A retention policy of others beside those
+// settings archives nothing, and stays. It does so for the very version that was read.
 func (c *Client) WithdrawBackup(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
 	key, uid := KeyOf(cluster), cluster.UID
 	var err error
@@ -78,7 +78,7 @@ func (c *Client) WithdrawBackup(ctx context.Context, cluster *cnpgv1.Cluster) (*
 func (c *Client) withdraw(ctx context.Context, live, into *cnpgv1.Cluster) error {
 	gone := map[string]any{"backup": nil}
 	if live.Spec.Backup.VolumeSnapshot != nil {
-		gone["backup"] = map[string]any{"barmanObjectStore": nil, "retentionPolicy": nil}
+		gone["backup"] = map[string]any{"barmanObjectStore": nil}
 	}
 	body, err := json.Marshal(map[string]any{
 		"metadata": map[string]any{"uid": live.UID, "resourceVersion": live.ResourceVersion},

@@ -153,6 +153,31 @@ func TestVolumeSnapshotsOfOthersStay(t *testing.T) {
 		s.apply(s.config(adoptedDatabase(forced)))
 		kept(t, s.fakes)
 	})
+	t.Run("with a retention policy that kubectl states too", func(t *testing.T) {
+		t.Parallel()
+		s := adopted(t)
+		snapshots(s.fakes)
+		s.apply(s.config(adoptedDatabase(forced)))
+		kept(t, s.fakes)
+		if got := s.cluster().Spec.Backup.RetentionPolicy; got != "14d" {
+			t.Errorf("the retention policy is %q", got)
+		}
+	})
+	t.Run("with a retention policy that another manager applies", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		s := onStage(t, f)
+		s.apply(f.config(backedUp("")))
+		theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"}}
+		theirs.Spec.Instances = 1
+		theirs.Spec.Backup = &cnpgv1.BackupConfiguration{RetentionPolicy: "7d", VolumeSnapshot: &cnpgv1.VolumeSnapshotConfiguration{ClassName: "fast"}}
+		apitest.ApplyAs(f.kube, "argocd", theirs)
+		s.apply(f.config(database(unprotected)))
+		kept(t, f)
+		if got := f.cluster().Spec.Backup.RetentionPolicy; got != "7d" {
+			t.Errorf("the retention policy is %q", got)
+		}
+	})
 	t.Run("of an adopted database", func(t *testing.T) {
 		t.Parallel()
 		f := operated(t)
