@@ -71,8 +71,9 @@ func Terminal(cluster *cnpgv1.Cluster) bool {
 	return ok
 }
 
-// BackupRefused says why CNPG would keep a base backup of a Cluster waiting as it stands: it hibernates, is in a phase that
-// only a person can end, or its primary is not ready. "" where nothing is known to be in the way.
+// BackupRefused says why CNPG takes no base backup of a Cluster as it stands: it hibernates, so that a Backup fails at once, or
+// it is in a phase that only a person can end or its primary is not ready, so that one is kept waiting. "" where nothing is
+// known to be in the way.
 func BackupRefused(cluster *cnpgv1.Cluster) string {
 	status := cluster.Status
 	instances, told := status.InstancesStatus[cnpgv1.PodHealthy], len(status.InstancesStatus) > 0

@@ -33,6 +33,8 @@ type archiveSeen struct {
 	AdoptedSchedule bool `json:"adopted_schedule,omitempty"`
 	// Repairs tell what an update puts right that no attribute shows, in a sentence each.
 	Repairs []string `json:"repairs,omitempty"`
+	// Later tells what is to be done and no update can do while the database hibernates, so that it is no change of a plan.
+	Later string `json:"later,omitempty"`
 	// Owned are the optional fields that are, or were, the provider's.
 	Owned  []string `json:"owned,omitempty"`
 	Wiring wiring   `json:"wiring"`
@@ -102,6 +104,9 @@ func (b *backend) seeArchive(cluster *cnpgv1.Cluster, scheduled *cnpgv1.Schedule
 		Folder: before.Folder, Kept: before.Kept, Owned: before.Owned, AdoptedSchedule: before.AdoptedSchedule,
 	}
 	seen.Repairs = repairs(cluster, seen.ownSchedule(cluster, scheduled))
+	if owesBaseBackup(cluster) && cnpg.Hibernates(cluster) {
+		seen.Later = owedLater(cluster)
+	}
 	if cnpg.Archiver(cluster) == nil { // which nobody has applied, where there is a folder
 		return seen
 	}
@@ -172,7 +177,10 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	case cnpg.Applied(cluster) && scheduled != nil:
 		tell("The ScheduledBackup %s of a database that archives nowhere is still there. This update removes it.", key)
 	}
-	if archives && cnpg.IsUnfinished(cluster, cnpg.BaseBackup) {
+	if owesBaseBackup(cluster) {
+		if cnpg.Hibernates(cluster) { // nor is anything else of the note done before
+			return told
+		}
 		tell("The base backup that the archive begins with is still to be taken; until it is there, nothing in the folder can be restored. This update takes it.")
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
@@ -181,10 +189,30 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	return told
 }
 
-// warnRepairs tells of them.
+// owesBaseBackup tells whether the base backup is still to be taken that the archive of a Cluster begins with.
+func owesBaseBackup(cluster *cnpgv1.Cluster) bool {
+	return cnpg.Archiver(cluster) != nil && cnpg.IsUnfinished(cluster, cnpg.BaseBackup)
+}
+
+// owedLater says of a database that hibernates that its base backup has to wait: CNPG lets one of it fail at once.
+func owedLater(cluster *cnpgv1.Cluster) string {
+	key := cnpg.KeyOf(cluster)
+	return fmt.Sprintf("The database %s hibernates, so the base backup that its archive begins with in the folder %s cannot be taken. Until it is there, nothing in the folder can be restored. "+
+		"The apply that wakes the database takes it, or the first one after it was woken with kubectl annotate cluster %s -n %s %s=off --overwrite.",
+		key, cnpg.ServerName(cluster), key.Name, key.Namespace, cnpg.AnnotationHibernation)
+}
+
+func warnOwedLater(text string, diags *diag.Diagnostics) {
+	diags.AddAttributeWarning(path.Root("backup"), "Base Backup Still To Be Taken", text)
+}
+
+// warnRepairs tells of them, and of what has to wait.
 func (s archiveSeen) warnRepairs(diags *diag.Diagnostics) {
 	if len(s.Repairs) > 0 {
 		diags.AddAttributeWarning(path.Root("backup"), "Repairs That No Attribute Shows", paragraphs(s.Repairs...))
+	}
+	if s.Later != "" {
+		warnOwedLater(s.Later, diags)
 	}
 }
 

@@ -291,8 +291,12 @@ func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client,
 			return nil, err
 		}
 	}
-	switch {
-	case cnpg.IsUnfinished(desired, cnpg.BaseBackup): // it proves that archiving works
+	switch owed := cnpg.IsUnfinished(desired, cnpg.BaseBackup); {
+	case owed && cnpg.Hibernates(cluster): // what is noted stays noted, and follows when it is awake
+		r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
+		warnOwedLater(owedLater(cluster), &resp.Diagnostics)
+		return cluster, nil
+	case owed: // it proves that archiving works
 		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
 	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
 		err = r.backend.provesArchiving(ctx, client, cluster, &resp.Diagnostics)
