@@ -27,7 +27,8 @@ func takeBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluste
 
 // awaitBackup waits for a base backup that a database is given on the way, for as long as its archiving does not fail, and has
 // check look at what came of it. One that fails is removed, since it could hold the next one back. One that is not done when
-// the time is over goes on: a large database may need longer than one operation has.
+// the time is over goes on: a large database may need longer than one operation has. One that is completed stays, whatever check
+// says: it is in S3, and holds nothing back.
 func awaitBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *cnpgv1.Backup, check func(context.Context, *cnpgv1.Backup) error) error {
 	completed := false
 	err := client.WhileArchiving(ctx, cnpg.KeyOf(cluster), func(ctx context.Context) error {
@@ -38,10 +39,10 @@ func awaitBackup(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clust
 		completed = true
 		return check(ctx, done)
 	})
-	if err == nil {
-		return nil
+	if err == nil || completed {
+		return err
 	}
-	if ctx.Err() != nil && !completed {
+	if ctx.Err() != nil {
 		return fmt.Errorf("%w\nThe Backup %s goes on; the next attempt waits for it instead of taking another", err, cnpg.KeyOf(backup))
 	}
 	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeTimeout)

@@ -206,6 +206,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 		},
 		"its WAL does not arrive": {
 			prepare: func(f *fakes, _ *stage) { f.archiving("000000010000000000000003") }, // that of an older one
+			goes:    true,                                                                 // it is completed
 			want:    []string{"the WAL segment " + endOfBackup, "is not in S3", "timeouts.delete"},
 		},
 		"S3 cannot be reached from here": {
@@ -283,7 +284,11 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 			if made > 0 == test.early {
 				t.Errorf("%d Backups were made", made)
 			}
-			for _, b := range apitest.All[cnpgv1.Backup](f.kube) {
+			left := apitest.All[cnpgv1.Backup](f.kube)
+			if test.goes != (len(left) > 0) && name != "an older one is in the way" {
+				t.Errorf("%d Backups are left", len(left))
+			}
+			for _, b := range left {
 				if b.Name != "stuck" && !test.goes {
 					t.Errorf("the Backup %s is left in phase %q", b.Name, b.Status.Phase)
 				}
