@@ -104,7 +104,7 @@ func refreshDatabase(ctx context.Context, client *cnpg.Client, state *databaseMo
 // another Cluster or another method is none of it; one that the provider made is, whatever was made of it since.
 func readSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpgv1.ScheduledBackup, error) {
 	scheduled, err := client.GetScheduledBackup(ctx, key)
-	if errors.Is(err, cnpg.ErrNotFound) || err == nil && !cnpg.Applied(scheduled) && !cnpg.Schedules(scheduled, key) {
+	if errors.Is(err, cnpg.ErrNotFound) || err == nil && foreign(scheduled, key) {
 		return nil, nil
 	}
 	return scheduled, err

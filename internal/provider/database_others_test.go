@@ -1,7 +1,9 @@
 package provider_test
 
 import (
+	"maps"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -52,13 +54,10 @@ func TestSchedulesOfOthersStay(t *testing.T) {
 	}
 }
 
-// It is no schedule of a database that is imported, and backups that are turned on beside it are an error that names it.
+// It is no schedule of a database that is imported, and one that is configured beside it is refused by the plan, which names it.
 func TestScheduleOfAnotherIsNotAdopted(t *testing.T) {
 	t.Parallel()
-	for name, scheduled := range schedulesOfOthers {
-		if name == "never known" {
-			continue
-		}
+	for name, scheduled := range foreignSchedules() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := operated(t)
@@ -75,12 +74,79 @@ func TestScheduleOfAnotherIsNotAdopted(t *testing.T) {
 			if got := s.attribute("backup", "schedule"); got != "" {
 				t.Errorf("imported is the schedule %q", got)
 			}
-			s.planned(config(""), terraformtest.Update)
-			s.fails(config(""), "Unable to Update Database", "force_conflicts", "ScheduledBackup myorg/my-db", apitest.Kubectl)
+			for _, more := range []string{"", forced} {
+				s.refused(config(more), "Schedule's Name Is Taken", `AttributeName("backup").AttributeName("schedule")`, "ScheduledBackup myorg/my-db is not this database's",
+					"kubectl delete scheduledbackup my-db --namespace myorg", "Nothing was changed")
+			}
 			if now := f.schedule(); now == nil || now.ResourceVersion != before {
 				t.Errorf("it was changed: %v", now)
 			}
 		})
+	}
+}
+
+// foreignSchedules are those that are not the database's own.
+func foreignSchedules() map[string]*cnpgv1.ScheduledBackup {
+	foreign := maps.Clone(schedulesOfOthers)
+	delete(foreign, "never known")
+	return foreign
+}
+
+// Backups are turned on, and databases made, only where their schedule can be written; what came there after the plan stops the
+// apply before anything is written, and is not taken over by force.
+func TestScheduleOfAnotherIsNeverWrittenOver(t *testing.T) {
+	t.Parallel()
+	for name, scheduled := range foreignSchedules() {
+		for step, before := range map[string]string{"create": "", "update": database(unprotected)} {
+			for way, more := range map[string]string{"": "", ", forced": forced} {
+				t.Run(name+", "+step+way, func(t *testing.T) {
+					t.Parallel()
+					f := operated(t)
+					s := onStage(t, f)
+					config := f.config(strings.Replace(backedUp(""), unprotected, unprotected+more, 1))
+					if before != "" {
+						s.apply(f.config(before))
+					}
+					plan, _ := s.plan(config)
+					f.kube.Put(scheduled.DeepCopy())
+					version := f.schedule().ResourceVersion
+					s.refused(config, "Schedule's Name Is Taken", "ScheduledBackup myorg/my-db is not this database's")
+					var asked atomic.Int64 // the first is the plan that every apply makes anew
+					apitest.Delete[cnpgv1.ScheduledBackup](f.kube, fakeNamespace, "my-db")
+					f.kube.Fail(func(r apitest.Request) *apitest.Fault {
+						if r.Is(apitest.VerbGet, "scheduledbackups") && asked.Add(1) == 2 {
+							return &apitest.Fault{Before: func() { f.kube.Put(scheduled.DeepCopy()); version = f.schedule().ResourceVersion }}
+						}
+						return nil
+					})
+					f.kube.Forget()
+					if diags := s.w.ApplyPlan(t.Context(), plan); !says("Database", "ScheduledBackup myorg/my-db is not this database's", "Nothing was").MatchString(diags.Errors().String()) {
+						t.Errorf("the apply says\n%s", diags)
+					}
+					if writes := f.kube.Writes(); len(writes) > 0 {
+						t.Errorf("written: %v", apitest.Summaries(writes))
+					}
+					if now := f.schedule(); now == nil || now.ResourceVersion != version {
+						t.Errorf("it was changed: %v", now)
+					}
+				})
+			}
+		}
+	}
+}
+
+// A restored database gets a schedule as well: where its name is taken, nothing is made.
+func TestRestoreBesideAScheduleOfAnother(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	foreign := scheduleOf("theirs", cnpgv1.BackupMethodBarmanObjectStore)
+	foreign.Name = "my-db-pitr"
+	f.kube.Put(foreign)
+	s := onStage(t, f)
+	f.kube.Forget()
+	s.fails(f.config(restoreOf(unprotected)), "Unable to Restore Database", `AttributeName("name")`, "ScheduledBackup myorg/my-db-pitr is not this database's", `the Cluster "theirs"`, "Nothing was created")
+	if writes := f.kube.Writes(); len(writes) > 0 {
+		t.Errorf("written: %v", apitest.Summaries(writes))
 	}
 }
 

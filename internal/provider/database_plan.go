@@ -78,10 +78,12 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	switch {
 	case state == nil:
 		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)
+		r.planScheduleName(ctx, plan, nil, &resp.Diagnostics)
 	case plan.replaces(state):
 		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
 	default:
 		r.planUpdate(ctx, plan, config, state, archiving, &resp.Diagnostics)
+		r.planScheduleName(ctx, plan, state, &resp.Diagnostics)
 	}
 	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)

@@ -58,6 +58,12 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if !namespaceExists(ctx, client, key.Namespace, summary, &resp.Diagnostics) {
 		return
 	}
+	if plan.backup(ctx, &resp.Diagnostics).schedules() {
+		if err := freeForSchedule(ctx, client, key); err != nil {
+			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was created.")
+			return
+		}
+	}
 	location, ok := r.locate(ctx, &plan, nil, archiveSeen{}, summary, &resp.Diagnostics)
 	if !ok {
 		return
@@ -186,6 +192,13 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	if !standing(ctx, req.Private, &resp.Diagnostics).is(live) {
 		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
 		return
+	}
+	// One that the state has was the database's own; without force it is not written over where it is another one by now.
+	if plan.backup(ctx, &resp.Diagnostics).schedules() && (plan.ForceConflicts.ValueBool() || !state.hasSchedule(ctx, &resp.Diagnostics)) {
+		if err := freeForSchedule(ctx, client, key); err != nil {
+			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
+			return
+		}
 	}
 	known := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := r.backend.seeArchive(live, nil, known)

@@ -56,7 +56,10 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
 	var refused *cnpg.AdmissionError
+	var taken *foreignScheduleError
 	switch {
+	case errors.As(err, &taken):
+		return path.Root("backup").AtName("schedule"), true
 	case errors.As(err, &refused):
 		return refusedAttribute(refused)
 	case errors.As(err, &foreign):
@@ -88,7 +91,11 @@ func remedy(err error) string {
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
 	var archiving *cnpg.ArchivingError
+	var taken *foreignScheduleError
 	switch {
+	case errors.As(err, &taken):
+		return fmt.Sprintf("The schedule of a database has the database's name, and another one is never written over, also not with force_conflicts. "+
+			"Have it made anew under another name by whoever needs it, and then delete this one:\n\n  kubectl delete scheduledbackup %s --namespace %s", taken.key.Name, taken.key.Namespace)
 	case errors.As(err, &archiving):
 		return "The database runs, and what is committed in it from now on cannot be restored. Its pods reach S3 by themselves: check the keys that they have, " +
 			"what these may write, and the endpoint (pod_endpoint_url)."

@@ -8,6 +8,7 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
@@ -121,6 +122,12 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		return from, location, false
 	}
 	backups := r.backend.backupsLike(source, scheduled, plan.Namespace.ValueString())
+	if backups.schedules() {
+		if err := freeForSchedule(ctx, client, plan.key()); err != nil {
+			diags.AddAttributeError(path.Root("name"), unableToRestore, paragraphs(sentence(err), remedy(err), "Nothing was created."))
+			return from, location, false
+		}
+	}
 	store, ok := r.backend.storeLike(ctx, source, backups, diags)
 	if !ok {
 		return from, location, false
