@@ -19,6 +19,8 @@ const (
 	LabelScheduledBackup = "cnpg.io/scheduled-backup"
 	// LabelImmediateBackup is CNPG's label on the first Backup of a schedule with immediate set.
 	LabelImmediateBackup = "cnpg.io/immediateBackup"
+	// AnnotationFinal tells the last Backups of Clusters that were to be deleted from others of the provider's.
+	AnnotationFinal = "pgplatform.io/final-backup"
 )
 
 // BackupName is the name of an on-demand Backup started at an instant: my-db-backup-20260326-142040, in UTC.
@@ -56,6 +58,7 @@ type BackupRequest struct {
 	Target string // "primary" or "prefer-standby"; "" leaves it to the Cluster
 	Labels map[string]string
 	Owners []metav1.OwnerReference // with whom it goes
+	Final  bool                    // whether it gets AnnotationFinal
 }
 
 // CreateBackup makes an on-demand Backup of a Cluster, named by [BackupName] for the instant at; a name that is taken
@@ -90,6 +93,9 @@ func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce strin
 			Method:  cnpgv1.BackupMethodBarmanObjectStore,
 			Target:  cnpgv1.BackupTarget(request.Target),
 		},
+	}
+	if request.Final {
+		backup.Annotations[AnnotationFinal] = "true"
 	}
 	created := &cnpgv1.Backup{}
 	err := c.cnpg.Post().Namespace(key.Namespace).Resource(backups).

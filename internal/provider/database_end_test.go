@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -337,6 +338,85 @@ func TestDatabaseFinalBackupTakesLong(t *testing.T) {
 	}
 	if made != 1 {
 		t.Errorf("%d Backups were made, want one", made)
+	}
+}
+
+// A last backup that is completed, and whose WAL a destroy has waited for in vain, is gone on with by the next destroy where that
+// holds all that was written since; else another one is taken.
+func TestDatabaseFinalBackupIsGoneOnWith(t *testing.T) {
+	t.Parallel()
+	const now = "000000010000000000000009" // the segment that the database writes when it is destroyed again
+	for name, test := range map[string]struct {
+		change func(*fakes, *cnpgv1.Backup)
+		anew   bool
+	}{
+		"it holds all": {change: func(*fakes, *cnpgv1.Backup) {}},
+		"S3 has it no more": {anew: true, change: func(f *fakes, _ *cnpgv1.Backup) {
+			f.s3.Fail(func(r s3test.Request) *s3test.Fault {
+				if strings.HasSuffix(r.Key, "backup.info") {
+					return &s3test.Fault{Status: http.StatusNotFound, Code: "NoSuchKey"}
+				}
+				return nil
+			})
+		}},
+		"after a failover": {anew: true, change: func(f *fakes, _ *cnpgv1.Backup) {
+			f.kube.OnExec(func(string, string, []string) (string, string, error) {
+				return "f\n000000020000000000000009\n", "", nil
+			})
+		}},
+		"the database cannot be asked": {anew: true, change: func(f *fakes, _ *cnpgv1.Backup) {
+			f.kube.OnExec(func(string, string, []string) (string, string, error) { return "", "", errors.New("no route to host") })
+		}},
+		"a newer one is there": {anew: true, change: func(f *fakes, b *cnpgv1.Backup) {
+			f.kube.Put(&cnpgv1.Backup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "nightly", CreationTimestamp: metav1.NewTime(b.CreationTimestamp.Add(time.Hour))},
+				Spec:       b.Spec, Status: cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseCompleted},
+			})
+		}},
+		"it is older than the last apply": {anew: true, change: func(f *fakes, b *cnpgv1.Backup) {
+			apitest.Edit(f.kube, fakeNamespace, b.Name, func(b *cnpgv1.Backup) {
+				b.CreationTimestamp = metav1.NewTime(b.CreationTimestamp.Add(-time.Hour))
+			})
+		}},
+		"it is no final one": {anew: true, change: func(f *fakes, b *cnpgv1.Backup) {
+			apitest.Edit(f.kube, fakeNamespace, b.Name, func(b *cnpgv1.Backup) { delete(b.Annotations, cnpg.AnnotationFinal) })
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			s.apply(f.config(database(lastBackup + "  timeouts = { delete = \"3s\" }\n")))
+			f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + now + "\n", "", nil })
+			f.kube.Forget()
+			if diags := s.w.Destroy(t.Context()); !says("the WAL segment "+endOfBackup, "is not in S3", "Nothing was destroyed").MatchString(diags.Errors().String()) {
+				t.Fatalf("the destroy says\n%s", diags)
+			}
+			backup := apitest.All[cnpgv1.Backup](f.kube)[0]
+			in := f.s3.Archive(fakeBucket, "pg", "my-db")
+			in.Backup(backup.Status.BackupID, f.now(), endOfBackup, endOfBackup, nil)
+			in.WAL(endOfBackup, f.now())
+			test.change(f, &backup)
+			if !test.anew {
+				// What was written since is not in S3 yet.
+				if diags := s.w.Destroy(t.Context()); !says("the WAL segment "+now, "is not in S3", "Nothing was destroyed").MatchString(diags.Errors().String()) {
+					t.Fatalf("the second destroy says\n%s", diags)
+				}
+				in.WAL(now, f.now())
+			}
+			if diags := s.w.Destroy(t.Context()); diags.HasError() || f.cluster() != nil {
+				t.Errorf("the last destroy says\n%s", diags)
+			}
+			made := 0
+			for _, r := range f.kube.Writes() {
+				if r.Is(apitest.VerbCreate, "backups") {
+					made++
+				}
+			}
+			if test.anew != (made == 2) {
+				t.Errorf("%d Backups were made", made)
+			}
+		})
 	}
 }
 
