@@ -184,7 +184,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 			resp.State.RemoveResource(ctx)
 		}
 	}
-	addFailure(&resp.Diagnostics, summary, err, stays)
+	addFailureOf("pgplatform_backup", &resp.Diagnostics, summary, err, stays)
 }
 
 // blocksOthers tells whether CNPG holds every later backup back behind the one that ended so: until archiving works again,

@@ -51,7 +51,7 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		live, err = nil, nil
 	}
 	if err != nil {
-		addFailure(diags, summary, overdue(ctx, err), stateAfterDestroy(d.of), "Nothing was destroyed.")
+		addFailureOf(d.kind, diags, summary, overdue(ctx, err), stateAfterDestroy(d.of), "Nothing was destroyed.")
 		return
 	}
 	if live != nil && !d.is.is(live) {
@@ -83,7 +83,7 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		}
 	}
 	if err != nil {
-		addFailure(diags, summary, overdue(ctx, err), lives, stateAfterDestroy(d.of))
+		addFailureOf(d.kind, diags, summary, overdue(ctx, err), lives, stateAfterDestroy(d.of))
 	}
 }
 

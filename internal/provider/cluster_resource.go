@@ -56,7 +56,7 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 			"It is not in Terraform's state. If it was made, the next plan finds it and says how to take it over."))
 		return
 	}
-	addFailure(diags, summary, err, "Nothing was created.")
+	addFailureOf(resourceType, diags, summary, err, "Nothing was created.")
 }
 
 // applyBackups makes what belongs to the backups of a new Cluster: first the keys, then the schedule, so that

@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -36,15 +37,37 @@ func overdue(ctx context.Context, err error) error {
 	return fmt.Errorf("%w: %w", cause, err)
 }
 
-// addFailure adds what an operation failed of, with what to do about it, at the attribute that decides about it where
-// there is one.
+// addFailure is addFailureOf for a database.
 func addFailure(diags *diag.Diagnostics, summary string, err error, more ...string) {
+	addFailureOf("pgplatform_database", diags, summary, err, more...)
+}
+
+// addFailureOf adds what an operation of a resource failed of, with what to do about it, at the attribute that decides about it
+// where the resource has one.
+func addFailureOf(resourceType string, diags *diag.Diagnostics, summary string, err error, more ...string) {
 	detail := paragraphs(append([]string{sentence(err), remedy(err)}, more...)...)
-	if at, ok := decidedBy(err); ok {
+	if at, ok := decidedBy(err); ok && hasAttribute(resourceType, at) {
 		diags.AddAttributeError(at, summary, detail)
 		return
 	}
 	diags.AddError(summary, detail)
+}
+
+// hasAttribute tells whether a resource has the root attribute of a path.
+func hasAttribute(resourceType string, at path.Path) bool {
+	var of resource.Resource
+	switch resourceType {
+	case "pgplatform_restore":
+		of = &restoreResource{}
+	case "pgplatform_backup":
+		of = &backupResource{}
+	default:
+		of = &databaseResource{}
+	}
+	var answer resource.SchemaResponse
+	of.Schema(context.Background(), resource.SchemaRequest{}, &answer)
+	_, ok := answer.Schema.Attributes[at.Steps()[0].String()]
+	return ok
 }
 
 // decidedBy is the attribute that an error is about, or that lets what was refused.

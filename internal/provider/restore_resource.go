@@ -94,7 +94,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		})
 	}
 	if err != nil {
-		addFailure(&resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterCreate("pgplatform_restore", key))
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterCreate("pgplatform_restore", key))
 		return
 	}
 	plan.observe(created)
@@ -236,7 +236,7 @@ func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, re
 		resp.State.RemoveResource(ctx)
 		return
 	case err != nil:
-		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, summary, overdue(ctx, err))
 		return
 	}
 	if !refreshed(ctx, "pgplatform_restore", cluster, req.Private, resp.Private, &resp.Diagnostics) {
