@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -55,20 +57,22 @@ func addFailureOf(resourceType string, diags *diag.Diagnostics, summary string, 
 
 // hasAttribute tells whether a resource has the root attribute of a path.
 func hasAttribute(resourceType string, at path.Path) bool {
-	var of resource.Resource
-	switch resourceType {
-	case "pgplatform_restore":
-		of = &restoreResource{}
-	case "pgplatform_backup":
-		of = &backupResource{}
-	default:
-		of = &databaseResource{}
-	}
-	var answer resource.SchemaResponse
-	of.Schema(context.Background(), resource.SchemaRequest{}, &answer)
-	_, ok := answer.Schema.Attributes[at.Steps()[0].String()]
+	_, ok := schemas()[resourceType].Attributes[at.Steps()[0].String()]
 	return ok
 }
+
+// schemas are those of the resources.
+var schemas = sync.OnceValue(func() map[string]schema.Schema {
+	all := map[string]schema.Schema{}
+	for name, r := range map[string]resource.Resource{
+		"pgplatform_database": &databaseResource{}, "pgplatform_restore": &restoreResource{}, "pgplatform_backup": &backupResource{},
+	} {
+		var answer resource.SchemaResponse
+		r.Schema(context.Background(), resource.SchemaRequest{}, &answer)
+		all[name] = answer.Schema
+	}
+	return all
+})
 
 // decidedBy is the attribute that an error is about, or that lets what was refused.
 func decidedBy(err error) (at path.Path, ok bool) {
