@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"slices"
 	"strings"
@@ -144,8 +145,6 @@ func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recover
 // backup reads one backup.info. The first error is a refusal that only concerns this file.
 func (r *reader) backup(ctx context.Context, id string) (b recovery.Backup, denied, err error) {
 	text, err := r.client.get(ctx, r.loc.Bucket, r.loc.backupInfo(r.server, id), maxBackupInfo)
-	var refused *AccessDeniedError
-	var large *tooLargeError
 	switch {
 	case err == nil:
 		return ParseBackupInfo(id, text), nil, nil
@@ -154,19 +153,34 @@ func (r *reader) backup(ctx context.Context, id string) (b recovery.Backup, deni
 			ID: id, Status: recovery.StatusIncomplete,
 			Message: "the folder has no backup.info: the backup is still running, was killed, or is none",
 		}, nil, nil
-	case errors.As(err, &refused):
-		return unreadable(id, err), err, nil
-	case errors.As(err, &large):
-		return unreadable(id, err), nil, nil
 	}
-	if code, _ := codeOf(err); code == "InvalidObjectState" {
-		return unreadable(id, fmt.Errorf("backup.info has been moved to cold storage: %w", err)), nil, nil
-	}
-	return b, nil, err
+	message, denied, err := ofOneFile(err)
+	return recovery.Backup{ID: id, Status: recovery.StatusUnreadable, Message: message}, denied, err
 }
 
-func unreadable(id string, err error) recovery.Backup {
-	return recovery.Backup{ID: id, Status: recovery.StatusUnreadable, Message: err.Error()}
+// ofOneFile tells an error that only concerns the file that was read, which is then a message, from one that concerns the
+// whole archive, which is err. denied is the error again where the file is refused: where all are, it is a missing right.
+func ofOneFile(err error) (message string, denied, whole error) {
+	var refused *AccessDeniedError
+	var large *tooLargeError
+	var bucket *BucketNotFoundError
+	var region *WrongRegionError
+	var credentials *CredentialsError
+	switch {
+	case errors.As(err, &refused):
+		return err.Error(), err, nil
+	case errors.As(err, &large):
+		return err.Error(), nil, nil
+	case errors.As(err, &bucket), errors.As(err, &region), errors.As(err, &credentials), Unreachable(err):
+		return "", nil, err
+	}
+	switch code, status := codeOf(err); {
+	case code == "InvalidObjectState":
+		return fmt.Sprintf("it has been moved to cold storage: %s", err), nil, nil
+	case status >= http.StatusBadRequest && status < http.StatusInternalServerError:
+		return err.Error(), nil, nil // such as one that is encrypted with a key that is not ours, or is disabled
+	}
+	return "", nil, err
 }
 
 // walFiles is what lies right under wals: folders of segments, and histories.
@@ -202,7 +216,9 @@ func (r *reader) histories(ctx context.Context, objects []object) ([]recovery.Hi
 		group.Go(func() error {
 			content, err := r.client.get(ctx, r.loc.Bucket, keys[i], maxHistory)
 			if err != nil && !errors.Is(err, errNotThere) {
-				return err
+				var whole error
+				found[i].Message, _, whole = ofOneFile(err)
+				return whole
 			}
 			if err == nil {
 				content, err = decompress(suffixes[i], content)

@@ -7,7 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // Histories are compressed like segments. The texts here were compressed by barman itself.
@@ -40,6 +42,44 @@ func TestCatalogReadsCompressedHistories(t *testing.T) {
 				t.Errorf("got %+v", h)
 			}
 		})
+	}
+}
+
+// What S3 does not give out of one file is that file's matter, not the archive's.
+func TestFilesThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]s3test.Fault{
+		"refused":         {Status: 403, Code: "AccessDenied"},
+		"in cold storage": {Status: 403, Code: "InvalidObjectState"},
+		"encrypted":       {Status: 400, Code: "InvalidRequest"},
+	} {
+		for _, file := range []string{"00000002.history", "20260326T100300/backup.info"} {
+			t.Run(name+" "+file, func(t *testing.T) {
+				t.Parallel()
+				srv, c, loc := store(t)
+				a := srv.Archive("backups", "pg", "my-db")
+				a.Segments(1, 1, 30, at("10:00:00"), time.Minute)
+				a.Backup("20260326T100300", at("10:04:00"), s3test.Segment(1, 4), s3test.Segment(1, 5), nil)
+				a.Backup("20260326T101300", at("10:14:00"), s3test.Segment(1, 14), s3test.Segment(1, 15), nil)
+				a.History(2, "1\t0/A000FF0\tno recovery target specified\n", at("10:00:00"))
+				srv.Fail(func(r s3test.Request) *s3test.Fault {
+					if strings.HasSuffix(r.Key, file) {
+						return &fault
+					}
+					return nil
+				})
+				got, err := c.Catalog(context.Background(), loc, "my-db")
+				if err != nil || len(got.Backups) != 2 || len(got.Histories) != 1 {
+					t.Fatalf("Catalog = %+v, %v", got, err)
+				}
+				if broken := got.Histories[0].Message + got.Backups[1].Message; broken == "" || got.Backups[0].Status != recovery.StatusDone {
+					t.Errorf("nothing tells of the broken file: %+v", got)
+				}
+				if listing, err := c.List(context.Background(), loc, "my-db", archive.Query{Limit: 1}); err != nil || len(listing.Backups) != 1 {
+					t.Errorf("List = %+v, %v", listing, err)
+				}
+			})
+		}
 	}
 }
 

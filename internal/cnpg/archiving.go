@@ -20,8 +20,10 @@ type ArchivingError struct {
 	Said    string // the archiver's own last words in the pod's log; "" where they cannot be read
 }
 
-func (e *ArchivingError) Error() string {
-	text := fmt.Sprintf("Cluster %s: WAL archiving fails: %s", e.Key, e.Message)
+func (e *ArchivingError) Error() string { return fmt.Sprintf("Cluster %s: %s", e.Key, e.words()) }
+
+func (e *ArchivingError) words() string {
+	text := "WAL archiving fails: " + e.Message
 	if e.Said != "" {
 		text += ": " + e.Said
 	}

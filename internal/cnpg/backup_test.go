@@ -130,9 +130,12 @@ func TestWaitBackupThatFails(t *testing.T) {
 		"since WAL archiving fails": {
 			status: cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseWalArchivingFailing},
 			cluster: func(c *cnpgv1.Cluster) {
+				c.Status.CurrentPrimary = "my-db-1"
 				condition(c, cnpgv1.ConditionContinuousArchiving, metav1.ConditionFalse, "ContinuousArchivingFailing", "unexpected failure invoking barman-cloud-wal-archive: exit status 4")
 			},
-			want: "Backup myorg/one: walArchivingFailing: WAL archiving fails: unexpected failure invoking barman-cloud-wal-archive: exit status 4",
+			log: saying("An error occurred (InvalidAccessKeyId)"),
+			want: "Backup myorg/one: walArchivingFailing: WAL archiving fails: unexpected failure invoking barman-cloud-wal-archive: exit status 4: " +
+				"2026-03-26 14:20:44,102 [61] ERROR: An error occurred (InvalidAccessKeyId)",
 		},
 		"for its definition": {
 			status: cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseDefinitionInvalid, Error: "spec.method: Invalid value"},

@@ -85,8 +85,8 @@ func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *Back
 	}
 	clusterKey := Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name}
 	if cluster, err := c.GetCluster(ctx, clusterKey); err == nil {
-		if works, message := ContinuousArchiving(cluster); works != nil && !*works {
-			details = append(details, "WAL archiving fails: "+message)
+		if works, _ := ContinuousArchiving(cluster); works != nil && !*works {
+			details = append(details, c.archivingError(ctx, cluster, c.clock.now().Sub(backup.CreationTimestamp.Time)).words())
 		}
 	}
 	if instance := backup.Status.InstanceID; instance != nil && instance.PodName != "" {
