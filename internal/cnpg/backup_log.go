@@ -19,9 +19,13 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 	if err != nil {
 		return ""
 	}
-	for _, line := range errorLines(bytes.NewReader(log)) {
-		if strings.Contains(line, "barman") || strings.Contains(line, "backup") || strings.Contains(line, "ERROR") {
-			return line
+	// What barman says comes before what the instance manager makes of it, whichever was written first.
+	lines := errorLines(bytes.NewReader(log))
+	for _, of := range []string{"ERROR", "barman", "backup"} {
+		for _, line := range lines {
+			if strings.Contains(line, of) {
+				return line
+			}
 		}
 	}
 	return ""

@@ -119,7 +119,8 @@ func TestWaitBackupThatFails(t *testing.T) {
 	}{
 		"with barman's own words in the pod's log": {
 			status: cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: "exit status 3", InstanceID: &cnpgv1.InstanceID{PodName: "my-db-1"}},
-			log:    `{"level":"info","msg":"Backup started"}` + "\n" + barman,
+			log: `{"level":"info","msg":"Backup started"}` + "\n" +
+				`{"level":"error","msg":"Can't extract backup id","error":"exit status 4"}` + "\n" + barman,
 			want: "Backup myorg/one: failed: exit status 3; 2026-03-26 14:20:44,102 [61] ERROR: Backup failed uploading data " +
 				"(An error occurred (AccessDenied) when calling the PutObject operation: Access Denied)",
 		},
