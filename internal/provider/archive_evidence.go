@@ -86,11 +86,7 @@ func ownBackup(cluster *cnpgv1.Cluster) cnpg.BackupRequest {
 
 // reachArchive is an error where the archive of a database cannot be looked at from here.
 func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) error {
-	s3, err := b.s3Client(ctx, b.storeOf(cluster))
-	if err != nil {
-		return err
-	}
-	location, err := locationOf(cluster)
+	s3, location, err := b.openArchive(ctx, cluster)
 	if err != nil {
 		return err
 	}
@@ -99,11 +95,7 @@ func (b *backend) reachArchive(ctx context.Context, cluster *cnpgv1.Cluster) err
 
 // waitForSegment waits until a WAL segment is in a database's archive. S3 may give no answer for the time outage.
 func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, segment string, outage time.Duration) error {
-	s3, err := b.s3Client(ctx, b.storeOf(source))
-	if err != nil {
-		return err
-	}
-	loc, err := locationOf(source)
+	s3, loc, err := b.openArchive(ctx, source)
 	if err != nil {
 		return err
 	}

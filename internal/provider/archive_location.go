@@ -174,6 +174,16 @@ func locationOf(cluster *cnpgv1.Cluster) (archive.Location, error) {
 	return archive.ParseDestinationPath(store.DestinationPath)
 }
 
+// openArchive is the archive that a Cluster writes, as this machine reaches it.
+func (b *backend) openArchive(ctx context.Context, cluster *cnpgv1.Cluster) (*archive.Client, archive.Location, error) {
+	client, err := b.s3Client(ctx, b.storeOf(cluster))
+	if err != nil {
+		return nil, archive.Location{}, err
+	}
+	loc, err := locationOf(cluster)
+	return client, loc, err
+}
+
 // sameLocation tells whether two destination paths name the same folder.
 func sameLocation(a, b string) bool {
 	x, errX := archive.ParseDestinationPath(a)

@@ -83,11 +83,7 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 	inS3 := &archive.Listing{}
 	objects, filter := &backupObjects{all: all}, model.filter()
 	if cnpg.Archiver(cluster) != nil {
-		s3, err := d.backend.s3Client(ctx, d.backend.storeOf(cluster))
-		var loc archive.Location
-		if err == nil {
-			loc, err = locationOf(cluster)
-		}
+		s3, loc, err := d.backend.openArchive(ctx, cluster)
 		if err == nil {
 			inS3, err = s3.List(ctx, loc, cnpg.ServerName(cluster), filter.query(objects))
 		}
@@ -177,11 +173,7 @@ func (s *archiveSource) explain(err error, diags *diag.Diagnostics) {
 
 // catalogOf reads the archive that a Cluster writes.
 func (b *backend) catalogOf(ctx context.Context, cluster *cnpgv1.Cluster) (*recovery.Catalog, error) {
-	client, err := b.s3Client(ctx, b.storeOf(cluster))
-	if err != nil {
-		return nil, err
-	}
-	loc, err := locationOf(cluster)
+	client, loc, err := b.openArchive(ctx, cluster)
 	if err != nil {
 		return nil, err
 	}

@@ -117,11 +117,7 @@ func (b *backend) stillHolds(ctx context.Context, client *cnpg.Client, live *cnp
 	}) {
 		return ""
 	}
-	s3, err := b.s3Client(ctx, b.storeOf(live))
-	if err != nil {
-		return ""
-	}
-	location, err := locationOf(live)
+	s3, location, err := b.openArchive(ctx, live)
 	if err != nil {
 		return ""
 	}
