@@ -241,21 +241,11 @@ func (s archiveSeen) wiredAs(want wiring) bool {
 const privateArchive = "archive"
 
 func (s archiveSeen) leave(ctx context.Context, private privateState, diags *diag.Diagnostics) {
-	value, err := json.Marshal(s)
-	if err != nil {
-		diags.AddError("Unable to Keep What Was Seen of the Archive", sentence(err))
-		return
-	}
-	diags.Append(private.SetKey(ctx, privateArchive, value)...)
+	leavePrivate(ctx, private, privateArchive, s, diags)
 }
 
 // seenArchive is what was left; nothing where that cannot be read.
 func seenArchive(ctx context.Context, private privateState, diags *diag.Diagnostics) archiveSeen {
-	value, d := private.GetKey(ctx, privateArchive)
-	diags.Append(d...)
-	var seen archiveSeen
-	if len(value) > 0 && json.Unmarshal(value, &seen) != nil {
-		return archiveSeen{}
-	}
+	seen, _ := keptPrivate[archiveSeen](ctx, private, privateArchive, diags)
 	return seen
 }

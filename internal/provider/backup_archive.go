@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -29,19 +28,12 @@ func backupStoreOf(cluster *cnpgv1.Cluster) backupStore {
 }
 
 func (s backupStore) leave(ctx context.Context, private privateState, diags *diag.Diagnostics) {
-	value, err := json.Marshal(s)
-	if err != nil {
-		diags.AddError("Unable to Keep the Backup's Store", sentence(err))
-		return
-	}
-	diags.Append(private.SetKey(ctx, privateBackupStore, value)...)
+	leavePrivate(ctx, private, privateBackupStore, s, diags)
 }
 
 // keptBackupStore is what was left; ok is false where nothing was, as after an import.
 func keptBackupStore(ctx context.Context, private privateState, diags *diag.Diagnostics) (kept backupStore, ok bool) {
-	value, d := private.GetKey(ctx, privateBackupStore)
-	diags.Append(d...)
-	return kept, len(value) > 0 && json.Unmarshal(value, &kept) == nil
+	return keptPrivate[backupStore](ctx, private, privateBackupStore, diags)
 }
 
 // backupInS3 reads a backup from S3: archive.ErrNoBackup where it is there no more.

@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -20,12 +19,6 @@ import (
 // up the plan for ever.
 const planTimeout = time.Minute
 
-// privateState is the private data that Terraform carries for a resource.
-type privateState interface {
-	GetKey(ctx context.Context, key string) ([]byte, diag.Diagnostics)
-	SetKey(ctx context.Context, key string, value []byte) diag.Diagnostics
-}
-
 // replacement is what the first call of a plan leaves for the second: where Terraform replaces an object, for whatever
 // reason, it plans the creation without the prior state, and the object to be deleted first still exists. The data of an
 // object that is marked as tainted do not reach its plan.
@@ -37,21 +30,14 @@ type replacement struct {
 const privateReplacement = "replacement"
 
 func (r replacement) leave(ctx context.Context, private privateState, diags *diag.Diagnostics) {
-	value, err := json.Marshal(r)
-	if err != nil {
-		diags.AddError("Unable to Plan", sentence(err))
-		return
-	}
-	diags.Append(private.SetKey(ctx, privateReplacement, value)...)
+	leavePrivate(ctx, private, privateReplacement, r, diags)
 }
 
 // followsDeletion tells whether a creation that is planned follows the deletion of an object of the same name, and refuses
 // that where the object is protected.
 func followsDeletion(ctx context.Context, private privateState, key cnpg.Key, diags *diag.Diagnostics) bool {
-	value, d := private.GetKey(ctx, privateReplacement)
-	diags.Append(d...)
-	var left replacement
-	if len(value) == 0 || json.Unmarshal(value, &left) != nil || left.Of != key.String() {
+	left, ok := keptPrivate[replacement](ctx, private, privateReplacement, diags)
+	if !ok || left.Of != key.String() {
 		return false
 	}
 	refuseReplace(key, types.BoolValue(left.Protected), diags)

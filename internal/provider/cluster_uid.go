@@ -2,7 +2,6 @@ package provider
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -25,22 +24,12 @@ const privateCluster = "cluster"
 
 // standing is what the state says; empty where it says nothing.
 func standing(ctx context.Context, private privateState, diags *diag.Diagnostics) standsFor {
-	value, d := private.GetKey(ctx, privateCluster)
-	diags.Append(d...)
-	var known standsFor
-	if len(value) == 0 || json.Unmarshal(value, &known) != nil {
-		return standsFor{}
-	}
+	known, _ := keptPrivate[standsFor](ctx, private, privateCluster, diags)
 	return known
 }
 
 func (s standsFor) leave(ctx context.Context, private privateState, diags *diag.Diagnostics) {
-	value, err := json.Marshal(s)
-	if err != nil {
-		diags.AddError("Unable to Keep Which Cluster It Is", sentence(err))
-		return
-	}
-	diags.Append(private.SetKey(ctx, privateCluster, value)...)
+	leavePrivate(ctx, private, privateCluster, s, diags)
 }
 
 // is tells whether a Cluster is the one that the state stands for.
