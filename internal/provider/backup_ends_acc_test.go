@@ -208,7 +208,7 @@ resource "pgplatform_backup" "now" {
 				root.makeBucket(w.namespace)
 				root.give(pods)
 			}),
-			fails("a key that is refused", "InvalidAccessKeyId|Forbidden|AccessDenied|backup id: exit", func() { root.revoke(pods) }),
+			fails("a key that is refused", "InvalidAccessKeyId|Forbidden|AccessDenied", func() { root.revoke(pods) }),
 			works(func() {
 				root.enroll(pods)
 				root.give(pods)
