@@ -16,7 +16,7 @@ import (
 // locate decides where a database archives and with which keys, and makes the plan say so. live is the Cluster as it
 // stands, nil for one that is to be made, and seen what there is to know of its archive. An archive that it has is kept
 // unless another one is planned.
-func (r *databaseResource) locate(ctx context.Context, plan *databaseModel, live *cnpgv1.Cluster, seen archiveSeen, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
+func (r *clusterResource) locate(ctx context.Context, plan *databaseModel, live *cnpgv1.Cluster, seen archiveSeen, summary string, diags *diag.Diagnostics) (archiveLocation, bool) {
 	backup := plan.backup(ctx, diags)
 	if diags.HasError() || !backup.enabled() {
 		plan.settleServerName(ctx, types.StringNull(), diags)
@@ -74,7 +74,7 @@ func leaves(there *objectStore, live *cnpgv1.Cluster, seen archiveSeen) []string
 // begins tells whether a living database begins to archive in a location without a base backup there; kept is a folder that
 // it has archived to before. A ScheduledBackup that is there already does not take its immediate one again; a new one that is
 // to take one may not either.
-func (r *databaseResource) begins(ctx context.Context, location archiveLocation, kept, immediate bool, live *cnpgv1.Cluster, seen archiveSeen) (begins bool, err error) {
+func (r *clusterResource) begins(ctx context.Context, location archiveLocation, kept, immediate bool, live *cnpgv1.Cluster, seen archiveSeen) (begins bool, err error) {
 	archives, stays := cnpg.Archiver(live) != nil, archivesTo(live, location)
 	if kept && (!stays || seen.Wiring.EndpointURL != location.store.podEndpointURL) {
 		if begins, err = r.backend.findArchive(ctx, location, seen.SystemID); err != nil {

@@ -57,7 +57,7 @@ type archivePlanner struct {
 	diags              *diag.Diagnostics
 }
 
-func (r *databaseResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
+func (r *clusterResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
 	p := archivePlanner{
 		backend: r.backend, plan: plan, state: state,
 		backup: plan.backup(ctx, diags), configured: config.backup(ctx, diags), diags: diags,

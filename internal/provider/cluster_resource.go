@@ -33,6 +33,55 @@ var titles = map[string]string{
 	"pgplatform_restore":  "Restore",
 }
 
+// clusterResource is what the resources that stand for a Cluster do alike.
+type clusterResource struct{ resourceBase }
+
+// readCluster refreshes what the state knows of a Cluster. Where it is the one that the state stands for, taken makes the
+// state of it.
+func (r *clusterResource) readCluster(ctx context.Context, resourceType string, state *databaseModel, req resource.ReadRequest, resp *resource.ReadResponse, taken func(*cnpgv1.Cluster)) {
+	summary := "Unable to Read " + titles[resourceType]
+	timeout, d := state.Timeouts.Read(ctx, defaultReadTimeout)
+	resp.Diagnostics.Append(d...)
+	if resp.Diagnostics.HasError() {
+		return
+	}
+	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
+	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
+	ctx, cancel := within(ctx, "read", timeout)
+	defer cancel()
+
+	client, err := r.backend.kubernetesClient(ctx)
+	switch {
+	case errors.Is(err, errNotKnown) && state.unread():
+		resp.Diagnostics.AddError(summary, readFirst(state))
+		return
+	case errors.Is(err, errNotKnown):
+		warnNotRefreshed(state.key(), &resp.Diagnostics)
+		return
+	}
+	if err != nil {
+		addConnectionError(&resp.Diagnostics, summary, err)
+		return
+	}
+	cluster, scheduled, err := refreshDatabase(ctx, client, state)
+	if errors.Is(err, cnpg.ErrNotFound) {
+		resp.State.RemoveResource(ctx)
+		return
+	}
+	if err != nil {
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
+		return
+	}
+	if !refreshed(ctx, resourceType, cluster, req.Private, resp.Private, &resp.Diagnostics) {
+		return
+	}
+	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, req.Private, &resp.Diagnostics))
+	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
+	taken(cluster)
+	seen.leave(ctx, resp.Private, &resp.Diagnostics)
+	r.backend.warnForeignRetention(cluster, seen, &resp.Diagnostics)
+}
+
 func namespaceExists(ctx context.Context, client *cnpg.Client, namespace, summary string, diags *diag.Diagnostics) bool {
 	err := client.Namespace(ctx, namespace)
 	switch {

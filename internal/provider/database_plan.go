@@ -111,7 +111,7 @@ func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, 
 	}
 }
 
-func (r *databaseResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, archiving archivePlan, diags *diag.Diagnostics) {
+func (r *clusterResource) planUpdate(ctx context.Context, plan, config, state *databaseModel, archiving archivePlan, diags *diag.Diagnostics) {
 	r.backend.refuseStorageChange(ctx, state.key(), dataVolume, plan.Storage, state.Storage, diags)
 	r.backend.refuseWALStorageChange(ctx, state.key(), plan.WALStorage, state.WALStorage, diags)
 	r.planPostgres(ctx, config.postgresPath(), plan, state, diags)

@@ -59,7 +59,7 @@ func changesMajor(planned, before imageModel) bool {
 
 // planPostgres refuses what PostgreSQL cannot do with the data that are there, and tells what a major upgrade means for
 // the backups.
-func (r *databaseResource) planPostgres(ctx context.Context, at path.Path, plan, state *databaseModel, diags *diag.Diagnostics) {
+func (r *clusterResource) planPostgres(ctx context.Context, at path.Path, plan, state *databaseModel, diags *diag.Diagnostics) {
 	planned, before := plan.postgres(), state.postgres()
 	to, errTo := parsePostgresVersion(planned.version.ValueString())
 	from, errFrom := parsePostgresVersion(before.version.ValueString())

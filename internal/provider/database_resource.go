@@ -2,8 +2,6 @@ package provider
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -23,7 +21,7 @@ var (
 	_ resource.ResourceWithValidateConfig = (*databaseResource)(nil)
 )
 
-type databaseResource struct{ resourceBase }
+type databaseResource struct{ clusterResource }
 
 func newDatabaseResource() resource.Resource { return &databaseResource{} }
 
@@ -104,247 +102,24 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 }
 
 func (r *databaseResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	const summary = "Unable to Read Database"
 	var state databaseModel
 	resp.Diagnostics.Append(read(ctx, req.State, &state)...)
-	timeout, d := state.Timeouts.Read(ctx, defaultReadTimeout)
-	resp.Diagnostics.Append(d...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
-	ctx, cancel := within(ctx, "read", timeout)
-	defer cancel()
-
-	client, err := r.backend.kubernetesClient(ctx)
-	switch {
-	case errors.Is(err, errNotKnown) && state.unread():
-		resp.Diagnostics.AddError(summary, readFirst(&state))
-		return
-	case errors.Is(err, errNotKnown):
-		warnNotRefreshed(state.key(), &resp.Diagnostics)
-		return
-	}
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
-		return
-	}
-	cluster, scheduled, err := refreshDatabase(ctx, client, &state)
-	if errors.Is(err, cnpg.ErrNotFound) {
-		resp.State.RemoveResource(ctx)
-		return
-	}
-	if err != nil {
-		addFailure(&resp.Diagnostics, summary, overdue(ctx, err))
-		return
-	}
-	if !refreshed(ctx, "pgplatform_database", cluster, req.Private, resp.Private, &resp.Diagnostics) {
-		return
-	}
-	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, req.Private, &resp.Diagnostics))
 	last := state
-	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
-	if !same(&state, &last) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	}
-	seen.leave(ctx, resp.Private, &resp.Diagnostics)
-	r.backend.warnForeignRetention(cluster, seen, &resp.Diagnostics)
+	r.readCluster(ctx, "pgplatform_database", &state, req, resp, func(*cnpgv1.Cluster) {
+		if !same(&state, &last) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+		}
+	})
 }
 
 func (r *databaseResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	const summary = "Unable to Update Database"
 	var plan, state, config databaseModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	timeout, d := plan.Timeouts.Update(ctx, defaultUpdateTimeout)
-	resp.Diagnostics.Append(d...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	if refuseUnread(&state, summary, &resp.Diagnostics) {
-		return
-	}
-	// CLIs that know no identities pass none on from the state.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(plan.key()))...)
-	if !plan.Status.IsUnknown() {
-		// Only settings that Terraform keeps for itself have changed.
-		resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-		return
-	}
-	ctx, cancel := within(ctx, "update", timeout)
-	defer cancel()
-	ctx, finish := r.backend.collectWarnings(ctx)
-	defer finish(&resp.Diagnostics)
-
-	key := plan.key()
-	client, err := r.backend.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
-		return
-	}
-	live, err := client.GetCluster(ctx, key)
-	if err != nil {
-		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
-		return
-	}
-	if !standing(ctx, req.Private, &resp.Diagnostics).is(live) {
-		resp.Diagnostics.AddError(summary, paragraphs(anotherHasTheName("pgplatform_database", key), "Nothing was changed."))
-		return
-	}
-	// One that the state has was the database's own; without force it is not written over where it is another one by now.
-	if plan.backup(ctx, &resp.Diagnostics).schedules() && (plan.ForceConflicts.ValueBool() || !state.hasSchedule(ctx, &resp.Diagnostics)) {
-		if err := freeForSchedule(ctx, client, key); err != nil {
-			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
-			return
-		}
-	}
-	known := seenArchive(ctx, req.Private, &resp.Diagnostics)
-	seen := r.backend.seeArchive(live, nil, known)
-	location, ok := r.locate(ctx, &plan, live, seen, summary, &resp.Diagnostics)
-	if !ok {
-		return
-	}
-	desired := plan.toCluster(ctx, location, &resp.Diagnostics)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	if !config.statesImage(live) {
-		desired.Spec.ImageName = "" // the operator's choice stays the operator's
-		if fields := cnpg.Fields(live); fields.Applied() && fields.Ours("spec", "imageCatalogRef") {
-			desired.Spec.ImageCatalogRef = live.Spec.ImageCatalogRef // of a restored database
-		}
-	}
-	leaveLimit(live, desired)
-	if grows(live, desired) {
-		if err := client.CheckGrowth(ctx, key, desired.Spec); err != nil {
-			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
-			return
-		}
-	}
-	// An archive that the state does not know was not in the plan.
-	ends := !plan.backup(ctx, &resp.Diagnostics).enabled() && (!state.Archive.IsNull() || known.Folder.ServerName != "")
-	if ends && !plan.ForceConflicts.ValueBool() {
-		if err := cnpg.MayWithdrawBackup(live); err != nil {
-			addFailure(&resp.Diagnostics, summary, err, "Nothing was changed.")
-			return
-		}
-	}
-	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, ends: ends, before: &state, desired: desired, plan: &plan, location: location}, resp)
-	if err != nil {
-		holds := r.stateAsItIs(ctx, client, live, &state, resp)
-		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
-		return
-	}
-	archive := plan.Archive
-	plan.observe(cluster)
-	if archive.IsNull() {
-		plan.Archive = archive // one that somebody has added since the plan is for the next one to show
-	}
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-}
-
-// clusterChange is what an update brings about: the Cluster as it stands, the state and the plan, and what the plan asks for.
-type clusterChange struct {
-	live     *cnpgv1.Cluster
-	seen     archiveSeen
-	ends     bool // whether it turns an archive off
-	before   *databaseModel
-	desired  *cnpgv1.Cluster
-	plan     *databaseModel
-	location archiveLocation
-}
-
-// applyUpdate brings a Cluster and what belongs to it to what is desired. The Secret comes first: by a fingerprint in the
-// Cluster everybody sees that its keys have arrived. Where they change, the Cluster is tried before that: pods whose Cluster
-// stays as it was need the keys that they have. What is to follow the apply the Cluster tells, until it is done.
-func (r *databaseResource) applyUpdate(ctx context.Context, client *cnpg.Client, change clusterChange, resp *resource.UpdateResponse) (*cnpgv1.Cluster, error) {
-	live, desired, plan, location := change.live, change.desired, change.plan, change.location
-	desired.UID = live.UID
-	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
-	backup := plan.backup(ctx, &resp.Diagnostics)
-	if backup.enabled() && (location.begins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
-		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
-	}
-	adopted := change.seen.hasAdopted(live)
-	if !backup.enabled() && adopted {
-		cnpg.NoteUnfinished(desired, cnpg.ScheduleRemoval)
-	}
-	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
-		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
-	}
-	if fingerprint := desired.Annotations[cnpg.AnnotationCredentials]; fingerprint != "" && fingerprint != live.Annotations[cnpg.AnnotationCredentials] {
-		if err := client.TryCluster(ctx, live, desired, clusters); err != nil {
-			return nil, err
-		}
-	}
-	if err := applyCredentials(ctx, client, desired, location, plan.ForceConflicts.ValueBool()); err != nil {
-		return nil, err
-	}
-	cluster, err := client.ApplyCluster(ctx, live, desired, clusters)
-	if err != nil {
-		return nil, err
-	}
-	if change.ends {
-		if cluster, err = client.WithdrawBackup(ctx, cluster); err != nil {
-			return nil, err
-		}
-	}
-	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
-	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
-	if err := applySchedule(ctx, client, cluster, backup, adopted, schedules); err != nil {
-		return nil, err
-	}
-	if err := growFull(ctx, client, cluster, &resp.Diagnostics); err != nil {
-		return nil, err
-	}
-	if plan.Wait.ValueBool() {
-		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {
-			return nil, err
-		}
-	}
-	switch owed := cnpg.IsUnfinished(desired, cnpg.BaseBackup); {
-	case owed && cnpg.Hibernates(cluster): // what is noted stays noted, and follows when it is awake
-		r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
-		warnOwedLater(owedLater(cluster), &resp.Diagnostics)
-		return cluster, nil
-	case owed: // it proves that archiving works
-		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
-	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
-		err = r.backend.provesArchiving(ctx, client, cluster, &resp.Diagnostics)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if cnpg.IsUnfinished(desired, cnpg.SecretRemoval) {
-		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
-	}
-	if cluster, err = client.Finish(ctx, cluster); err != nil {
-		return nil, err
-	}
-	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
-	return cluster, nil
-}
-
-// stateAsItIs records, after a failed update, what stands in Kubernetes, and says so; where that cannot be read, or is another
-// Cluster than the one that was to be updated, the state of before stays.
-func (r *databaseResource) stateAsItIs(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, state *databaseModel, resp *resource.UpdateResponse) string {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultReadTimeout)
-	defer cancel()
-	cluster, scheduled, err := readDatabase(ctx, client, state.key())
-	if err == nil && cluster.UID != live.UID {
-		err = fmt.Errorf("Cluster %s: %w", state.key(), cnpg.ErrReplaced)
-	}
-	if err != nil {
-		return fmt.Sprintf("What stands in Kubernetes now could not be read (%s), so Terraform's state holds the database %s as it was before; the next refresh brings it up to date.",
-			err, state.key())
-	}
-	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, resp.Private, &resp.Diagnostics))
-	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
-	seen.leave(ctx, resp.Private, &resp.Diagnostics)
-	return fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", state.key())
+	r.updateCluster(ctx, "pgplatform_database", clusterUpdate{plan: &plan, state: &state, config: &config}, req, resp, func(now databaseModel) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, now)...)
+	})
 }
 
 func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {

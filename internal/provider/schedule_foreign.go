@@ -57,7 +57,7 @@ func (m *databaseModel) hasSchedule(ctx context.Context, diags *diag.Diagnostics
 }
 
 // planScheduleName refuses a plan to make a ScheduledBackup whose name is taken. Where that cannot be asked now, the apply will.
-func (r *databaseResource) planScheduleName(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) {
+func (r *clusterResource) planScheduleName(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) {
 	if !known(plan.Name, plan.Namespace) || !plan.backup(ctx, diags).schedules() || state != nil && state.hasSchedule(ctx, diags) {
 		return
 	}
