@@ -59,11 +59,11 @@ func (a *archiveClock) look(ctx context.Context, cluster *cnpgv1.Cluster) error 
 	if a.since.IsZero() {
 		a.since = time.Now()
 	}
-	over := time.Since(a.since) >= a.client.Graces.Archiving
-	if !over && (a.patient || a.asked >= asks) {
+	over, waited := time.Since(a.since) >= a.client.Graces.Archiving, time.Since(a.begun)
+	if !over && (a.patient || a.asked >= asks || waited < shortestLog) {
 		return nil
 	}
-	failure := a.client.archivingError(ctx, cluster, time.Since(a.begun))
+	failure := a.client.archivingError(ctx, cluster, waited)
 	if over || lasting(failure.Message) || lasting(failure.Said) {
 		return failure
 	}
@@ -101,11 +101,17 @@ func (c *Client) archivingError(ctx context.Context, cluster *cnpgv1.Cluster, be
 // archivers are the commands of barman that CNPG archives with, and the names of their lines in the log.
 var archivers = []string{"barman-cloud-wal-archive", "barman-cloud-check-wal-archive"}
 
+// shortestLog is the least of a log that can be asked for by its age.
+const shortestLog = time.Second
+
+// archiverSaid has the kubelet judge each line by its age, by the very clock that the line's time is of. Ages are whole seconds,
+// rounded down: the condition is as it was left until PostgreSQL tries a segment again, and a line from before may tell of what
+// has been mended since.
 func (c *Client) archiverSaid(ctx context.Context, cluster *cnpgv1.Cluster, before time.Duration) string {
 	log, err := c.core.Get().Namespace(cluster.Namespace).Resource("pods").Name(cluster.Status.CurrentPrimary).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{
 			Container: postgresContainer, TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
-			SinceSeconds: ptr.To(int64(before/time.Second) + 1),
+			SinceSeconds: ptr.To(int64(max(before, shortestLog) / time.Second)),
 		}, c.params).Do(ctx).Raw()
 	if err != nil {
 		return ""

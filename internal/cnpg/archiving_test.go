@@ -3,6 +3,7 @@ package cnpg_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -102,7 +103,7 @@ func TestWaitEndsAtOnceWhenS3Refuses(t *testing.T) {
 				client.Graces.Archiving = time.Hour
 				atOnce := name != "of an update"
 				if !atOnce {
-					ended, cancel := context.WithTimeout(ctx, time.Second)
+					ended, cancel := context.WithTimeout(ctx, 3*time.Second)
 					t.Cleanup(cancel)
 					ctx = ended
 				}
@@ -112,6 +113,54 @@ func TestWaitEndsAtOnceWhenS3Refuses(t *testing.T) {
 				var failed *cnpg.ArchivingError
 				if errors.As(err, &failed) != atOnce || atOnce && !strings.Contains(err.Error(), said) {
 					t.Errorf("the wait ends with %v", err)
+				}
+			})
+		}
+	}
+}
+
+// A key is mended, and Terraform applied at once: PostgreSQL tries a segment again within a minute, and until then the condition,
+// and the last words in the log, are about the key of before.
+func TestWaitPassesOverWhatTheArchiverSaidBefore(t *testing.T) {
+	t.Parallel()
+	const stale, fresh = "An error occurred (InvalidAccessKeyId)", "An error occurred (AccessDenied)"
+	at := func(line string) string {
+		return strings.Replace(line, "{", fmt.Sprintf(`{"ts":%q,`, time.Now().Format(time.RFC3339Nano)), 1)
+	}
+	for name, wait := range archiveWaits {
+		if name == "of an update" { // which asks nobody what the archiver said
+			continue
+		}
+		for _, refusedAgain := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, refused again: %t", name, refusedAgain), func(t *testing.T) {
+				t.Parallel()
+				ctx, server, client := setup(t)
+				client.Graces.Archiving, client.Graces.LookAgain = time.Hour, 2*time.Millisecond
+				said := at(saying(stale))
+				cluster := archiver(server, said)
+				apitest.Edit(server, key.Namespace, key.Name, archive(false, exitStatus))
+				ctx, mended := context.WithCancel(ctx)
+				t.Cleanup(mended)
+				var looks atomic.Int64
+				server.Fail(func(r apitest.Request) *apitest.Fault {
+					switch {
+					case r.Subresource != "log" || looks.Add(1) != 2: // the first has ended nothing
+					case refusedAgain:
+						server.Log(key.Namespace, "my-db-1", "postgres", said+at(saying(fresh)))
+					default:
+						apitest.Edit(server, key.Namespace, key.Name, archive(true, ""))
+						if name == "beside a backup" {
+							mended()
+						}
+					}
+					return nil
+				})
+				err := wait(ctx, client, cluster)
+				if name == "beside a backup" && errors.Is(err, context.Canceled) {
+					err = nil
+				}
+				if looks.Load() < 2 || (err != nil) != refusedAgain || refusedAgain && (!strings.Contains(err.Error(), fresh) || strings.Contains(err.Error(), stale)) {
+					t.Errorf("after %d looks at the log the wait ends with %v", looks.Load(), err)
 				}
 			})
 		}

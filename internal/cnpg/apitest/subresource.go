@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
+	"time"
 
 	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +17,7 @@ import (
 
 type logKey struct{ namespace, pod, container string }
 
-// Log sets what a container has logged.
+// Log sets what a container has logged. A line is of the time that it has as ts; one without is always said just now.
 func (s *Server) Log(namespace, pod, container, text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,11 +63,29 @@ func (s *Server) serveLog(w http.ResponseWriter, t target) {
 	s.mu.Lock()
 	text := s.logs[logKey{t.Namespace, t.Name, container}]
 	s.mu.Unlock()
+	if seconds, err := strconv.Atoi(t.Query.Get("sinceSeconds")); err == nil {
+		text = linesSince(text, time.Now().Add(-time.Duration(seconds)*time.Second))
+	}
 	if limit, err := strconv.Atoi(t.Query.Get("limitBytes")); err == nil && limit < len(text) {
 		text = text[:limit]
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	_, _ = io.WriteString(w, text) // the client may have gone
+}
+
+// linesSince leaves out what was logged before a moment, as the kubelet does.
+func linesSince(text string, since time.Time) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		var said struct {
+			At *time.Time `json:"ts"`
+		}
+		if json.Unmarshal([]byte(line), &said) == nil && said.At != nil && said.At.Before(since) {
+			continue
+		}
+		kept.WriteString(line)
+	}
+	return kept.String()
 }
 
 func hasContainer(pod *corev1.Pod, name string) bool {
