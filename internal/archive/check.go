@@ -3,14 +3,12 @@ package archive
 import (
 	"context"
 	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
@@ -47,34 +45,6 @@ func (c *Client) buckets(ctx context.Context) ([]string, bool) {
 	}
 	slices.Sort(names)
 	return names, false
-}
-
-// Servers lists the folders in the location that hold backups or WAL, by name.
-func (c *Client) Servers(ctx context.Context, loc Location) ([]string, error) {
-	top, err := c.listAll(ctx, listing{bucket: loc.Bucket, prefix: loc.folder(), delimiter: "/"})
-	if err != nil {
-		return nil, fmt.Errorf("listing the servers in %s: %w", loc, err)
-	}
-	found := make([]bool, len(top.folders))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(concurrency)
-	for i, folder := range top.folders {
-		group.Go(func() error {
-			inside, err := c.listAll(ctx, listing{bucket: loc.Bucket, prefix: folder, delimiter: "/"})
-			found[i] = slices.Contains(inside.folders, folder+"base/") || slices.Contains(inside.folders, folder+"wals/")
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("listing the servers in %s: %w", loc, err)
-	}
-	var servers []string
-	for i, folder := range top.folders {
-		if found[i] {
-			servers = append(servers, path.Base(folder))
-		}
-	}
-	return servers, nil
 }
 
 // ServerEmpty tells whether nothing at all lies in the server's folder. It costs one small request.

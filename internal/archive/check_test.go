@@ -190,6 +190,34 @@ func TestServers(t *testing.T) {
 	}
 }
 
+// A folder costs no more for what lies in it, and one that was seen to be an archive nothing again.
+func TestServersTakesSmallProbes(t *testing.T) {
+	t.Parallel()
+	srv, c, loc := store(t)
+	a := srv.Archive("backups", "pg", "large")
+	a.Segments(1, 1, 2500, at("10:00:00"), time.Second)
+	for i := range 1200 {
+		a.Put(fmt.Sprintf("other/%04d/x", i), "x", at("10:00:00"))
+	}
+	a.Backup("20260326T100300", at("10:04:00"), s3test.Segment(1, 4), s3test.Segment(1, 5), nil)
+	srv.Archive("backups", "pg", "begun").Segments(1, 1, 1, at("10:00:00"), 0)
+	srv.Put("backups", "pg/foreign/file", []byte("x"), at("10:00:00"))
+	for _, want := range []int{6, 3} { // the folders, base/ of each, and wals/ of those two without one; then what is foreign alone
+		srv.Reset()
+		if got, err := c.Servers(context.Background(), loc); err != nil || !slices.Equal(got, []string{"begun", "large"}) {
+			t.Errorf("got %v, %v", got, err)
+		}
+		if n := srv.Count(""); n != want {
+			t.Errorf("took %d requests, want %d: %+v", n, want, srv.Requests())
+		}
+		for _, r := range srv.Requests() {
+			if small := r.MaxKeys == "1"; small == (r.Prefix == "pg/") {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
+}
+
 func TestServerEmpty(t *testing.T) {
 	t.Parallel()
 	srv, c, loc := store(t)

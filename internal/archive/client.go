@@ -36,6 +36,8 @@ type Client struct {
 
 	reads  singleflight.Group
 	shared sync.Map // archive key to *recovery.Catalog, see SharedCatalog
+
+	archives sync.Map // folders that are archives, see Servers
 }
 
 var _ fmt.GoStringer = (*Client)(nil)

@@ -30,6 +30,8 @@ type Listing struct {
 	Backups []recovery.Backup // newest first
 	// Window is what can be restored, whatever the query leaves out; nil where nothing can.
 	Window *recovery.Window
+	// Empty tells that nothing at all was archived under this server's name.
+	Empty bool
 }
 
 // List finds backups of a server and its window with as few reads as the query allows. Folders whose names put them out of the
@@ -119,7 +121,7 @@ func (r *reader) oldestToNewest(ctx context.Context, infos *infos, wals walFiles
 
 // listing is what of a catalogue the query asks for.
 func (q Query) listing(catalog *recovery.Catalog) *Listing {
-	listing := &Listing{}
+	listing := &Listing{Empty: catalog.Empty()}
 	if window, ok := catalog.Window(); ok {
 		listing.Window = &window
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -81,16 +80,19 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 		return
 	}
 	inS3 := &archive.Listing{}
+	model.Servers = types.ListNull(types.StringType)
 	objects, filter := &backupObjects{all: all}, model.filter()
 	if cnpg.Archiver(cluster) != nil {
 		s3, loc, err := d.backend.openArchive(ctx, cluster)
+		var servers archiveServers
 		if err == nil {
-			inS3, err = s3.List(ctx, loc, cnpg.ServerName(cluster), filter.query(objects))
+			inS3, servers, err = listBeside(ctx, s3, loc, cnpg.ServerName(cluster), filter.query(objects))
 		}
 		if err != nil {
 			addReadError(diags, listSummary, err)
 			return
 		}
+		model.Servers = servers.value(ctx, diags)
 	}
 	model.BackupEnabled = types.BoolValue(cnpg.Archiver(cluster) != nil)
 	model.RetentionDays = retentionOf(cluster)
@@ -100,7 +102,6 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 	if cnpg.Archiver(cluster) != nil {
 		model.ServerName = types.StringValue(cnpg.ServerName(cluster))
 	}
-	model.Servers = types.ListNull(types.StringType)
 	model.fromListing(ctx, inS3, objects, filter, diags)
 }
 
@@ -121,37 +122,27 @@ func (d *backupsDataSource) listArchive(ctx context.Context, model *backupsModel
 	if err == nil {
 		loc, err = archive.ParseDestinationPath(store.destinationPath)
 	}
-	var servers []string
-	if err == nil {
-		servers, err = client.Servers(ctx, loc)
+	listing, servers, objects, filter := &archive.Listing{}, archiveServers{}, &backupObjects{}, model.filter()
+	model.ServerName = model.ObjectStore.ServerName
+	name := model.ServerName.ValueString()
+	if err == nil && name == "" {
+		if servers, err = serversIn(ctx, client, loc); servers.refused != nil {
+			err = servers.refused // nothing else was asked for
+		}
+	} else if err == nil {
+		listing, servers, err = listBeside(ctx, client, loc, name, filter.query(objects))
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		model.ObjectStore.explain(err, diags)
 		return
+	case name != "" && listing.Empty && !slices.Contains(servers.names, name):
+		diags.AddAttributeError(path.Root("object_store").AtName("server_name"), listSummary, servers.lacks(loc, name))
+		return
 	}
-	list, more := types.ListValueFrom(ctx, types.StringType, append([]string{}, servers...))
-	diags.Append(more...)
-	model.Servers, model.ServerName = list, model.ObjectStore.ServerName
-
-	listing, objects, filter := &archive.Listing{}, &backupObjects{}, model.filter()
-	if name := model.ServerName.ValueString(); name != "" {
-		if listing, err = client.List(ctx, loc, name, filter.query(objects)); err != nil {
-			model.ObjectStore.explain(err, diags)
-			return
-		}
-		if len(listing.Backups) == 0 && listing.Window == nil && !slices.Contains(servers, name) {
-			diags.AddAttributeError(path.Root("object_store").AtName("server_name"), listSummary, noSuchServer(loc, name, servers))
-			return
-		}
-	}
+	servers.warn(diags)
+	model.Servers = servers.value(ctx, diags)
 	model.fromListing(ctx, listing, objects, filter, diags)
-}
-
-func noSuchServer(loc archive.Location, name string, servers []string) string {
-	if len(servers) == 0 {
-		return fmt.Sprintf("object_store.server_name: there is no archive %s in %s, nor any other.", name, loc)
-	}
-	return fmt.Sprintf("object_store.server_name: there is no archive %s in %s. There are: %s.", name, loc, strings.Join(servers, ", "))
 }
 
 // explain tells of an error at the setting that it speaks of.

@@ -146,7 +146,8 @@ func (d *backupsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 			"server_name":    text("Folder of its archive in S3."),
 			"servers": schema.ListAttribute{
 				Computed: true, ElementType: types.StringType,
-				MarkdownDescription: "Folders under the path that hold archives, of this and other databases; null with `database`.",
+				MarkdownDescription: "Folders under the path that hold archives, of this and other databases. " +
+					"Null where these credentials may list no more than the one archive, of which a warning tells with `object_store`, and where the database archives nowhere.",
 			},
 			"recovery_window": schema.SingleNestedAttribute{
 				Computed:            true,

@@ -15,6 +15,7 @@ import (
 type configuration struct {
 	provider  cty.Value
 	resources map[string]*resourceConfig // by address
+	data      map[string]*resourceConfig // data sources, by address
 	imports   map[string]importTarget    // by address
 }
 
@@ -30,7 +31,9 @@ type resourceConfig struct {
 }
 
 func (s *schemas) parse(text string) (configuration, error) {
-	config := configuration{provider: cty.NilVal, resources: map[string]*resourceConfig{}, imports: map[string]importTarget{}}
+	config := configuration{
+		provider: cty.NilVal, resources: map[string]*resourceConfig{}, data: map[string]*resourceConfig{}, imports: map[string]importTarget{},
+	}
 	file, diags := hclsyntax.ParseConfig([]byte(text), "main.tf", hcl.InitialPos)
 	if diags.HasErrors() {
 		return config, diags
@@ -64,6 +67,14 @@ func (s *schemas) parseBlock(config *configuration, block *hclsyntax.Block) (err
 		}
 		value, err := decode(schema, block.Body)
 		config.resources[block.Labels[0]+"."+block.Labels[1]] = &resourceConfig{block.Labels[0], value}
+		return err
+	case "data":
+		schema := s.data[block.Labels[0]]
+		if schema == nil {
+			return fmt.Errorf("the provider has no data source %s", block.Labels[0])
+		}
+		value, err := decode(schema, block.Body)
+		config.data["data."+block.Labels[0]+"."+block.Labels[1]] = &resourceConfig{block.Labels[0], value}
 		return err
 	case "import":
 		to, diags := hcl.AbsTraversalForExpr(block.Body.Attributes["to"].Expr)

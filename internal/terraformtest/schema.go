@@ -16,6 +16,7 @@ import (
 type schemas struct {
 	provider  *schema
 	resources map[string]*schema
+	data      map[string]*schema
 }
 
 // schema is one object's: the attributes, and the types of its values and of its identity.
@@ -38,7 +39,7 @@ func readSchemas(ctx context.Context, server tfprotov6.ProviderServer) (*schemas
 	if err != nil {
 		return nil, err
 	}
-	all := &schemas{resources: map[string]*schema{}}
+	all := &schemas{resources: map[string]*schema{}, data: map[string]*schema{}}
 	if all.provider, err = newSchema(answer.Provider); err != nil {
 		return nil, fmt.Errorf("the provider's schema: %w", err)
 	}
@@ -48,6 +49,11 @@ func readSchemas(ctx context.Context, server tfprotov6.ProviderServer) (*schemas
 		}
 		if identity := identities.IdentitySchemas[name]; identity != nil {
 			all.resources[name].identity = identity.ValueType()
+		}
+	}
+	for name, source := range answer.DataSourceSchemas {
+		if all.data[name], err = newSchema(source); err != nil {
+			return nil, fmt.Errorf("the schema of the data source %s: %w", name, err)
 		}
 	}
 	return all, nil

@@ -73,10 +73,11 @@ type Request struct {
 	Op     string // ListBuckets, HeadBucket, ListObjects, GetObject, HeadObject, PutObject, DeleteObject
 	Bucket string
 	Key    string // of an object
-	// Prefix, Delimiter and StartAfter are those of a listing.
+	// Prefix, Delimiter, StartAfter and MaxKeys ("" where the store is to decide) are those of a listing.
 	Prefix     string
 	Delimiter  string
 	StartAfter string
+	MaxKeys    string
 	Token      string
 	// AccessKeyID is who signed the request, Region what for.
 	AccessKeyID string
@@ -314,7 +315,7 @@ func describe(r *http.Request) Request {
 		d.Op = "CreateBucket"
 	default:
 		d.Op = "ListObjects"
-		d.Prefix, d.Delimiter, d.StartAfter, d.Token = q.Get("prefix"), q.Get("delimiter"), q.Get("start-after"), q.Get("continuation-token")
+		d.Prefix, d.Delimiter, d.StartAfter, d.MaxKeys, d.Token = q.Get("prefix"), q.Get("delimiter"), q.Get("start-after"), q.Get("max-keys"), q.Get("continuation-token")
 	}
 	return d
 }
