@@ -19,7 +19,7 @@ type Query struct {
 	// left out where there is a bound.
 	StartedAfter  time.Time
 	StartedBefore time.Time
-	// Keep leaves out what it returns false for; nil keeps everything.
+	// Keep leaves out what it returns false for; nil keeps everything. It is told by what a backup is superseded.
 	Keep func(*recovery.Backup) bool
 	// Limit is how many backups are wanted at most, the newest ones; 0 is no limit.
 	Limit int
@@ -122,6 +122,7 @@ func (r *reader) oldestToNewest(ctx context.Context, infos *infos, wals walFiles
 // listing is what of a catalogue the query asks for.
 func (q Query) listing(catalog *recovery.Catalog) *Listing {
 	listing := &Listing{Empty: catalog.Empty()}
+	recovery.Supersede(catalog.Backups) // the newest one that is done has been read in any case
 	if window, ok := catalog.Window(); ok {
 		listing.Window = &window
 	}
@@ -219,8 +220,8 @@ func (i *infos) read(ctx context.Context, folders []string) error {
 	return group.Wait()
 }
 
-// find reads the newest backups until the query is answered, and beside them the oldest one, which the window begins with, and
-// those that no name dates, which it may begin with.
+// find reads the newest backups until the query is answered, and beside them the oldest one, which the window begins with,
+// those that no name dates, which it may begin with, and the newest one, which tells what is superseded.
 func (i *infos) find(ctx context.Context, q Query) error {
 	var candidates []string
 	for _, id := range slices.Backward(i.times) {
@@ -230,7 +231,11 @@ func (i *infos) find(ctx context.Context, q Query) error {
 	}
 	candidates = append(candidates, i.foreign...)
 	filtered := q.Keep != nil || !q.StartedAfter.IsZero() || !q.StartedBefore.IsZero()
-	missing, beside := q.Limit, slices.Concat(i.times[:min(1, len(i.times))], i.foreign)
+	ends := i.times
+	if len(ends) > 2 {
+		ends = []string{ends[0], ends[len(ends)-1]}
+	}
+	missing, beside := q.Limit, slices.Concat(ends, i.foreign)
 	for len(candidates) > 0 && (q.Limit == 0 || missing > 0) {
 		n := missing
 		switch {
@@ -245,6 +250,9 @@ func (i *infos) find(ctx context.Context, q Query) error {
 			return err
 		}
 		beside = nil
+		if err := i.supersede(ctx, q, batch); err != nil {
+			return err
+		}
 		for _, id := range batch {
 			if q.matches(i.known[id]) {
 				missing--
@@ -252,6 +260,22 @@ func (i *infos) find(ctx context.Context, q Query) error {
 		}
 	}
 	return i.read(ctx, beside)
+}
+
+// supersede notes what of a batch is superseded, where the query is to judge by it.
+func (i *infos) supersede(ctx context.Context, q Query, batch []string) error {
+	ended := func(id string) bool { return i.known[id].Status.Ended() }
+	if q.Keep == nil || !slices.ContainsFunc(batch, func(id string) bool { return !ended(id) }) {
+		return nil
+	}
+	done, err := i.first(ctx, slices.Backward(i.times), func(b *recovery.Backup) bool { return b.Status == recovery.StatusDone })
+	if err != nil || done == nil {
+		return err
+	}
+	for _, id := range batch {
+		i.known[id].Supersede(done.ID)
+	}
+	return nil
 }
 
 func without(ids, others []string) []string {

@@ -1,6 +1,8 @@
 package provider
 
 import (
+	"cmp"
+	"fmt"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -40,16 +42,37 @@ func backupStatusOf(backup *cnpgv1.Backup) backupStatus {
 	return backupInProgress
 }
 
-// backupStatusInS3 translates barman's words. A folder whose backup.info is not there yet belongs to a backup that runs
-// or was killed; which of the two, only a Backup object tells.
-func backupStatusInS3(status recovery.Status) backupStatus {
-	switch status {
-	case recovery.StatusDone:
-		return backupCompleted
-	case recovery.StatusFailed, recovery.StatusUnreadable:
-		return backupFailed
+// longestBackup is how long a base backup may run at the most: tens of terabytes, slowly.
+const longestBackup = 7 * 24 * time.Hour
+
+// backupStatusInS3 translates barman's words, with the reason where another speaks for it. A backup that has not ended runs, or was
+// killed, and barman cannot say which. Its Backup object does, where it is there. Else it counts as running until a later one is
+// completed, since CNPG takes one at a time, or until none can run for so long.
+func backupStatusInS3(b *recovery.Backup, object *cnpgv1.Backup, now time.Time) (status backupStatus, why string) {
+	over := "it was killed, or its backup.info is lost"
+	if b.Status != recovery.StatusIncomplete {
+		over = fmt.Sprintf("it was killed: barman's last word is %s", b.Status)
 	}
-	return backupInProgress
+	switch {
+	case b.Status == recovery.StatusDone:
+		return backupCompleted, ""
+	case b.Status.Ended():
+		return backupFailed, ""
+	case object != nil && backupStatusOf(object) == backupInProgress:
+		return backupInProgress, ""
+	case object != nil:
+		return backupFailed, cmp.Or(object.Status.Error, fmt.Sprintf("%s: its Backup object is %s", over, object.Status.Phase))
+	}
+	begun, dated := recovery.ParseBackupID(b.ID)
+	switch {
+	case !dated:
+		return backupFailed, "it is no backup: barman names a backup's folder after the time, such as 20260326T142040"
+	case b.SupersededBy != "":
+		return backupFailed, fmt.Sprintf("%s: the later backup %s is completed", over, b.SupersededBy)
+	case now.Sub(begun) > longestBackup:
+		return backupFailed, fmt.Sprintf("%s: no backup runs for more than %d days", over, int(longestBackup.Hours()/24))
+	}
+	return backupInProgress, ""
 }
 
 func typeOf(backup *cnpgv1.Backup) backupType {

@@ -172,7 +172,7 @@ func (b *backend) catalogOf(ctx context.Context, cluster *cnpgv1.Cluster) (*reco
 }
 
 func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, objects *backupObjects, filter backupFilter, diags *diag.Diagnostics) {
-	list, d := types.ListValueFrom(ctx, types.ObjectType{AttrTypes: listedBackupTypes}, filter.of(joined(inS3.Backups, objects)))
+	list, d := types.ListValueFrom(ctx, types.ObjectType{AttrTypes: listedBackupTypes}, filter.of(joined(inS3.Backups, objects, filter.now)))
 	diags.Append(d...)
 	m.Backups = list
 	m.RecoveryWindow, m.LatestWAL = types.ObjectNull(windowTypes), types.StringNull()
@@ -198,6 +198,6 @@ func (m *backupsModel) filter() backupFilter {
 	}
 	return backupFilter{
 		status: backupStatus(m.Status.ValueString()), kind: backupType(m.Type.ValueString()),
-		after: bound(m.StartedAfter), before: bound(m.StartedBefore), limit: int(m.Limit.ValueInt64()),
+		after: bound(m.StartedAfter), before: bound(m.StartedBefore), limit: int(m.Limit.ValueInt64()), now: time.Now(),
 	}
 }

@@ -39,7 +39,7 @@ func TestJoined(t *testing.T) {
 		object("my-db-expired", "20260101T000000", cnpgv1.BackupPhaseCompleted, 1, nil), // retention removed it from S3
 	}
 	var got []string
-	for _, b := range joined(inS3, &backupObjects{all: objects}) {
+	for _, b := range joined(inS3, &backupObjects{all: objects}, clock(14)) {
 		got = append(got, fmt.Sprintf("%s %s %s %s", b.ID.ValueString(), b.BackupID.ValueString(), b.Type.ValueString(), b.Status.ValueString()))
 	}
 	want := []string{
@@ -62,7 +62,7 @@ func TestListedFromS3(t *testing.T) {
 	listed := listedFromS3(&recovery.Backup{
 		ID: "20260326T100000", Status: recovery.StatusDone, BeginTime: clock(10), EndTime: clock(11).Add(123456 * time.Microsecond),
 		BeginWAL: "000000010000000000000004", BeginLSN: 0x4000028, ServerVersion: 170005, Timeline: 1, ClusterSize: &size, SystemID: "7388",
-	}, nil)
+	}, nil, clock(14))
 	if listed.StartedAt.ValueString() != "2026-03-26T10:00:00Z" || listed.CompletedAt.ValueString() != "2026-03-26T11:00:00.123456Z" {
 		t.Errorf("times are %s and %s", listed.StartedAt, listed.CompletedAt)
 	}
@@ -72,7 +72,7 @@ func TestListedFromS3(t *testing.T) {
 	if !listed.Type.IsNull() || !listed.Error.IsNull() {
 		t.Errorf("type %s and error %s are not known", listed.Type, listed.Error)
 	}
-	if old := listedFromS3(&recovery.Backup{ID: "x", Status: recovery.StatusDone}, nil); !old.SizeBytes.IsNull() || !old.Timeline.IsNull() || !old.StartedAt.IsNull() {
+	if old := listedFromS3(&recovery.Backup{ID: "x", Status: recovery.StatusDone}, nil, clock(14)); !old.SizeBytes.IsNull() || !old.Timeline.IsNull() || !old.StartedAt.IsNull() {
 		t.Errorf("what is not known is %+v", old)
 	}
 }

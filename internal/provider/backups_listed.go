@@ -20,6 +20,7 @@ type backupFilter struct {
 	kind          backupType
 	after, before time.Time
 	limit         int
+	now           time.Time // of which the states are
 }
 
 // query is the filter for the reading of S3. Which type a backup in S3 is of, its Backup object tells, and sometimes its status.
@@ -27,7 +28,7 @@ func (f backupFilter) query(objects *backupObjects) archive.Query {
 	query := archive.Query{StartedAfter: f.after, StartedBefore: f.before, Limit: f.limit}
 	if f.status != "" || f.kind != "" {
 		query.Keep = func(b *recovery.Backup) bool {
-			return f.matches(listedFromS3(b, objects.of(b)))
+			return f.matches(listedFromS3(b, objects.of(b), f.now))
 		}
 	}
 	return query
@@ -69,7 +70,7 @@ func (o *backupObjects) of(b *recovery.Backup) *cnpgv1.Backup {
 		case status.BackupID == b.ID, status.BackupID == "" && b.Name != "" && b.Name == status.BackupName:
 			o.found.Store(i, true)
 			return &o.all[i]
-		case status.BackupID == "" && b.Name == "" && backupStatusInS3(b.Status) == backupInProgress:
+		case status.BackupID == "" && b.Name == "" && !b.Status.Ended():
 			begun, known := startOfName(status.BackupName)
 			folder, dated := recovery.ParseBackupID(b.ID)
 			if after := folder.Sub(begun); known && dated && after >= 0 && after < nearest {
@@ -95,10 +96,10 @@ func startOfName(name string) (time.Time, bool) {
 
 // joined lists the backups that S3 holds, with what their Backup objects add, and with them those that only Kubernetes
 // knows: backups that run, or that failed before they left anything in S3. A completed one that S3 no longer has is gone.
-func joined(inS3 []recovery.Backup, objects *backupObjects) []listedBackup {
+func joined(inS3 []recovery.Backup, objects *backupObjects, now time.Time) []listedBackup {
 	list := []listedBackup{} // an empty list in Terraform, not null
 	for i := range inS3 {
-		list = append(list, listedFromS3(&inS3[i], objects.of(&inS3[i])))
+		list = append(list, listedFromS3(&inS3[i], objects.of(&inS3[i]), now))
 	}
 	for i := range objects.all {
 		if _, inS3 := objects.found.Load(i); !inS3 && backupStatusOf(&objects.all[i]) != backupCompleted {
@@ -145,21 +146,22 @@ func listedFromObject(object *cnpgv1.Backup) listedBackup {
 	}
 }
 
-func listedFromS3(b *recovery.Backup, object *cnpgv1.Backup) listedBackup {
+func listedFromS3(b *recovery.Backup, object *cnpgv1.Backup, now time.Time) listedBackup {
+	status, why := backupStatusInS3(b, object, now)
 	listed := listedBackup{
 		ID:          types.StringValue(b.ID),
 		BackupID:    types.StringValue(b.ID),
 		Name:        nullIfEmpty(b.Name),
 		Compression: nullIfEmpty(b.Compression),
 		Timestamp:   instantOf(b.BeginTime),
-		Status:      types.StringValue(string(backupStatusInS3(b.Status))),
+		Status:      types.StringValue(string(status)),
 		StartedAt:   instantOf(b.BeginTime),
 		CompletedAt: instantOf(b.EndTime),
 		BeginWAL:    nullIfEmpty(b.BeginWAL),
 		EndWAL:      nullIfEmpty(b.EndWAL),
 		SystemID:    nullIfEmpty(b.SystemID),
 		SizeBytes:   types.Int64PointerValue(b.ClusterSize),
-		Error:       nullIfEmpty(strings.TrimSpace(strings.Join([]string{b.Error, b.Message}, " "))),
+		Error:       nullIfEmpty(why),
 	}
 	if b.BeginLSN != 0 {
 		listed.BeginLSN = types.StringValue(b.BeginLSN.String())
@@ -176,13 +178,11 @@ func listedFromS3(b *recovery.Backup, object *cnpgv1.Backup) listedBackup {
 	if object != nil {
 		listed.ID = types.StringValue(object.Name)
 		listed.Type = types.StringValue(string(typeOf(object)))
-		// What was killed, barman could not write down.
-		if listed.Status.ValueString() == string(backupInProgress) && backupStatusOf(object) == backupFailed {
-			listed.Status = types.StringValue(string(backupFailed))
-			listed.Error = nullIfEmpty(object.Status.Error)
-		}
 	}
-	if listed.Status.ValueString() == string(backupCompleted) {
+	if why == "" && status != backupInProgress {
+		listed.Error = nullIfEmpty(strings.TrimSpace(b.Error + " " + b.Message))
+	}
+	if status == backupCompleted {
 		listed.Timestamp = listed.CompletedAt
 	}
 	return listed

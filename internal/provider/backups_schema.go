@@ -124,7 +124,7 @@ func (d *backupsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 					"backup_id":        text("Name of the backup's folder in S3; null before barman has begun it."),
 					"name":             text("Name that the backup was given when it was taken."),
 					"type":             text("`MANUAL` or `SCHEDULED`; null where the Backup object is gone, or none is asked for."),
-					"status":           text("`IN_PROGRESS`, `COMPLETED` or `FAILED`."),
+					"status":           text("`IN_PROGRESS`, `COMPLETED` or `FAILED`. What barman has not ended is in progress as long as its Backup object says so; without one, until a later backup is completed, and for seven days at most."),
 					"timestamp":        text("`completed_at`, or `started_at` while it is not completed."),
 					"started_at":       text("Begin, in RFC 3339."),
 					"completed_at":     text("End, in RFC 3339: the earliest moment that this backup can be restored to."),

@@ -23,6 +23,11 @@ const (
 	StatusUnreadable Status = "UNREADABLE"
 )
 
+// Ended tells whether the state is final: in all others a backup runs, or whoever took it was killed.
+func (s Status) Ended() bool {
+	return s == StatusDone || s == StatusFailed || s == StatusUnreadable
+}
+
 // Tablespace is one tablespace that a base backup holds besides the data directory.
 type Tablespace struct {
 	Name     string
@@ -56,6 +61,29 @@ type Backup struct {
 	Error string
 	// Message is our own remark on an entry that cannot be used or read.
 	Message string
+	// SupersededBy is the ID of a later backup that is done, of one that has not ended: a database is backed up by one backup
+	// after the other, so this one is over. "" where there is none, or nobody looked for it, see [Supersede].
+	SupersededBy string
+}
+
+// Supersede notes on backups that have not ended which later one of the same archive is done.
+func Supersede(backups []Backup) {
+	newest := ""
+	for _, b := range backups {
+		if _, dated := ParseBackupID(b.ID); dated && b.Status == StatusDone && b.ID > newest {
+			newest = b.ID
+		}
+	}
+	for i := range backups {
+		backups[i].Supersede(newest)
+	}
+}
+
+// Supersede notes that a backup is done, where this one began before it and has not ended.
+func (b *Backup) Supersede(done string) {
+	if _, dated := ParseBackupID(b.ID); dated && !b.Status.Ended() && b.ID < done {
+		b.SupersededBy = done
+	}
 }
 
 // ParseBackupID reads the time in the name that barman gives to a backup's folder, such as 20260326T142040: that at which it
