@@ -22,8 +22,10 @@ type Progress func(text string)
 // WaitRestored waits until a Cluster that is bootstrapped from an archive is ready, as [Client.WaitReady] does. The first
 // pod of the recovery Job that fails for a reason that trying again cannot mend ends the wait with a [RecoveryError];
 // other failures are left to the Job's retries until the Job itself has failed.
-func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (*cnpgv1.Cluster, error) {
+func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (*cnpgv1.Cluster, Recovered, error) {
 	var last *Snapshot
+	var recovered Recovered
+	read := false // the log of the pod that succeeded: CNPG removes it soon after the Cluster is ready
 	is := c.newReadiness(key)
 	told := ""
 	explained := map[string]bool{} // pods whose failure was looked at and found to be worth another try
@@ -48,12 +50,15 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (
 			explained[pod.Name] = true
 			progress(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, cause.Line))
 		}
+		if pod := succeededRecoveryPod(s); pod != nil && !read {
+			recovered, read = c.recoveredBy(ctx, pod), true
+		}
 		return is.reached(ctx, s)
 	})
 	if err != nil {
-		return nil, stalled(ctx, err, last)
+		return nil, recovered, stalled(ctx, err, last)
 	}
-	return last.Cluster, nil
+	return last.Cluster, c.askRecovered(ctx, key, recovered), nil
 }
 
 // RecoveryError is a recovery that failed, with the cause that the first failed pod named.
@@ -75,6 +80,15 @@ func failedRecoveryPods(s *Snapshot) []corev1.Pod {
 		}
 	}
 	return failed
+}
+
+func succeededRecoveryPod(s *Snapshot) *corev1.Pod {
+	for i := range s.Pods {
+		if pod := &s.Pods[i]; pod.Labels[labelJobRole] == recoveryJobRole && pod.Status.Phase == corev1.PodSucceeded {
+			return pod
+		}
+	}
+	return nil
 }
 
 func containerFailed(pod *corev1.Pod) bool {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -44,7 +45,7 @@ func TestWaitRestored(t *testing.T) {
 	ctx, server, client := setup(t)
 	server.Put(restoring())
 	var progress []string
-	cluster, err := client.WaitRestored(ctx, key, func(text string) {
+	cluster, _, err := client.WaitRestored(ctx, key, func(text string) {
 		progress = append(progress, text)
 		apitest.Edit(server, key.Namespace, key.Name, healthy)
 	})
@@ -56,6 +57,51 @@ func TestWaitRestored(t *testing.T) {
 	}
 }
 
+// What the recovery itself has logged is read while its pod is there; the restored database tells the rest.
+func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
+	t.Parallel()
+	const restored = "my-db-1-full-recovery-aaaaa"
+	line := func(message string) string {
+		return `{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"LOG","message":"` + message + `"}}` + "\n"
+	}
+	log := line("redo done at 0/4049290 system usage: CPU: user: 0.00 s") +
+		line("last completed transaction was at log time 2026-03-26 12:00:06.999999+00") + line("selected new timeline ID: 2")
+	at := time.Date(2026, 3, 26, 12, 0, 6, 999999000, time.UTC)
+	tests := map[string]struct {
+		prepare func(*apitest.Server)
+		want    cnpg.Recovered
+	}{
+		"from the log": {func(s *apitest.Server) {
+			s.Log(key.Namespace, restored, "full-recovery", log)
+		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2}},
+		"from the database": {func(s *apitest.Server) {
+			s.OnExec(func(string, string, []string) (string, string, error) {
+				return "00000003\t1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tafter LSN 0/4FFFFFF\n\n", "", nil
+			})
+		}, cnpg.Recovered{LSN: 0x4FFFFFF, Timeline: 3}},
+		"from nobody": {func(*apitest.Server) {}, cnpg.Recovered{}},
+		"from an answer that makes no sense": {func(s *apitest.Server) {
+			s.OnExec(func(string, string, []string) (string, string, error) {
+				return "f\n000000010000000000000007\n", "", nil
+			})
+		}, cnpg.Recovered{}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			done := recoveryPod(restored, 0)
+			done.Status.Phase = corev1.PodSucceeded
+			server.Put(restoring(), done, pod("my-db-1", "postgres"))
+			test.prepare(server)
+			_, recovered, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) })
+			if err != nil || recovered != test.want {
+				t.Errorf("WaitRestored = %+v, %v, want %+v", recovered, err, test.want)
+			}
+		})
+	}
+}
+
 func TestWaitRestoredEndsAtTheFirstPodThatNoRetryMends(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
@@ -63,7 +109,7 @@ func TestWaitRestoredEndsAtTheFirstPodThatNoRetryMends(t *testing.T) {
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery",
 		`{"level":"info","msg":"Starting webserver"}`+"\n"+
 			`{"level":"error","msg":"Error while restoring a backup","error":"no target backup found"}`+"\n")
-	_, err := client.WaitRestored(ctx, key, ignore)
+	_, _, err := client.WaitRestored(ctx, key, ignore)
 	var recovery *cnpg.RecoveryError
 	if !errors.As(err, &recovery) {
 		t.Fatalf("WaitRestored: %v, want a RecoveryError", err)
@@ -85,7 +131,7 @@ func TestWaitRestoredLeavesPassingFailuresToTheJob(t *testing.T) {
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", network)
 	server.Log(key.Namespace, "my-db-1-full-recovery-bbbbb", "full-recovery", network)
 	var told []string
-	cluster, err := client.WaitRestored(ctx, key, func(text string) {
+	cluster, _, err := client.WaitRestored(ctx, key, func(text string) {
 		told = append(told, text)
 		switch {
 		case strings.HasPrefix(text, "pod my-db-1-full-recovery-aaaaa failed"):
@@ -118,7 +164,7 @@ func TestWaitRestoredEndsWithTheJob(t *testing.T) {
 	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded"}}
 	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1), job)
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
-	_, err := client.WaitRestored(ctx, key, ignore)
+	_, _, err := client.WaitRestored(ctx, key, ignore)
 	var recovery *cnpg.RecoveryError
 	if !errors.As(err, &recovery) || recovery.Cause.Line != "restore error: exit status 2" || recovery.Cause.Deterministic {
 		t.Fatalf("WaitRestored: %v, want the RecoveryError of the only pod", err)
@@ -136,7 +182,7 @@ func TestWaitRestoredWithoutTheRightToReadLogs(t *testing.T) {
 		return nil
 	})
 	var told []string
-	_, err := client.WaitRestored(ctx, key, func(text string) {
+	_, _, err := client.WaitRestored(ctx, key, func(text string) {
 		told = append(told, text)
 		if strings.Contains(text, "failed and will be tried again") {
 			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
@@ -159,7 +205,7 @@ func TestWaitRestoredLooksAtRecoveryPodsOnly(t *testing.T) {
 	join.Labels["cnpg.io/jobRole"] = "join"
 	server.Put(restoring(), join)
 	server.Log(key.Namespace, "my-db-2-join-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"no target backup found"}`)
-	if _, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) }); err != nil {
+	if _, _, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) }); err != nil {
 		t.Errorf("WaitRestored: %v", err)
 	}
 }

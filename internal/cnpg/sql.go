@@ -3,6 +3,7 @@ package cnpg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -23,7 +24,7 @@ func (c *Client) QueryPrimary(ctx context.Context, key Key, database, sql string
 		return "", err
 	}
 	command := []string{"psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql}
-	stdout, stderr, err := c.exec(ctx, KeyOf(pod), postgresContainer, command)
+	stdout, stderr, err := c.exec(ctx, KeyOf(pod), postgresContainer, input{command: command})
 	if err != nil {
 		if text := strings.TrimSpace(stderr); text != "" {
 			return "", fmt.Errorf("run SQL in pod %s: %s: %w", KeyOf(pod), text, err)
@@ -33,10 +34,22 @@ func (c *Client) QueryPrimary(ctx context.Context, key Key, database, sql string
 	return strings.TrimRight(stdout, "\n"), nil
 }
 
+// input is a command for a pod.
+type input struct {
+	command []string
+	stdin   string
+	limit   int // of what it writes to stdout, in bytes; 0 for none
+}
+
+// errTooLong says that a command has written more than it may.
+var errTooLong = errors.New("the command writes too much")
+
 // exec runs a command in a pod and returns what it writes; it ends with ctx at the latest.
-func (c *Client) exec(ctx context.Context, pod Key, container string, command []string) (stdout, stderr string, err error) {
+func (c *Client) exec(ctx context.Context, pod Key, container string, in input) (stdout, stderr string, err error) {
 	request := c.core.Post().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{Container: container, Command: command, Stdout: true, Stderr: true}, c.params)
+		VersionedParams(&corev1.PodExecOptions{
+			Container: container, Command: in.command, Stdin: in.stdin != "", Stdout: true, Stderr: true,
+		}, c.params)
 	url := request.URL().String()
 
 	spdy, err := remotecommand.NewSPDYExecutor(c.config, "POST", request.URL())
@@ -55,15 +68,44 @@ func (c *Client) exec(ctx context.Context, pod Key, container string, command []
 	if err != nil {
 		return "", "", err
 	}
-	var out, errors bytes.Buffer
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	out, complaints := &boundedBuffer{limit: in.limit, over: func() { cancel(errTooLong) }}, &boundedBuffer{limit: stderrLimit}
+	streams := remotecommand.StreamOptions{Stdout: out, Stderr: complaints}
+	if in.stdin != "" {
+		streams.Stdin = strings.NewReader(in.stdin)
+	}
 	done := make(chan error, 1)
-	go func() {
-		done <- executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdout: &out, Stderr: &errors})
-	}()
+	go func() { done <- executor.StreamWithContext(ctx, streams) }()
 	select {
 	case err := <-done:
-		return out.String(), errors.String(), err
+		if cause := context.Cause(ctx); cause != nil {
+			return "", "", cause
+		}
+		return out.text.String(), complaints.text.String(), err
 	case <-ctx.Done(): // SPDY's negotiation does not look at it
 		return "", "", context.Cause(ctx)
 	}
+}
+
+// stderrLimit is how much of what a command complains about is kept.
+const stderrLimit = 16 << 10
+
+// boundedBuffer keeps what is written to it, up to its limit, and tells where there was more.
+type boundedBuffer struct {
+	text  bytes.Buffer
+	limit int // 0 for none
+	over  func()
+}
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	keep := p
+	if room := b.limit - b.text.Len(); b.limit > 0 && len(p) > room {
+		keep = p[:room]
+		if b.over != nil {
+			b.over()
+		}
+	}
+	b.text.Write(keep)
+	return len(p), nil
 }

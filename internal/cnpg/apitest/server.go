@@ -48,7 +48,7 @@ type Server struct {
 	reactors []func(Event)
 	admit    []Admission
 	logs     map[logKey]string
-	exec     Exec
+	exec     ExecWithInput
 	absent   map[string]bool
 	listOnly bool
 }

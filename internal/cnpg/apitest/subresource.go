@@ -2,6 +2,7 @@ package apitest
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -29,10 +30,29 @@ type Exec func(pod, container string, command []string) (stdout, stderr string, 
 
 // OnExec sets what runs commands in pods. Without it every exec is refused as forbidden.
 func (s *Server) OnExec(run Exec) {
+	if run == nil {
+		s.OnExecWithInput(nil)
+		return
+	}
+	s.OnExecWithInput(func(pod, container string, command []string, _ string) (stdout, stderr string, err error) {
+		return run(pod, container, command)
+	})
+}
+
+// ExecWithInput is Exec for a test that looks at what the command gets over stdin.
+type ExecWithInput func(pod, container string, command []string, stdin string) (stdout, stderr string, err error)
+
+// OnExecWithInput is OnExec for a test that looks at what commands get over stdin.
+func (s *Server) OnExecWithInput(run ExecWithInput) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.exec = run
 }
+
+// ExitError is the end of a command with an exit code; other errors of commands end with 1.
+type ExitError int
+
+func (e ExitError) Error() string { return fmt.Sprintf("command terminated with exit code %d", int(e)) }
 
 func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, t target) {
 	switch {
@@ -101,9 +121,11 @@ func hasContainer(pod *corev1.Pod, name string) bool {
 
 // The channels of remote commands over WebSocket.
 const (
+	channelStdin  = 0
 	channelStdout = 1
 	channelStderr = 2
 	channelError  = 3
+	channelClose  = 255 // names the channel that the client has closed
 )
 
 func (s *Server) serveExec(w http.ResponseWriter, r *http.Request, t target) {
@@ -121,12 +143,20 @@ func (s *Server) serveExec(w http.ResponseWriter, r *http.Request, t target) {
 		return // the upgrader has answered
 	}
 	defer func() { _ = connection.Close() }()
-	stdout, stderr, err := run(t.Name, t.Query.Get("container"), t.Query["command"])
+	stdin := ""
+	if t.Query.Get("stdin") == "true" {
+		if stdin, err = readStdin(connection); err != nil {
+			return // the client has gone
+		}
+	}
+	stdout, stderr, err := run(t.Name, t.Query.Get("container"), t.Query["command"], stdin)
 	status := metav1.Status{Status: metav1.StatusSuccess}
 	if err != nil {
+		code := ExitError(1)
+		_ = errors.As(err, &code)
 		status = metav1.Status{
 			Status: metav1.StatusFailure, Reason: "NonZeroExitCode", Message: err.Error(), Code: http.StatusInternalServerError,
-			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: "ExitCode", Message: "1"}}},
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Type: "ExitCode", Message: strconv.Itoa(int(code))}}},
 		}
 	}
 	last, err := json.Marshal(status)
@@ -140,4 +170,20 @@ func (s *Server) serveExec(w http.ResponseWriter, r *http.Request, t target) {
 		return
 	}
 	_ = connection.WriteMessage(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")) // the client may have gone
+}
+
+// readStdin reads what a client sends to a command until it closes that channel.
+func readStdin(connection *websocket.Conn) (string, error) {
+	var text []byte
+	for {
+		_, message, err := connection.ReadMessage()
+		switch {
+		case err != nil:
+			return "", err
+		case len(message) == 2 && message[0] == channelClose && message[1] == channelStdin:
+			return string(text), nil
+		case len(message) > 0 && message[0] == channelStdin:
+			text = append(text, message[1:]...)
+		}
+	}
 }

@@ -1,0 +1,75 @@
+package cnpg_test
+
+import (
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// failedRestore is a restored Cluster as CNPG 1.30 leaves it when its recovery has failed.
+func failedRestore() *cnpgv1.Cluster {
+	cluster := wanted()
+	cluster.Annotations[cnpg.AnnotationSource] = "myorg/source"
+	cluster.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{Source: "origin", Database: "app", Owner: "app"}}
+	cluster.Status = cnpgv1.ClusterStatus{
+		Instances: 1, InstanceNames: []string{"my-db-1"}, PVCCount: 1, InitializingPVC: []string{"my-db-1"}, JobCount: 1,
+		TargetPrimary: "my-db-1", TargetPrimaryTimestamp: "2026-11-22T21:58:09.749821Z",
+		Phase: cnpgv1.PhaseFirstPrimary, PhaseReason: "Creating primary instance my-db-1",
+	}
+	condition(cluster, "Initialized", metav1.ConditionTrue, "BootstrapCompleted", "Cluster has been bootstrapped")
+	condition(cluster, "ConsistentSystemID", metav1.ConditionFalse, "NotFound", "No instances are present in the cluster to report a system ID.")
+	condition(cluster, cnpgv1.ConditionClusterReady, metav1.ConditionFalse, "ClusterIsNotReady", "Cluster Is Not Ready")
+	return cluster
+}
+
+func TestNeverReady(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		change func(*cnpgv1.Cluster)
+		want   bool
+	}{
+		"a failed recovery":        {func(*cnpgv1.Cluster) {}, true},
+		"CNPG has given up":        {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable }, true},
+		"CNPG has not seen it yet": {func(c *cnpgv1.Cluster) { c.Status = cnpgv1.ClusterStatus{} }, true},
+		"no restore of the provider's": {func(c *cnpgv1.Cluster) {
+			delete(c.Annotations, cnpg.AnnotationSource)
+		}, false},
+		"no restore": {func(c *cnpgv1.Cluster) {
+			c.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{InitDB: &cnpgv1.BootstrapInitDB{Database: "app", Owner: "app"}}
+		}, false},
+		"healthy": {healthy, false},
+		// Whatever else has happened to the status since: an instance has run once.
+		"down": {func(c *cnpgv1.Cluster) { c.Status.CurrentPrimary = "my-db-1" }, false},
+		"down, after it became ready when nobody waited any more": {func(c *cnpgv1.Cluster) {
+			healthy(c)
+			c.Status.ReadyInstances, c.Status.Phase, c.Status.TimelineID = 0, cnpgv1.PhaseUnrecoverable, 2
+			condition(c, cnpgv1.ConditionClusterReady, metav1.ConditionFalse, "ClusterIsNotReady", "Cluster Is Not Ready")
+		}, false},
+		"a timeline":       {func(c *cnpgv1.Cluster) { c.Status.TimelineID = 2 }, false},
+		"a primary's time": {func(c *cnpgv1.Cluster) { c.Status.CurrentPrimaryTimestamp = "2026-11-22T21:59:09.749821Z" }, false},
+		"a system ID":      {func(c *cnpgv1.Cluster) { c.Status.SystemID = "7511" }, false},
+		"a ready instance": {func(c *cnpgv1.Cluster) { c.Status.ReadyInstances = 1 }, false},
+		"a reported state": {func(c *cnpgv1.Cluster) {
+			c.Status.InstancesReportedState = map[cnpgv1.PodName]cnpgv1.InstanceReportedState{"my-db-1": {}}
+		}, false},
+		"archiving was seen": {func(c *cnpgv1.Cluster) {
+			condition(c, cnpgv1.ConditionContinuousArchiving, metav1.ConditionFalse, "ContinuousArchivingFailing", "")
+		}, false},
+		"ready": {func(c *cnpgv1.Cluster) {
+			condition(c, cnpgv1.ConditionClusterReady, metav1.ConditionTrue, "ClusterIsReady", "Cluster is Ready")
+		}, false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cluster := failedRestore()
+			test.change(cluster)
+			if got := cnpg.NeverReady(cluster); got != test.want {
+				t.Errorf("NeverReady = %t, want %t", got, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,102 @@
+package cnpg
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+// Recovered is what PostgreSQL says of the end of a recovery. Zero values are what nobody could say any more.
+type Recovered struct {
+	// LastTransaction is the time of the last transaction that was replayed.
+	LastTransaction time.Time
+	// LSN lies within the last WAL record that was replayed, so that its segment is the last one that was reached.
+	LSN recovery.LSN
+	// Timeline is the one that the recovery ended with.
+	Timeline uint32
+}
+
+// PostgreSQL's lines at the end of a recovery. The times in them are in the zone of its setting timezone.
+var (
+	lastTransactionLine = regexp.MustCompile(`^last completed transaction was at log time (.+)$`)
+	redoDoneLine        = regexp.MustCompile(`^redo done at ([0-9A-F]+/[0-9A-F]+)`)
+	newTimelineLine     = regexp.MustCompile(`^selected new timeline ID: (\d+)$`)
+)
+
+// recoveredIn reads the log of a recovery that has succeeded.
+func recoveredIn(log io.Reader) Recovered {
+	var r Recovered
+	for line := range managerLines(log) {
+		message := line.Record.Message
+		if m := lastTransactionLine.FindStringSubmatch(message); m != nil {
+			r.LastTransaction, _ = parseLogTime(m[1])
+		}
+		if m := redoDoneLine.FindStringSubmatch(message); m != nil {
+			r.LSN, _ = recovery.ParseLSN(m[1])
+		}
+		if m := newTimelineLine.FindStringSubmatch(message); m != nil {
+			timeline, _ := strconv.ParseUint(m[1], 10, 32)
+			r.Timeline = uint32(timeline)
+			return r // what follows are the starts of a database that is recovered
+		}
+	}
+	return r
+}
+
+// parseLogTime reads a time as PostgreSQL writes it into its messages: 2026-03-26 12:00:07.411000+05:30.
+func parseLogTime(text string) (time.Time, error) {
+	var t time.Time
+	var err error
+	for _, layout := range []string{"2006-01-02 15:04:05.999999Z07", "2006-01-02 15:04:05.999999Z07:00", "2006-01-02 15:04:05.999999Z07:00:00"} {
+		if t, err = time.Parse(layout, text); err == nil {
+			return t.UTC(), nil
+		}
+	}
+	return time.Time{}, err
+}
+
+// recoveredBy is what the log of a pod says that has done a recovery. What cannot be read stays unknown.
+func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) Recovered {
+	log, err := c.podLog(ctx, KeyOf(pod), recoveryJobRole)
+	if err != nil {
+		return Recovered{}
+	}
+	return recoveredIn(bytes.NewReader(log))
+}
+
+// historySQL reads the history of the timeline that a database writes on: its last line tells where the recovery ended.
+const historySQL = `SELECT timeline, pg_read_file('pg_wal/' || timeline || '.history', 0, 65536, true) ` +
+	`FROM substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) AS timeline`
+
+// askRecovered completes what is known of a recovery by what the restored database itself knows. It needs the right to
+// create pods/exec; without it, what is unknown stays so.
+func (c *Client) askRecovered(ctx context.Context, key Key, known Recovered) Recovered {
+	if known.LSN != 0 && known.Timeline != 0 {
+		return known
+	}
+	answer, err := c.Query(ctx, key, "postgres", historySQL)
+	if err != nil {
+		return known
+	}
+	name, content, _ := strings.Cut(answer, "\t")
+	timeline, err := strconv.ParseUint(name, 16, 32)
+	if err != nil {
+		return known
+	}
+	history, err := recovery.ParseHistory(uint32(timeline), []byte(content))
+	if err != nil || len(history.Switches) == 0 {
+		return known
+	}
+	last := history.Switches[len(history.Switches)-1]
+	known.Timeline = history.Timeline
+	known.LSN = last.At - 1 // the last byte that was replayed
+	return known
+}
