@@ -205,7 +205,7 @@ func (r *reader) histories(ctx context.Context, objects []object) ([]recovery.Hi
 	var suffixes []string
 	for _, o := range objects {
 		if f, ok := recovery.ParseWALFile(path.Base(o.key)); ok && f.Kind == recovery.WALHistory && o.bytes > 0 {
-			found = append(found, recovery.History{Timeline: f.Timeline})
+			found = append(found, recovery.History{Timeline: f.Timeline, File: path.Base(o.key)})
 			keys = append(keys, o.key)
 			suffixes = append(suffixes, f.Suffix)
 		}
@@ -225,9 +225,8 @@ func (r *reader) histories(ctx context.Context, objects []object) ([]recovery.Hi
 			}
 			if err == nil {
 				var h recovery.History
-				if h, err = recovery.ParseHistory(found[i].Timeline, content); err == nil {
-					found[i] = h
-				}
+				h, err = recovery.ParseHistory(found[i].Timeline, content)
+				found[i].Switches = h.Switches
 			}
 			if err != nil {
 				found[i].Message = err.Error()

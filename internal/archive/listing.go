@@ -30,6 +30,10 @@ type Listing struct {
 	Backups []recovery.Backup // newest first
 	// Window is what can be restored, whatever the query leaves out; nil where nothing can.
 	Window *recovery.Window
+	// Unread is a history that cannot be read, and UnreadFrom the ID of the first backup that the window lacks for it; nil where
+	// it lacks none.
+	Unread     *recovery.History
+	UnreadFrom string
 	// Empty tells that nothing at all was archived under this server's name.
 	Empty bool
 }
@@ -125,6 +129,9 @@ func (q Query) listing(catalog *recovery.Catalog) *Listing {
 	recovery.Supersede(catalog.Backups) // the newest one that is done has been read in any case
 	if window, ok := catalog.Window(); ok {
 		listing.Window = &window
+	}
+	if history, backup := catalog.Obstacle(); history != nil {
+		listing.Unread, listing.UnreadFrom = history, backup.ID
 	}
 	for i := range catalog.Backups {
 		if q.Limit > 0 && len(listing.Backups) == q.Limit {

@@ -183,6 +183,15 @@ func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, o
 		})
 		m.LatestWAL = nullIfEmpty(window.LatestWAL)
 	}
+	if inS3.Unread != nil {
+		lacks := "Without it nothing can be restored, so recovery_window is null"
+		if inS3.Window != nil {
+			lacks = "Without it only later backups can be restored, so recovery_window begins behind it"
+		}
+		diags.AddWarning("Timeline History Cannot Be Read", paragraphs(
+			fmt.Sprintf("%s/wals/%s: %s", m.ServerName.ValueString(), inS3.Unread.File, sentence(errors.New(inS3.Unread.Message))),
+			fmt.Sprintf("The file tells how timeline %d was reached from the base backup %s on. %s.", inS3.Unread.Timeline, inS3.UnreadFrom, lacks)))
+	}
 }
 
 func (m *backupsModel) filter() backupFilter {

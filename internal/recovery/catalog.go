@@ -173,6 +173,24 @@ func (c *Catalog) Usable(b *Backup) error {
 	return err
 }
 
+// Obstacle is a history that cannot be read, without which the newest timeline cannot be reached from a backup, the oldest of those it
+// is needed for; nil where there is none.
+func (c *Catalog) Obstacle() (*History, *Backup) {
+	system := c.SystemID()
+	for i := len(c.Backups) - 1; i >= 0; i-- {
+		b := &c.Backups[i]
+		begin, _, err := b.segments(c.WAL.SegmentSize())
+		if b.Status != StatusDone || !b.of(system) || err != nil {
+			continue
+		}
+		newest := c.newestTimeline(begin.Timeline)
+		if h, ok := c.history(newest); ok && h.Message != "" && newest != begin.Timeline {
+			return &h, b
+		}
+	}
+	return nil, nil
+}
+
 // usable is a backup that a restore can start from, and how far it leads.
 type usable struct {
 	backup   *Backup

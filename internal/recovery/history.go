@@ -18,6 +18,8 @@ type Switch struct {
 // History is a timeline's ancestry, oldest first, as its .history file tells it.
 type History struct {
 	Timeline uint32
+	// File is the name of the file, with the suffix of its compression.
+	File     string
 	Switches []Switch
 	// Message says why the file could not be read; Switches is then empty.
 	Message string
