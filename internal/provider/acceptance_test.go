@@ -169,15 +169,17 @@ func (w *world) catalog(server string) (*recovery.Catalog, error) {
 	return w.s3.Catalog(w.t.Context(), w.location(), server)
 }
 
-// eventually asks until there is no error: for what follows from an apply by itself, such as a reload or a backup.
-func (w *world) eventually(within time.Duration, check func() error) error {
+// eventually asks until there is no error: for what follows from an apply by itself, such as a reload or a backup. On a busy
+// machine all of that takes its time, and a backup may wait for those of other tests, so that only what never comes is a failure.
+func (w *world) eventually(check func() error) error {
+	const patience = 10 * time.Minute
 	var last error
-	err := wait.PollUntilContextTimeout(w.t.Context(), time.Second, within, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(w.t.Context(), time.Second, patience, true, func(context.Context) (bool, error) {
 		last = check()
 		return last == nil, nil
 	})
 	if err != nil && last != nil {
-		return fmt.Errorf("after %s: %w", within, last)
+		return fmt.Errorf("after %s: %w", patience, last)
 	}
 	return err
 }

@@ -22,7 +22,7 @@ func TestAccBackup(t *testing.T) {
 resource "pgplatform_database" "db" {
   name                = "db"
   tier                = "DEV"
-  backup              = { schedule = "0 2 * * *", retention_days = 7, immediate = false }
+  backup              = { schedule = "0 2 29 2 *", retention_days = 7, immediate = false } # none but those below
   deletion_protection = false
 }
 
@@ -62,7 +62,7 @@ data "pgplatform_backups" "db" {
 					resource.TestCheckResourceAttrPair(list, "backups.0.backup_id", backup, "backup_id"),
 					resource.TestCheckResourceAttrPair(list, "backups.0.end_wal", backup, "end_wal"),
 					resource.TestCheckResourceAttr(list, "backup_enabled", "true"),
-					resource.TestCheckResourceAttr(list, "schedule", "0 0 2 * * *"),
+					resource.TestCheckResourceAttr(list, "schedule", "0 0 2 29 2 *"),
 					resource.TestCheckResourceAttr(list, "retention_days", "7"),
 					resource.TestCheckResourceAttrPair(list, "recovery_window.earliest", list, "backups.0.completed_at"),
 					func(s *terraform.State) error {

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -68,7 +67,7 @@ resource "pgplatform_database" "db" {
 				Check: resource.ComposeAggregateTestCheckFunc(
 					w.noSecrets,
 					check(w.checkDevDatabase),
-					check(func() error { return w.eventually(2*time.Minute, func() error { return w.archived("db") }) }),
+					check(func() error { return w.eventually(func() error { return w.archived("db") }) }),
 				),
 			},
 			{ // another writing of the same schedule
@@ -94,7 +93,7 @@ resource "pgplatform_database" "db" {
 					if got := scheduled.Spec.Schedule; got != "0 30 3 * * 0" {
 						return fmt.Errorf("the schedule is %q", got)
 					}
-					return w.eventually(time.Minute, func() error { return w.setting("db", "work_mem", "16MB") })
+					return w.eventually(func() error { return w.setting("db", "work_mem", "16MB") })
 				}),
 			},
 			{
@@ -262,11 +261,13 @@ resource "pgplatform_database" "ha" {
 						}))
 					}),
 					check(func() error {
-						replicas, err := w.query("ha", "SELECT count(*) || ' of ' || (SELECT n FROM numbers) FROM pg_stat_replication WHERE state = 'streaming'")
-						if err != nil || replicas != "2 of 1" {
-							return fmt.Errorf("replicas that stream, of rows: %q: %w", replicas, err)
-						}
-						return nil
+						return w.eventually(func() error { // a new one streams when it has caught up
+							replicas, err := w.query("ha", "SELECT count(*) || ' of ' || (SELECT n FROM numbers) FROM pg_stat_replication WHERE state = 'streaming'")
+							if err != nil || replicas != "2 of 1" {
+								return fmt.Errorf("replicas that stream, of rows: %q: %w", replicas, err)
+							}
+							return nil
+						})
 					}),
 				),
 			},
@@ -363,7 +364,7 @@ resource "pgplatform_database" "strict" {
 				PreConfig: func() { must(t, nothing()) },
 				Config:    w.config(database),
 				Check: check(func() error {
-					return w.eventually(2*time.Minute, func() error { return w.archived("strict") })
+					return w.eventually(func() error { return w.archived("strict") })
 				}),
 			},
 		},

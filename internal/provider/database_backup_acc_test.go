@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -54,7 +53,6 @@ resource "pgplatform_database" "db" {
 	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate)}}
 	var pods map[string]int32
 	var segment string
-	var err error
 	stillRunning := func() error {
 		now, err := w.restarts("db")
 		if err != nil || !maps.Equal(now, pods) {
@@ -69,7 +67,7 @@ resource "pgplatform_database" "db" {
 			{
 				Config: w.config(database("")),
 				Check: check(func() (err error) {
-					if err := w.eventually(2*time.Minute, func() error { return w.archived("db") }); err != nil {
+					if err := w.eventually(func() error { return w.archived("db") }); err != nil {
 						return err
 					}
 					pods, err = w.restarts("db")
@@ -79,11 +77,15 @@ resource "pgplatform_database" "db" {
 			{ // the key is rotated; the apply has seen that WAL arrives with the new one
 				PreConfig: func() {
 					root.give(second)
-					segment, err = w.query("db", "SELECT pg_walfile_name(pg_current_wal_insert_lsn())")
-					must(t, err)
-					if there, err := rotated.s3.HasSegment(t.Context(), w.location(), "db", segment); err != nil || there {
-						t.Errorf("the segment that is being written is in S3: %t, %v", there, err)
-					}
+					must(t, w.eventually(func() (err error) { // archive_timeout may end one just now
+						if segment, err = w.query("db", "SELECT pg_walfile_name(pg_current_wal_insert_lsn())"); err != nil {
+							return err
+						}
+						if there, err := rotated.s3.HasSegment(t.Context(), w.location(), "db", segment); err != nil || there {
+							return fmt.Errorf("the segment that is being written is in S3: %t, %w", there, err)
+						}
+						return nil
+					}))
 				},
 				Config:           rotated.config(database("")),
 				ConfigPlanChecks: update,
@@ -124,7 +126,7 @@ resource "pgplatform_database" "db" {
 				Config: rotated.configWith(`pod_iam_role_arn = "arn:aws:iam::123456789012:role/pods"`,
 					strings.Replace(database(`server_name = "moved"`), "org_id", "wait = false\n  org_id", 1)),
 				ConfigPlanChecks: update,
-				Check:            check(func() error { return w.eventually(time.Minute, w.checkRole) }),
+				Check:            check(func() error { return w.eventually(w.checkRole) }),
 			},
 		},
 	})
@@ -155,11 +157,13 @@ func (w *world) archives(name string) error {
 	if err != nil {
 		return err
 	}
-	segment, err := w.kubernetes.Flush(w.t.Context(), w.key(name))
-	if err != nil {
-		return err
-	}
-	return w.eventually(2*time.Minute, func() error {
+	var segment string
+	return w.eventually(func() (err error) {
+		if segment == "" { // PostgreSQL may be being restarted
+			if segment, err = w.kubernetes.Flush(w.t.Context(), w.key(name)); err != nil {
+				return err
+			}
+		}
 		if there, err := w.s3.HasSegment(w.t.Context(), location, cnpg.ServerName(cluster), segment); err != nil || !there {
 			return fmt.Errorf("segment %s is not in %s, folder %s: %w", segment, location, cnpg.ServerName(cluster), err)
 		}
@@ -293,7 +297,7 @@ resource "pgplatform_database" "db" {
 			{
 				Config: w.config(database),
 				Check: check(func() error {
-					if err := w.eventually(2*time.Minute, func() error { return w.archived("db") }); err != nil {
+					if err := w.eventually(func() error { return w.archived("db") }); err != nil {
 						return err
 					}
 					cluster, err := w.cluster("db")

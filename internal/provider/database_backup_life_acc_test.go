@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"regexp"
 	"testing"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -117,7 +116,7 @@ resource "pgplatform_database" "db" {
 							kubernetesSays(account, "db", own, plain),
 							w.holdsKeys(account),
 							w.setting("db", "archive_timeout", "5min"),
-							w.eventually(2*time.Minute, func() error { return w.archived("db") }))
+							w.eventually(func() error { return w.archived("db") }))
 					}),
 				),
 			},
@@ -129,7 +128,7 @@ resource "pgplatform_database" "db" {
 					check(func() error {
 						if err := errors.Join(
 							kubernetesSays(account, "db", own, settings),
-							w.eventually(time.Minute, func() error { return w.setting("db", "archive_timeout", "1min") }),
+							w.eventually(func() error { return w.setting("db", "archive_timeout", "1min") }),
 							w.archives("db"),
 						); err != nil {
 							return err
@@ -180,8 +179,8 @@ resource "pgplatform_database" "db" {
 						return errors.Join(
 							kubernetesSays(account, again, own, plain),
 							w.holdsKeys(account),
-							w.eventually(time.Minute, func() error { return w.setting("db", "archive_timeout", "5min") }),
-							w.eventually(2*time.Minute, func() error { return w.archived(again) }),
+							w.eventually(func() error { return w.setting("db", "archive_timeout", "5min") }),
+							w.eventually(func() error { return w.archived(again) }),
 							w.archives("db"),
 							stays())
 					}),
@@ -231,7 +230,7 @@ func (w *world) noBackups() error {
 	if _, err := w.core.Secrets(w.namespace).Get(w.t.Context(), "db-backup-s3-creds", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
 		return fmt.Errorf("there is a Secret with keys: %w", err)
 	}
-	return w.eventually(time.Minute, func() error { return w.setting("db", "archive_timeout", "5min") })
+	return w.eventually(func() error { return w.setting("db", "archive_timeout", "5min") })
 }
 
 // holdsKeys: the provider's Secret has the keys, none where the store has none, and the region.

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
@@ -113,7 +112,7 @@ resource "pgplatform_database" "db" {
 						return fmt.Errorf("labels %v, annotations %v", cluster.Labels, cluster.Annotations)
 					}
 					return errors.Join(
-						w.shows("db", map[string]string{
+						w.becomes("db", map[string]string{
 							"SHOW work_mem":        "16MB",
 							"SHOW max_connections": "60",
 							"SELECT auth_method FROM pg_hba_file_rules WHERE type = 'hostssl' AND user_name = '{seller}' AND address = '10.11.12.0'": "scram-sha-256",
@@ -131,8 +130,8 @@ resource "pgplatform_database" "db" {
 							"SHOW server_version": newer + " ",
 							"CREATE TEMP TABLE link (target text); COPY link FROM PROGRAM 'readlink pg_wal'; SELECT target FROM link": "/var/lib/postgresql/wal/pg_wal",
 						}),
-						w.eventually(time.Minute, func() error { // it follows the new primary when it has found it
-							return w.shows("db", map[string]string{"SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'": "1"})
+						w.becomes("db", map[string]string{ // it follows the new primary when it has found it
+							"SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'": "1",
 						}),
 						w.eachPod("db", 2, func(pod *corev1.Pod) error {
 							container := pod.Spec.Containers[slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == "postgres" })]
@@ -161,9 +160,9 @@ resource "pgplatform_database" "db" {
 				ConfigPlanChecks: inPlace,
 				Check: check(func() error {
 					return errors.Join(
-						w.shows("db", map[string]string{
-							"SHOW server_version": newer + " ",
-							"SHOW work_mem":       "4MB",
+						w.shows("db", map[string]string{"SHOW server_version": newer + " "}),
+						w.becomes("db", map[string]string{
+							"SHOW work_mem": "4MB",
 							"SELECT count(*) FROM pg_hba_file_rules WHERE address = '10.11.12.0'": "0",
 						}),
 						w.withoutPullSecrets("db"),
@@ -184,7 +183,13 @@ resource "pgplatform_database" "db" {
 // begun waits for the base backup that the archive begins with. CNPG gives it up when PostgreSQL is restarted meanwhile, and
 // looks only once a minute whether it can go on: as long no other database's begins.
 func (w *world) begun(folder string) error {
-	return w.eventually(2*time.Minute, func() error { return w.archived(folder) })
+	return w.eventually(func() error { return w.archived(folder) })
+}
+
+// becomes waits until a database shows what PostgreSQL reloads its configuration, or is restarted, for: an apply does not see
+// when that is done, and waits for it only a while.
+func (w *world) becomes(name string, answers map[string]string) error {
+	return w.eventually(func() error { return w.shows(name, answers) })
 }
 
 // shows runs SQL in a database named shop. A wanted answer that ends with a space is only the answer's beginning.
@@ -210,17 +215,18 @@ func (w *world) addRow(rows *int) error {
 	return w.shows("db", map[string]string{sql: fmt.Sprint(*rows)})
 }
 
-// eachPod checks the pods of a database's instances, of which there are so many.
+// eachPod checks the pods of a database's instances, of which there are so many beside those that are going.
 func (w *world) eachPod(name string, count int, check func(*corev1.Pod) error) error {
 	pods, err := w.core.Pods(w.namespace).List(w.t.Context(), metav1.ListOptions{LabelSelector: "cnpg.io/podRole=instance,cnpg.io/cluster=" + name})
 	if err != nil {
 		return err
 	}
-	if len(pods.Items) != count {
-		return fmt.Errorf("%d pods, not %d", len(pods.Items), count)
+	staying := slices.DeleteFunc(pods.Items, func(pod corev1.Pod) bool { return pod.DeletionTimestamp != nil })
+	if len(staying) != count {
+		return fmt.Errorf("%d pods, not %d", len(staying), count)
 	}
 	var problems []error
-	for _, pod := range pods.Items {
+	for _, pod := range staying {
 		if err := check(&pod); err != nil {
 			problems = append(problems, fmt.Errorf("pod %s: %w", pod.Name, err))
 		}
@@ -375,7 +381,7 @@ data "pgplatform_database" "theirs" {
 					if err == nil && now.Spec.Backup.RetentionPolicy != "15d" {
 						err = fmt.Errorf("backups are kept for %s", now.Spec.Backup.RetentionPolicy)
 					}
-					return errors.Join(err, w.shows("theirs", map[string]string{"SHOW work_mem": "16MB"}), w.archives("theirs"))
+					return errors.Join(err, w.becomes("theirs", map[string]string{"SHOW work_mem": "16MB"}), w.archives("theirs"))
 				}),
 			},
 		},

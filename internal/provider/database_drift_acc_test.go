@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -66,20 +65,20 @@ resource "pgplatform_database" "db" {
 				Config:           database(steady + "\nforce_conflicts = true"),
 				ConfigPlanChecks: update,
 				Check: check(func() error {
-					return w.eventually(time.Minute, func() error { return w.setting("db", "work_mem", "8MB") })
+					return w.eventually(func() error { return w.setting("db", "work_mem", "8MB") })
 				}),
 			},
 			{ // the other manager's claim is gone, and force is no longer needed
 				Config:           database(`parameters = { work_mem = "16MB" }`),
 				ConfigPlanChecks: update,
 				Check: check(func() error {
-					return w.eventually(time.Minute, func() error { return w.setting("db", "work_mem", "16MB") })
+					return w.eventually(func() error { return w.setting("db", "work_mem", "16MB") })
 				}),
 			},
 			{ // a parameter that PostgreSQL is restarted for
 				Config: database(`parameters = { work_mem = "16MB", max_connections = "57" }`),
 				Check: check(func() error {
-					return w.eventually(time.Minute, func() error { return w.setting("db", "max_connections", "57") })
+					return w.eventually(func() error { return w.setting("db", "max_connections", "57") })
 				}),
 			},
 			{
@@ -92,7 +91,7 @@ resource "pgplatform_database" "db" {
 					if cpu := pods.Items[0].Spec.Containers[0].Resources.Requests.Cpu().String(); cpu != "60m" {
 						return fmt.Errorf("the pod asks for %s of a CPU", cpu)
 					}
-					return w.eventually(time.Minute, func() error { return w.setting("db", "max_connections", "100") })
+					return w.eventually(func() error { return w.setting("db", "max_connections", "100") })
 				}),
 			},
 			{ // the platform's own storage class cannot let volumes grow
@@ -131,7 +130,7 @@ func (w *world) checkPutBack() error {
 			return fmt.Errorf("wrong %s: %+v", what, cluster.Spec)
 		}
 	}
-	return w.eventually(time.Minute, func() error {
+	return w.eventually(func() error {
 		return errors.Join(w.setting("db", "work_mem", "8MB"), w.setting("db", "log_statement", "ddl"), w.setting("db", "archive_timeout", "5min"))
 	})
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	corev1 "k8s.io/api/core/v1"
@@ -132,7 +131,7 @@ resource "pgplatform_database" "stuck" {
   name                = "stuck"
   tier                = "DEV"
   deletion_protection = false
-  timeouts            = { create = "45s" }
+  timeouts            = { create = "90s" }
   %s
 }`, test.attributes))
 			resource.Test(t, resource.TestCase{
@@ -141,7 +140,7 @@ resource "pgplatform_database" "stuck" {
 				Steps: []resource.TestStep{
 					{
 						Config: config,
-						ExpectError: then(says("Unable to Create Database", "not done after 45s", "phase: Setting up primary"), test.waits,
+						ExpectError: then(says("Unable to Create Database", "not done after 1m30s", "phase: Setting up primary"), test.waits,
 							says("The time in timeouts.create is over", "is recorded in Terraform's state, marked as tainted")),
 					},
 					{
@@ -255,7 +254,7 @@ resource "pgplatform_database" "db" {
 
 // fill writes to the volume of a database until no room for WAL is left, and waits until CNPG says so.
 func (w *world) fill(name, phase string) error {
-	return w.eventually(3*time.Minute, func() error {
+	return w.eventually(func() error {
 		// Each of them fails as soon as the disk is full, and all of them once PostgreSQL is down for it.
 		for _, sql := range []string{
 			"COPY (SELECT) TO PROGRAM 'cat /dev/zero >> /var/lib/postgresql/data/filler || true'",

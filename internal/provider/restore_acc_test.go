@@ -52,7 +52,7 @@ resource "pgplatform_restore" "pitr" {
 			{
 				Config: w.config(source),
 				Check: check(func() (err error) {
-					if err := w.eventually(2*time.Minute, func() error { return w.archived("source") }); err != nil {
+					if err := w.eventually(func() error { return w.archived("source") }); err != nil {
 						return err
 					}
 					if _, err := w.query("source", "CREATE TABLE numbers (n int)"); err != nil {

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"os"
 	"testing"
-	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +50,7 @@ func TestAccSecrets(t *testing.T) {
 	})
 	bucket := "-var=bucket=" + w.store.bucket
 	d.apply(bucket)
-	must(t, w.eventually(2*time.Minute, func() error { return w.archived("my-db") }))
+	must(t, w.eventually(func() error { return w.archived("my-db") }))
 	application, err := w.core.Secrets(w.namespace).Get(t.Context(), "my-db-app", metav1.GetOptions{})
 	must(t, err)
 	secrets["database's password"] = string(application.Data["password"])
