@@ -37,7 +37,7 @@ var archiveWaits = map[string]func(context.Context, *cnpg.Client, *cnpgv1.Cluste
 		return err
 	},
 	"of a restored Cluster": func(ctx context.Context, client *cnpg.Client, _ *cnpgv1.Cluster) error {
-		_, _, err := client.WaitRestored(ctx, key, func(string) {})
+		_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) {})
 		return err
 	},
 	"of an update": func(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster) error {

@@ -31,7 +31,7 @@ const (
 	lineMajor     = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"database files are incompatible with server"}}`
 	lineTooEarly  = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"requested recovery stop point is before consistent recovery point"}}`
 	lineBackupID  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"no backup found with ID 20260326T110000"}`
-	lineFirstWAL  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"encountered an error while checking the presence of first needed WAL in the archive: file not found"}`
+	lineFirstWAL  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"encountered an error while checking the presence of first needed WAL in the archive: object storage or file not found 000000010000000000000003: WAL not found"}`
 	lineNotJSON   = `Defaulted container "full-recovery" out of: full-recovery, bootstrap-controller (init)`
 	lineCutInHalf = `{"level":"error","msg":"restore er`
 )
@@ -55,7 +55,7 @@ func TestCauseOf(t *testing.T) {
 			"2026-03-26 12:00:02,345 [24] ERROR: WAL archive check failed for server my-db-pitr: Expected empty archive", true,
 		},
 		{"backup expired", []string{lineBackupID, lineExit1}, "Error while restoring a backup: no backup found with ID 20260326T110000", true},
-		{"WAL expired", []string{lineFirstWAL}, "Error while restoring a backup: encountered an error while checking the presence of first needed WAL in the archive: file not found", true},
+		{"WAL expired", []string{lineFirstWAL}, "Error while restoring a backup: encountered an error while checking the presence of first needed WAL in the archive: object storage or file not found 000000010000000000000003: WAL not found", true},
 		{"another major version", []string{lineStarting, lineMajor, lineSocket}, "FATAL: database files are incompatible with server", true},
 		{
 			"no bucket", []string{lineBucket, lineExit1},
@@ -72,7 +72,15 @@ func TestCauseOf(t *testing.T) {
 		{"disk full", []string{lineDiskFull, lineExit1}, "2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device", true},
 		// A retry fills the disk with a second copy of the data: what failed first is the cause.
 		{"disk full in a retry", []string{lineNoBackup, lineDiskFull}, "Error while restoring a backup: no target backup found", true},
-		{"network", []string{lineStart, lineNetwork, lineExit1}, "restore error: unexpected failure invoking barman-cloud-wal-archive: exit status 1", false},
+		{
+			"network", []string{lineStart, lineNetwork, lineExit1},
+			`2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: Could not connect to the endpoint URL: "http://localstack:4566/backups"`, false,
+		},
+		// PostgreSQL takes WAL that could not be fetched for the archive's end.
+		{
+			"network while WAL is fetched", []string{lineLog, lineNetwork, lineTarget, lineSocket},
+			`2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: Could not connect to the endpoint URL: "http://localstack:4566/backups"`, false,
+		},
 		{"unknown death of PostgreSQL", []string{lineStarting, lineLibrary, lineStarting, lineSocket}, `FATAL: could not access file "timescaledb": No such file or directory`, false},
 		{"cut off", []string{lineStart, lineCutInHalf}, "the pod failed without an error in its log", false},
 		{"empty", nil, "the pod failed without an error in its log", false},
@@ -84,7 +92,7 @@ func TestCauseOf(t *testing.T) {
 			if cause.Line != test.line || cause.Deterministic != test.deterministic {
 				t.Errorf("cause is %+v, want line %q, deterministic %t", cause, test.line, test.deterministic)
 			}
-			if known := cause.Meaning != "" && cause.Remedy != ""; known != test.deterministic {
+			if test.deterministic && (cause.Meaning == "" || cause.Remedy == "") {
 				t.Errorf("meaning %q, remedy %q", cause.Meaning, cause.Remedy)
 			}
 		})

@@ -13,7 +13,9 @@ type Graces struct {
 	Archiving time.Duration
 	// LookAgain bounds how long a condition that depends on time, such as one of these, goes without being asked.
 	LookAgain time.Duration
+	// Progress is how long a wait goes on without telling how it stands, where nothing changes.
+	Progress time.Duration
 }
 
 // DefaultGraces are those of a new client.
-var DefaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second}
+var DefaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second, Progress: 10 * time.Second}

@@ -116,7 +116,7 @@ func TestWaitSaysWhatItWaitedFor(t *testing.T) {
 	stuck(server)
 	interrupted := errors.New("interrupted by the user")
 	ctx, cancel := context.WithCancelCause(ctx)
-	_, _, err := client.WaitRestored(ctx, key, func(string) { cancel(interrupted) })
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) { cancel(interrupted) })
 	var stalled *cnpg.StalledError
 	if !errors.As(err, &stalled) || !errors.Is(err, interrupted) {
 		t.Fatalf("WaitRestored: %v, want a StalledError for the context's cause", err)

@@ -65,7 +65,7 @@ func parseLogTime(text string) (time.Time, error) {
 
 // recoveredBy is what the log of a pod says that has done a recovery. What cannot be read stays unknown.
 func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) Recovered {
-	log, err := c.podLog(ctx, KeyOf(pod), recoveryJobRole)
+	log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: logLines, bytes: logLimit})
 	if err != nil {
 		return Recovered{}
 	}

@@ -3,6 +3,7 @@ package cnpg
 import (
 	"context"
 	"fmt"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,18 +17,15 @@ const (
 	labelJobName    = "batch.kubernetes.io/job-name"
 )
 
-// Progress is told what a wait sees, whenever that changes.
-type Progress func(text string)
-
 // WaitRestored waits until a Cluster that is bootstrapped from an archive is ready, as [Client.WaitReady] does. The first
 // pod of the recovery Job that fails for a reason that trying again cannot mend ends the wait with a [RecoveryError];
 // other failures are left to the Job's retries until the Job itself has failed.
-func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (*cnpgv1.Cluster, Recovered, error) {
+func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell Progress) (*cnpgv1.Cluster, Recovered, error) {
 	var last *Snapshot
 	var recovered Recovered
 	read := false // the log of the pod that succeeded: CNPG removes it soon after the Cluster is ready
 	is := c.newReadiness(key)
-	told := ""
+	progress := c.newRestoreProgress(course, tell)
 	explained := map[string]bool{} // pods whose failure was looked at and found to be worth another try
 	kinds := []Kind{KindCluster, KindJob, KindPod, KindVolume, KindEvent}
 	err := c.Observe(ctx, key, kinds, func(s *Snapshot) (bool, error) {
@@ -35,20 +33,19 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, progress Progress) (
 		if s.Cluster == nil {
 			return false, c.stillThere(ctx, key)
 		}
-		if text := progressOf(s); text != told {
-			told = text
-			progress(text)
-		}
 		for _, pod := range failedRecoveryPods(s) {
 			if explained[pod.Name] {
 				continue
 			}
 			cause := c.diagnose(ctx, &pod)
 			if cause.Deterministic || jobFailed(s, &pod) {
-				return false, &RecoveryError{Key: key, Pod: pod.Name, Cause: cause}
+				return false, &RecoveryError{Key: key, Pod: pod.Name, Cause: cause, Failed: failedAt(&pod)}
 			}
 			explained[pod.Name] = true
-			progress(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, cause.Line))
+			tell(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, cause.Line))
+		}
+		if err := progress.look(ctx, s); err != nil {
+			return false, err
 		}
 		if pod := succeededRecoveryPod(s); pod != nil && !read {
 			recovered, read = c.recoveredBy(ctx, pod), true
@@ -66,6 +63,8 @@ type RecoveryError struct {
 	Key   Key
 	Pod   string
 	Cause Cause
+	// Failed is when the pod failed, by the clock of its node; zero where nobody says it.
+	Failed time.Time
 }
 
 func (e *RecoveryError) Error() string {
@@ -100,6 +99,19 @@ func containerFailed(pod *corev1.Pod) bool {
 		}
 	}
 	return pod.Status.Phase == corev1.PodFailed
+}
+
+// failedAt is when a pod's first container failed.
+func failedAt(pod *corev1.Pod) time.Time {
+	var first time.Time
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, status := range statuses {
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && (first.IsZero() || t.FinishedAt.Time.Before(first)) {
+				first = t.FinishedAt.Time
+			}
+		}
+	}
+	return first
 }
 
 func jobFailed(s *Snapshot, pod *corev1.Pod) bool {

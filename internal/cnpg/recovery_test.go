@@ -45,7 +45,7 @@ func TestWaitRestored(t *testing.T) {
 	ctx, server, client := setup(t)
 	server.Put(restoring())
 	var progress []string
-	cluster, _, err := client.WaitRestored(ctx, key, func(text string) {
+	cluster, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
 		progress = append(progress, text)
 		apitest.Edit(server, key.Namespace, key.Name, healthy)
 	})
@@ -54,6 +54,101 @@ func TestWaitRestored(t *testing.T) {
 	}
 	if want := []string{cnpgv1.PhaseFirstPrimary, cnpgv1.PhaseHealthy}; !slices.Equal(progress, want) {
 		t.Errorf("progress was %q, want %q", progress, want)
+	}
+}
+
+// recovering is a pod of the recovery Job that has not ended.
+func recovering(name string) *corev1.Pod {
+	p := recoveryPod(name, 0)
+	p.Status.Phase = corev1.PodRunning
+	p.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	return p
+}
+
+// logReads is how often a container's log was asked for.
+func logReads(server *apitest.Server) int {
+	reads := 0
+	for _, r := range server.Requests() {
+		if r.Subresource == "log" {
+			reads++
+		}
+	}
+	return reads
+}
+
+// A recovery that goes on for long is told of from time to time, with what its log says.
+func TestWaitRestoredTellsHowItGoesOn(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	client.Graces.LookAgain, client.Graces.Progress = time.Millisecond, time.Millisecond
+	const restores = "my-db-1-full-recovery-aaaaa"
+	server.Put(restoring(), recovering(restores))
+	log := `{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"LOG","message":"restored log file \"000000010000000000000004\" from archive"}}` + "\n"
+	var told []string
+	course := cnpg.Course{FirstWAL: "000000010000000000000003", LastWAL: "000000010000000000000005"}
+	_, _, err := client.WaitRestored(ctx, key, course, func(text string) {
+		told = append(told, text)
+		switch len(told) {
+		case 2:
+			server.Log(key.Namespace, restores, "full-recovery", log)
+		case 5:
+			apitest.Edit(server, key.Namespace, key.Name, healthy)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base := "Setting up primary, pod my-db-1-full-recovery-aaaaa Running"
+	if told[0] != base || !strings.HasPrefix(told[1], base+" (0s so far)") {
+		t.Errorf("told at first: %q", told[:2])
+	}
+	if want := base + ": replaying WAL, segment 000000010000000000000004 (2 of at most 3) ("; !strings.HasPrefix(told[3], want) {
+		t.Errorf("told then: %q, want %q", told[3], want)
+	}
+}
+
+// PostgreSQL waits for somebody to change the settings, and the Job with it, without an end.
+func TestWaitRestoredEndsWhereARecoveryIsPaused(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Put(restoring(), recovering("my-db-1-full-recovery-aaaaa"))
+	line := func(severity, message, detail string) string {
+		return `{"ts":"2026-03-26T12:00:07.5Z","logger":"postgres","msg":"record","record":{"error_severity":"` + severity + `","message":"` + message + `","detail":"` + detail + `"}}` + "\n"
+	}
+	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery",
+		line("WARNING", "hot standby is not possible because of insufficient parameter settings", "max_connections = 100 is a lower setting than on the primary server, where its value was 200.")+
+			line("LOG", "recovery has paused", "If recovery is unpaused, the server will shut down."))
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, ignore)
+	var failed *cnpg.RecoveryError
+	if !errors.As(err, &failed) || !failed.Cause.Deterministic || !strings.Contains(failed.Cause.Line, "max_connections = 100 is a lower setting") {
+		t.Fatalf("WaitRestored: %v, want a RecoveryError with the setting", err)
+	}
+	if want := time.Date(2026, 3, 26, 12, 0, 7, 500000000, time.UTC); !failed.Failed.Equal(want) {
+		t.Errorf("it failed at %s, want %s", failed.Failed, want)
+	}
+}
+
+func TestWaitRestoredAsksNoMoreForLogsItMayNotRead(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	client.Graces.LookAgain, client.Graces.Progress = time.Millisecond, time.Millisecond
+	server.Put(restoring(), recovering("my-db-1-full-recovery-aaaaa"))
+	server.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Subresource == "log" {
+			return &apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot get resource "pods/log"`}
+		}
+		return nil
+	})
+	told := 0
+	if _, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) {
+		if told++; told == 5 {
+			apitest.Edit(server, key.Namespace, key.Name, healthy)
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if reads := logReads(server); reads != 1 {
+		t.Errorf("logs were asked for %d times", reads)
 	}
 }
 
@@ -94,7 +189,7 @@ func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
 			done.Status.Phase = corev1.PodSucceeded
 			server.Put(restoring(), done, pod("my-db-1", "postgres"))
 			test.prepare(server)
-			_, recovered, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) })
+			_, recovered, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) })
 			if err != nil || recovered != test.want {
 				t.Errorf("WaitRestored = %+v, %v, want %+v", recovered, err, test.want)
 			}
@@ -109,7 +204,7 @@ func TestWaitRestoredEndsAtTheFirstPodThatNoRetryMends(t *testing.T) {
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery",
 		`{"level":"info","msg":"Starting webserver"}`+"\n"+
 			`{"level":"error","msg":"Error while restoring a backup","error":"no target backup found"}`+"\n")
-	_, _, err := client.WaitRestored(ctx, key, ignore)
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, ignore)
 	var recovery *cnpg.RecoveryError
 	if !errors.As(err, &recovery) {
 		t.Fatalf("WaitRestored: %v, want a RecoveryError", err)
@@ -131,7 +226,7 @@ func TestWaitRestoredLeavesPassingFailuresToTheJob(t *testing.T) {
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", network)
 	server.Log(key.Namespace, "my-db-1-full-recovery-bbbbb", "full-recovery", network)
 	var told []string
-	cluster, _, err := client.WaitRestored(ctx, key, func(text string) {
+	cluster, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
 		told = append(told, text)
 		switch {
 		case strings.HasPrefix(text, "pod my-db-1-full-recovery-aaaaa failed"):
@@ -146,14 +241,8 @@ func TestWaitRestoredLeavesPassingFailuresToTheJob(t *testing.T) {
 	if want := "pod my-db-1-full-recovery-aaaaa failed and will be tried again: ERROR: Could not connect to the endpoint URL"; !slices.Contains(told, want) {
 		t.Errorf("told were %q, without %q", told, want)
 	}
-	logs := 0
-	for _, r := range server.Requests() {
-		if r.Subresource == "log" {
-			logs++
-		}
-	}
-	if logs != 4 { // two pods with two containers each
-		t.Errorf("%d logs were read, want 4", logs)
+	if reads := logReads(server); reads != 4 { // two pods with two containers each
+		t.Errorf("%d logs were read, want 4", reads)
 	}
 }
 
@@ -164,7 +253,7 @@ func TestWaitRestoredEndsWithTheJob(t *testing.T) {
 	job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded"}}
 	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1), job)
 	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
-	_, _, err := client.WaitRestored(ctx, key, ignore)
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, ignore)
 	var recovery *cnpg.RecoveryError
 	if !errors.As(err, &recovery) || recovery.Cause.Line != "restore error: exit status 2" || recovery.Cause.Deterministic {
 		t.Fatalf("WaitRestored: %v, want the RecoveryError of the only pod", err)
@@ -182,7 +271,7 @@ func TestWaitRestoredWithoutTheRightToReadLogs(t *testing.T) {
 		return nil
 	})
 	var told []string
-	_, _, err := client.WaitRestored(ctx, key, func(text string) {
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
 		told = append(told, text)
 		if strings.Contains(text, "failed and will be tried again") {
 			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
@@ -205,7 +294,7 @@ func TestWaitRestoredLooksAtRecoveryPodsOnly(t *testing.T) {
 	join.Labels["cnpg.io/jobRole"] = "join"
 	server.Put(restoring(), join)
 	server.Log(key.Namespace, "my-db-2-join-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"no target backup found"}`)
-	if _, _, err := client.WaitRestored(ctx, key, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) }); err != nil {
+	if _, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) }); err != nil {
 		t.Errorf("WaitRestored: %v", err)
 	}
 }

@@ -48,7 +48,7 @@ func (c *Client) upgradeError(ctx context.Context, key Key, pod *corev1.Pod) err
 	failure := &UpgradeError{Key: key, Pod: pod.Name}
 	for _, container := range pod.Spec.Containers {
 		failure.Image = container.Image
-		if log, err := c.podLog(ctx, KeyOf(pod), container.Name); err == nil {
+		if log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: container.Name, lines: logLines, bytes: logLimit}); err == nil {
 			failure.Lines = upgradeLines(bytes.NewReader(log))
 		}
 	}

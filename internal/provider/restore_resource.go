@@ -89,7 +89,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		err = applyBackups(ctx, client, created, from.backups, location, cnpg.Ownership[cnpgv1.ScheduledBackup]{})
 	}
 	if err == nil {
-		created, _, err = client.WaitRestored(ctx, key, func(text string) {
+		created, _, err = client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
 			tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
 		})
 	}

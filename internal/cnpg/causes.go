@@ -1,0 +1,157 @@
+package cnpg
+
+import (
+	"bytes"
+	"io"
+	"strings"
+)
+
+// Cause is why a pod failed.
+type Cause struct {
+	// Line is the log line that says it, in PostgreSQL's, barman's or CNPG's own words.
+	Line string
+	// Meaning says what the line means for whoever asked for the restore; "" for a line that is not known.
+	Meaning string
+	// Remedy is what to change; "" for a line that is not known.
+	Remedy string
+	// Deterministic: trying again, as the Job does by itself, ends the same way.
+	Deterministic bool
+}
+
+// Messages that more than one place looks for.
+const (
+	// insufficientSettings begins the warning of a recovery that waits for settings as large as the source's.
+	insufficientSettings = "hot standby is not possible because of insufficient parameter settings"
+	recoveryPaused       = "recovery has paused"
+	silentFailure        = "the pod failed without an error in its log"
+	endedBeforeTarget    = "recovery ended before configured recovery target was reached"
+)
+
+// knownCauses are what lines of a log stand for. The first line of a log that is known names the cause: what comes later is
+// often only a consequence of it.
+var knownCauses = []struct {
+	patterns []string
+	cause    Cause
+}{
+	{[]string{"Expected empty archive"}, Cause{
+		Meaning:       "The folder that the new cluster would archive to holds WAL already.",
+		Remedy:        "Leave backup.server_name out, and an empty folder is chosen, or name one that is empty.",
+		Deterministic: true,
+	}},
+	{[]string{endedBeforeTarget}, Cause{
+		Meaning: "The WAL that could be fetched ends before the target: nothing that late has been archived, no such transaction or restore point " +
+			"comes in it, or a WAL segment on the way is missing from the archive.",
+		Remedy: "Choose a target within the recovery window that data.pgplatform_backups shows, check the name or ID of the target, or leave the target out " +
+			"to restore as far as the WAL leads.",
+		Deterministic: true,
+	}},
+	{[]string{"requested recovery stop point is before consistent recovery point"}, Cause{
+		Meaning:       "The base backup had not ended yet at the target.",
+		Remedy:        "Choose a later target, or an older base backup: leave backup_id out, and one that ended before the target is chosen.",
+		Deterministic: true,
+	}},
+	{[]string{"no target backup found"}, Cause{
+		Meaning:       "The archive holds no base backup that ended before the target.",
+		Remedy:        "Choose a target within the recovery window that data.pgplatform_backups shows, and check that source names the right archive.",
+		Deterministic: true,
+	}},
+	{[]string{"no backup found with ID", "Cannot find any candidate backup for recovery"}, Cause{
+		Meaning:       "The base backup is not in the archive, or no longer.",
+		Remedy:        "Apply again, or leave backup_id out: the base backup is then chosen from those that are there.",
+		Deterministic: true,
+	}},
+	{[]string{"object storage or file not found"}, Cause{
+		Meaning:       "The first WAL segment that the base backup needs is not in the archive.",
+		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",
+		Deterministic: true,
+	}},
+	{[]string{"recovery target timeline"}, Cause{
+		Meaning:       "The archive has no history of the timeline to recover on.",
+		Remedy:        "Set target_timeline to one that the archive holds, or leave it out.",
+		Deterministic: true,
+	}},
+	{[]string{"is not a child of this server's history", "could not find redo location"}, Cause{
+		Meaning:       "The base backup was taken after the source had left the timeline to recover on, so that no WAL leads from it there.",
+		Remedy:        "Choose a base backup that was taken before the switch of timelines, or leave backup_id and target_timeline out.",
+		Deterministic: true,
+	}},
+	{[]string{"database files are incompatible with server", "was initialized by PostgreSQL version", "pg_control version"}, Cause{
+		Meaning:       "The image runs another major version of PostgreSQL than the one that made the backup.",
+		Remedy:        "Set postgres_version or image to the backup's major version, or leave both out.",
+		Deterministic: true,
+	}},
+	{[]string{insufficientSettings, "recovery aborted because of insufficient parameter settings"}, Cause{
+		Meaning:       "The source ran with larger settings than the new cluster has (max_connections and others that recovery needs as large as they were), and PostgreSQL does not go on.",
+		Remedy:        "Set the parameter that the message names in parameters to at least the source's value.",
+		Deterministic: true,
+	}},
+	{[]string{"NoSuchBucket"}, Cause{
+		Meaning:       "The bucket does not exist.",
+		Remedy:        "Check destination_path, and that the pods reach the same S3 as Terraform does (pod_endpoint_url).",
+		Deterministic: true,
+	}},
+	{[]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", forbiddenHead}, Cause{
+		Meaning:       "S3 refuses the keys that the pods use, or they lack a right.",
+		Remedy:        "The pods read the source with the keys in source.credentials_secret, else with the provider's, and write their own archive with those of backup: check both, and the bucket's policy.",
+		Deterministic: true,
+	}},
+	{[]string{"No space left on device", "not enough space"}, Cause{
+		Meaning:       "The volume is too small for the restored data and the WAL.",
+		Remedy:        "Set storage.size (and wal_storage.size, where it is set) to at least the source's.",
+		Deterministic: true,
+	}},
+	{[]string{
+		"Could not connect to the endpoint URL", "Can't connect to cloud provider", "Connect timeout", "Read timeout", "Connection was closed", "connectivity failure",
+		"Connection reset", "Connection broken", "reached max retries", "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout",
+	}, Cause{
+		Meaning: "The pods could not reach S3, or it failed.",
+		Remedy:  "Check the endpoint that the pods use (pod_endpoint_url), and that the network lets them.",
+	}},
+}
+
+// forbiddenHead is how boto3 tells of a refused request whose answer has no body.
+const forbiddenHead = "An error occurred (403)"
+
+// causeIn names the cause that a recovery's or another program's log tells.
+func causeIn(log io.Reader) Cause {
+	var text bytes.Buffer
+	cause := causeOf(errorLines(io.TeeReader(log, &text)))
+	if !strings.Contains(cause.Line, endedBeforeTarget) {
+		return cause
+	}
+	var journal recoveryJournal
+	journal.add(&text)
+	if journal.segment != "" {
+		cause.Meaning += " The last segment that was fetched is " + journal.segment
+		if journal.missing != "" {
+			cause.Meaning += "; " + journal.missing + " is not in the archive"
+		}
+		cause.Meaning += "."
+	}
+	return cause
+}
+
+// causeOf picks the first known cause among a log's error lines, else what PostgreSQL died of, else the last line: the
+// instance manager ends with lines that only say that PostgreSQL has ended.
+func causeOf(lines []string) Cause {
+	for _, line := range lines {
+		for _, known := range knownCauses {
+			for _, pattern := range known.patterns {
+				if strings.Contains(line, pattern) {
+					cause := known.cause
+					cause.Line = line
+					return cause
+				}
+			}
+		}
+	}
+	if len(lines) == 0 {
+		return Cause{Line: silentFailure}
+	}
+	for i := len(lines) - 1; i >= 0; i-- {
+		if strings.HasPrefix(lines[i], severityFatal) || strings.HasPrefix(lines[i], severityPanic) {
+			return Cause{Line: lines[i]}
+		}
+	}
+	return Cause{Line: lines[len(lines)-1]}
+}

@@ -1,0 +1,217 @@
+package cnpg
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+// Progress is told what a wait sees, whenever that changes and at least once in [Graces.Progress].
+type Progress func(text string)
+
+// Course is what lies before a recovery, as far as its caller knows: with it, the progress says how far a recovery is.
+type Course struct {
+	// FirstWAL and LastWAL are the WAL segments that the base backup begins in and that the archive ends with.
+	FirstWAL, LastWAL string
+	// SegmentSize is that of the archive; 0 is PostgreSQL's default.
+	SegmentSize recovery.SegmentSize
+	// Bytes is the size of the base backup; 0 where it is not known.
+	Bytes int64
+}
+
+// restoreProgress tells how a recovery goes on.
+type restoreProgress struct {
+	client *Client
+	course Course
+	tell   Progress
+
+	began, at time.Time // when the wait began, and when something was told last
+	told      string
+	journal   recoveryJournal
+	unread    bool // the pods' logs may not be read
+}
+
+func (c *Client) newRestoreProgress(course Course, tell Progress) *restoreProgress {
+	return &restoreProgress{client: c, course: course, tell: tell, began: time.Now()}
+}
+
+// look tells what a snapshot shows, and what the recovery's log shows beyond it: what has changed at once, and what goes on
+// as it did from time to time. The error is a recovery that goes on no more.
+func (p *restoreProgress) look(ctx context.Context, s *Snapshot) error {
+	text := progressOf(s)
+	if text == p.told && time.Since(p.at) < p.client.Graces.Progress {
+		return nil
+	}
+	same := text == p.told
+	p.told, p.at = text, time.Now()
+	pod := runningRecoveryPod(s)
+	if pod != nil {
+		p.read(ctx, pod)
+		if stage := p.journal.stage(p.course); stage != "" {
+			text += ": " + stage
+		}
+	}
+	if same {
+		text += fmt.Sprintf(" (%s so far)", p.at.Sub(p.began).Round(time.Second))
+	}
+	p.tell(text)
+	if pod != nil && p.journal.pod == pod.Name && p.journal.paused != nil {
+		return &RecoveryError{Key: KeyOf(s.Cluster), Pod: pod.Name, Cause: *p.journal.paused, Failed: p.journal.pausedAt}
+	}
+	return nil
+}
+
+// journalLines and journalLimit bound what is read of a running recovery's log each time: its last lines, no more bytes than
+// that, and no longer than that.
+const (
+	journalLines   = 200
+	journalLimit   = 1 << 20
+	journalTimeout = 3 * time.Second
+)
+
+// read brings the journal up to date. What cannot be read just now is read the next time.
+func (p *restoreProgress) read(ctx context.Context, pod *corev1.Pod) {
+	if p.journal.pod != pod.Name {
+		p.journal = recoveryJournal{pod: pod.Name}
+	}
+	if p.unread {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, journalTimeout)
+	defer cancel()
+	log, err := p.client.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: journalLines, bytes: journalLimit})
+	if err != nil {
+		p.unread = isAnswer(err)
+		return
+	}
+	p.journal.add(bytes.NewReader(log))
+}
+
+func runningRecoveryPod(s *Snapshot) *corev1.Pod {
+	for i := range s.Pods {
+		if pod := &s.Pods[i]; pod.Labels[labelJobRole] == recoveryJobRole && pod.Status.Phase == corev1.PodRunning {
+			return pod
+		}
+	}
+	return nil
+}
+
+// recoveryJournal is how far a recovery is, as its log tells.
+type recoveryJournal struct {
+	pod      string
+	phase    string
+	segment  string // the WAL segment that was restored last
+	missing  string // the last one that was not there
+	at       string // the location that was replayed last
+	paused   *Cause // what keeps it from going on, for good
+	pausedAt time.Time
+}
+
+// The phases of a recovery.
+const (
+	phaseCopying   = "copying the base backup"
+	phaseStarting  = "starting PostgreSQL on the base backup"
+	phaseReplaying = "replaying WAL"
+	phaseRecovered = "recovered; configuring the database"
+)
+
+// PostgreSQL's lines while a recovery goes on; the plugin's program names the files that it fetches itself.
+var (
+	restoredLine   = regexp.MustCompile(`^restored log file "([0-9A-F]{24})" from archive$`)
+	missingLine    = regexp.MustCompile(`ERROR: WAL file ([0-9A-F]{24}) for server .* does not exist`) // barman's
+	inProgressLine = regexp.MustCompile(`^redo in progress, .*current LSN: ([0-9A-F]+/[0-9A-F]+)`)
+)
+
+// add takes in lines of the log, which may have been read before.
+func (j *recoveryJournal) add(log io.Reader) {
+	var hotStandby logLine
+	for line := range managerLines(log) {
+		message := line.Record.Message
+		switch {
+		case strings.HasPrefix(line.Msg, "Starting barman-cloud-restore"):
+			j.phase = phaseCopying
+		case line.Msg == "Restore completed":
+			j.phase = phaseStarting
+		case message == "archive recovery complete":
+			j.phase = phaseRecovered
+		case strings.HasPrefix(message, insufficientSettings):
+			hotStandby = line
+		case message == recoveryPaused && hotStandby.Record.Message != "":
+			cause := causeOf([]string{hotStandby.record()})
+			j.paused, j.pausedAt = &cause, line.time()
+		}
+		if j.phase == phaseRecovered {
+			continue
+		}
+		if m := restoredLine.FindStringSubmatch(message); m != nil {
+			j.phase, j.segment = phaseReplaying, m[1]
+		}
+		if m := missingLine.FindStringSubmatch(line.Msg); m != nil {
+			j.missing = m[1]
+		}
+		if m := inProgressLine.FindStringSubmatch(message); m != nil {
+			j.at = m[1]
+		}
+	}
+}
+
+// stage is where a recovery stands, in words.
+func (j *recoveryJournal) stage(course Course) string {
+	switch j.phase {
+	case phaseCopying:
+		if course.Bytes > 0 {
+			return fmt.Sprintf("%s (%s)", j.phase, bytesText(course.Bytes))
+		}
+	case phaseReplaying:
+		text := j.phase + ", segment " + j.segment
+		if done, all := course.counts(j.segment); done > 0 && done <= all {
+			text += fmt.Sprintf(" (%d of at most %d)", done, all)
+		} else if done > 0 {
+			text += fmt.Sprintf(" (%d so far)", done)
+		}
+		if j.at != "" {
+			text += ", at " + j.at
+		}
+		return text
+	}
+	return j.phase
+}
+
+// counts tells the how manieth segment of a recovery this is, and how many there are up to the archive's end; 0 where that is
+// not known. On another timeline the numbers go on.
+func (c Course) counts(segment string) (done, all uint64) {
+	size := c.SegmentSize
+	if size == 0 {
+		size = recovery.DefaultSegmentSize
+	}
+	first, err := recovery.ParseSegment(c.FirstWAL, size)
+	if err != nil {
+		return 0, 0
+	}
+	is, err := recovery.ParseSegment(segment, size)
+	if err != nil || is.Number < first.Number {
+		return 0, 0
+	}
+	if last, err := recovery.ParseSegment(c.LastWAL, size); err == nil && last.Number >= first.Number {
+		all = last.Number - first.Number + 1
+	}
+	return is.Number - first.Number + 1, all
+}
+
+// bytesText is a size for people.
+func bytesText(n int64) string {
+	const unit = 1 << 10
+	size, units := float64(n), []string{"bytes", "KiB", "MiB", "GiB"}
+	for len(units) > 1 && size >= unit {
+		size, units = size/unit, units[1:]
+	}
+	return fmt.Sprintf("%.4g %s", size, units[0])
+}
