@@ -14,7 +14,7 @@ var ErrNoBackup = errors.New("there is no such base backup")
 // Backup reads one base backup of a server's archive in one request. A backup.info that cannot be parsed gives an entry
 // that says so, as in a [Client.Catalog]; where there is none the error is [ErrNoBackup].
 func (c *Client) Backup(ctx context.Context, loc Location, server, id string) (*recovery.Backup, error) {
-	r := &reader{client: c, loc: loc, server: server}
+	r := newReader(c, loc, server)
 	backup, denied, err := r.backup(ctx, id)
 	if err = errors.Join(denied, err); err == nil && backup.Status == recovery.StatusIncomplete {
 		err = ErrNoBackup

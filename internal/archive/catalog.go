@@ -23,9 +23,9 @@ const maxBackupInfo = 4 << 20
 // files are entries with a status and a message, never an error.
 //
 // It costs one listing per 1,000 backups and per 1,000 WAL folders, one read per backup and per history, and one listing per 1,000
-// WAL files with at most 16 more, which is for how many are made at once. 16 reads are made at once too.
+// WAL files with at most one more for each run of folders that is listed beside others, see shards. 16 reads are made at once.
 func (c *Client) Catalog(ctx context.Context, loc Location, server string) (*recovery.Catalog, error) {
-	r := &reader{client: c, loc: loc, server: server}
+	r := newReader(c, loc, server)
 	catalog, err := r.read(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive of %s in %s: %w", server, loc, err)
@@ -38,6 +38,22 @@ type reader struct {
 	client *Client
 	loc    Location
 	server string
+	files  chan struct{} // one for each file that is being read
+}
+
+func newReader(c *Client, loc Location, server string) *reader {
+	return &reader{client: c, loc: loc, server: server, files: make(chan struct{}, concurrency)}
+}
+
+// get reads a file when there are fewer than 16 that are being read.
+func (r *reader) get(ctx context.Context, key string, limit int64) ([]byte, error) {
+	select {
+	case r.files <- struct{}{}:
+		defer func() { <-r.files }()
+		return r.client.get(ctx, r.loc.Bucket, key, limit)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (r *reader) read(ctx context.Context) (*recovery.Catalog, error) {
@@ -144,7 +160,7 @@ func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recover
 
 // backup reads one backup.info. The first error is a refusal that only concerns this file.
 func (r *reader) backup(ctx context.Context, id string) (b recovery.Backup, denied, err error) {
-	text, err := r.client.get(ctx, r.loc.Bucket, r.loc.backupInfo(r.server, id), maxBackupInfo)
+	text, err := r.get(ctx, r.loc.backupInfo(r.server, id), maxBackupInfo)
 	switch {
 	case err == nil:
 		return ParseBackupInfo(id, text), nil, nil
@@ -214,7 +230,7 @@ func (r *reader) histories(ctx context.Context, objects []object) ([]recovery.Hi
 	group.SetLimit(concurrency)
 	for i := range found {
 		group.Go(func() error {
-			content, err := r.client.get(ctx, r.loc.Bucket, keys[i], maxHistory)
+			content, err := r.get(ctx, keys[i], maxHistory)
 			if err != nil && !errors.Is(err, errNotThere) {
 				var whole error
 				found[i].Message, _, whole = ofOneFile(err)

@@ -153,6 +153,16 @@ func TestCatalogListsWALInFullPages(t *testing.T) {
 				a.Segments(timeline+1, uint64(timeline)+1, 2, at("10:00:00"), 0)
 			}
 		}, 15},
+		// Three runs, since of each timeline the first two folders come before the backup.
+		"folders that are left out": {func(a s3test.Archive) {
+			for timeline := range uint32(3) {
+				a.Segments(timeline+1, 0, 1000, at("10:00:00"), 0)
+			}
+			for _, key := range a.Server.Keys(a.Bucket, a.Folder+"/base/") {
+				a.Server.Delete(a.Bucket, key)
+			}
+			a.Backup("20260326T110000", at("11:01:00"), s3test.Segment(1, 600), s3test.Segment(1, 600), nil)
+		}, 3},
 		"as many labels as segments": {func(a s3test.Archive) {
 			for n := range uint64(4_000) {
 				a.WAL(s3test.Segment(1, n+1), at("10:00:00"))
@@ -165,8 +175,8 @@ func TestCatalogListsWALInFullPages(t *testing.T) {
 			t.Parallel()
 			srv, c, loc := store(t)
 			a := srv.Archive("backups", "pg", "my-db")
-			test.write(a)
 			a.Backup("20260326T100000", at("10:01:00"), s3test.Segment(1, 1), s3test.Segment(1, 1), nil)
+			test.write(a)
 			if _, err := c.Catalog(context.Background(), loc, "my-db"); err != nil {
 				t.Fatal(err)
 			}

@@ -85,7 +85,8 @@ func (c *Client) list(ctx context.Context, l listing) (page, error) {
 	// Keys may hold characters that XML cannot, and are then asked for in URL encoding. That is not done at once since
 	// LocalStack compares StartAfter with the encoded keys and leaves out those that are not plain ASCII.
 	var garbled *smithy.DeserializationError
-	if errors.As(err, &garbled) {
+	var stalled *stalledError
+	if errors.As(err, &garbled) && !errors.As(err, &stalled) {
 		out, err = c.listObjects(ctx, l, types.EncodingTypeUrl)
 	}
 	if err != nil {

@@ -25,12 +25,12 @@ import (
 // How long things may take: an endpoint that is not there is told from one that is slow within seconds, since plans
 // wait for it.
 const (
-	dialTimeout     = 2 * time.Second // tried twice
-	dialPause       = 200 * time.Millisecond
-	tlsTimeout      = 4 * time.Second
-	responseTimeout = 10 * time.Second
-	maxAttempts     = 4 // of requests that were answered with an error worth repeating
-	checkAttempts   = 2 // the same for checks
+	dialTimeout   = 2 * time.Second // tried twice
+	dialPause     = 200 * time.Millisecond
+	tlsTimeout    = 4 * time.Second
+	patience      = 10 * time.Second // for an answer to begin, and for each next byte of it
+	maxAttempts   = 4                // of requests that were answered with an error worth repeating
+	checkAttempts = 2                // the same for checks
 )
 
 // defaultRegion is used where neither configuration nor environment names one, as most S3-compatible stores want it.
@@ -51,6 +51,8 @@ type Config struct {
 	UsePathStyle *bool
 	// CACertificate is PEM text that is trusted besides the system's authorities.
 	CACertificate string
+
+	patience time.Duration // 0 is the usual one; tests have less
 }
 
 // AssumeRole is the role to take on before S3 is called; without a RoleARN none is.
@@ -103,6 +105,7 @@ func New(ctx context.Context, c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing the S3 client: %w", err)
 	}
+	settings.HTTPClient = impatientClient{settings.HTTPClient, cmp.Or(c.patience, patience)}
 	if c.AssumeRole.RoleARN != "" {
 		settings.Credentials = aws.NewCredentialsCache(c.AssumeRole.provider(settings))
 	}
@@ -177,7 +180,7 @@ func (c Config) transport() (*awshttp.BuildableClient, error) {
 	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
 		t.DialContext = dial
 		t.TLSHandshakeTimeout = tlsTimeout
-		t.ResponseHeaderTimeout = responseTimeout
+		t.ResponseHeaderTimeout = cmp.Or(c.patience, patience)
 		t.MaxIdleConnsPerHost = 2 * concurrency
 		if roots != nil {
 			if t.TLSClientConfig == nil {

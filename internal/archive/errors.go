@@ -200,6 +200,10 @@ func regionOf(err error) string {
 
 // unreachableReason says in a few words why there was no usable answer; "" where there was one.
 func unreachableReason(err error, code string, status int) string {
+	var stalled *stalledError
+	if errors.As(err, &stalled) {
+		return stalled.Error()
+	}
 	if status >= http.StatusInternalServerError || code == "SlowDown" || status == http.StatusTooManyRequests {
 		return strings.TrimSpace(fmt.Sprintf("it answers %d %s", status, cmp.Or(code, http.StatusText(status))))
 	}

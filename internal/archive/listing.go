@@ -42,7 +42,7 @@ type Listing struct {
 // query's span are never read, and reading stops with the limit. The window then takes the oldest backup that is done,
 // and all the others only where WAL is missing behind it; its LastBackupID stays empty where not all were read.
 func (c *Client) List(ctx context.Context, loc Location, server string, q Query) (*Listing, error) {
-	r := &reader{client: c, loc: loc, server: server}
+	r := newReader(c, loc, server)
 	listing, err := r.list(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("reading the archive of %s in %s: %w", server, loc, err)

@@ -152,9 +152,9 @@ func (r *reader) wal(ctx context.Context, folders []walFolder, start walStart) (
 	return read, nil
 }
 
-// shards cuts folders, which are in the order of their keys, into runs of neighbours: at most as many as are listed at the same time,
-// each of whole pages where the folders are full. All together they cost at most one page for each run more than a single
-// listing would, since only the last page of a run is not full. A run does not go on over folders that are left out.
+// shards cuts folders, which are in the order of their keys, into runs of neighbours, each of whole pages where the folders are full: as
+// many as are listed at the same time, and one more for each place where folders are left out, over which a run does not go on.
+// All together they cost at most one page for each run more than a single listing would, since only the last page of a run is not full.
 func (r *reader) shards(all []walFolder, first recovery.Segment, size recovery.SegmentSize) []shard {
 	log, perLog := first.Number/size.PerLog(), int(size.PerLog()) //nolint:gosec // at most 4096 segments in a log
 	wanted := func(f walFolder) bool { return uint64(f.log) >= log }

@@ -12,7 +12,7 @@ import (
 // SystemID is the identifier of the database that took the newest base backup in a server's folder; "" where no backup
 // tells. It costs one listing per 1,000 backups and, as a rule, one read.
 func (c *Client) SystemID(ctx context.Context, loc Location, server string) (string, error) {
-	r := &reader{client: c, loc: loc, server: server}
+	r := newReader(c, loc, server)
 	id, err := r.systemID(ctx)
 	if err != nil {
 		return "", fmt.Errorf("reading the newest backup of %s in %s: %w", server, loc, err)

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -37,6 +38,8 @@ type Server struct {
 	buckets  map[string]*bucket
 	keys     map[string]Key
 	requests []Request
+	inFlight map[string]int // by operation
+	most     map[string]int
 	fault    func(Request) *Fault
 	latency  time.Duration
 	anyKey   bool
@@ -91,9 +94,13 @@ type Fault struct {
 	Message string
 	Region  string // value of the x-amz-bucket-region header
 	Latency time.Duration
-	// Reset breaks the connection without an answer; Hang never answers (until the client gives up).
+	// Reset breaks the connection without an answer; Hang never answers (until the client gives up); Stall stops in the middle of
+	// the answer's body.
 	Reset bool
 	Hang  bool
+	Stall bool
+	// Drip is the pause between the ten pieces in which the answer comes.
+	Drip time.Duration
 }
 
 // New starts a server that stops with the test.
@@ -110,7 +117,10 @@ func NewTLS(t testing.TB) *Server {
 
 func start(t testing.TB, begin func(*httptest.Server)) *Server {
 	t.Helper()
-	s := &Server{buckets: map[string]*bucket{}, keys: map[string]Key{AccessKeyID: {ID: AccessKeyID, Secret: SecretAccessKey}}}
+	s := &Server{
+		buckets: map[string]*bucket{}, keys: map[string]Key{AccessKeyID: {ID: AccessKeyID, Secret: SecretAccessKey}},
+		inFlight: map[string]int{}, most: map[string]int{},
+	}
 	srv := httptest.NewUnstartedServer(s)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // what tests of certificates expect
 	begin(srv)
@@ -237,18 +247,39 @@ func (s *Server) Count(op string) int {
 	return n
 }
 
+// MostAtOnce is the largest number of requests of an operation that were served at the same time so far.
+func (s *Server) MostAtOnce(op string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.most[op]
+}
+
 // Reset forgets the requests so far.
 func (s *Server) Reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.requests = nil
+	s.requests, s.most = nil, map[string]int{}
+}
+
+// enter takes note of a request, until leave is called.
+func (s *Server) enter(r Request) (leave func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.requests = append(s.requests, r)
+	s.inFlight[r.Op]++
+	s.most[r.Op] = max(s.most[r.Op], s.inFlight[r.Op])
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.inFlight[r.Op]--
+	}
 }
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	request := describe(r)
+	defer s.enter(request)()
 	s.mu.Lock()
-	s.requests = append(s.requests, request)
 	fault, latency, anyKey := s.fault, s.latency, s.anyKey
 	s.mu.Unlock()
 	var f *Fault
@@ -281,7 +312,33 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if f != nil && (f.Stall || f.Drip > 0) {
+		whole := httptest.NewRecorder()
+		s.answer(whole, r, request)
+		f.slowly(w, r, whole)
+		return
+	}
 	s.answer(w, r, request)
+}
+
+// slowly sends an answer in pieces, or half of it.
+func (f *Fault) slowly(w http.ResponseWriter, r *http.Request, whole *httptest.ResponseRecorder) {
+	const pieces = 10
+	body := whole.Body.Bytes()
+	maps.Copy(w.Header(), whole.Header())
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(whole.Code)
+	for n := range pieces {
+		if f.Stall && n == pieces/2 {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = w.Write(body[n*len(body)/pieces : (n+1)*len(body)/pieces]) // the client may have gone
+		_ = http.NewResponseController(w).Flush()
+		if !wait(r, f.Drip) {
+			return
+		}
+	}
 }
 
 // wait sleeps; false when the client went away meanwhile.
