@@ -139,7 +139,7 @@ func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recover
 	group.SetLimit(concurrency)
 	for i, folder := range folders {
 		group.Go(func() (err error) {
-			backups[i], denied[i], err = r.backup(ctx, folder)
+			backups[i], denied[i], err = r.knownBackup(ctx, folder)
 			if err == nil {
 				progress.read(i)
 			}
@@ -156,6 +156,12 @@ func (r *reader) backups(ctx context.Context, oldest chan<- walStart) ([]recover
 	backups = append(backups, files...)
 	recovery.SortBackups(backups)
 	return backups, nil
+}
+
+// knownBackup is backup without a read for one that was read before and had ended by then.
+func (r *reader) knownBackup(ctx context.Context, id string) (b recovery.Backup, denied, err error) {
+	key := r.loc.Bucket + "/" + r.loc.backupInfo(r.server, id)
+	return r.client.ended.backup(ctx, key, func(ctx context.Context) (recovery.Backup, error, error) { return r.backup(ctx, id) })
 }
 
 // backup reads one backup.info. The first error is a refusal that only concerns this file.

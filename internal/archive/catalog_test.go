@@ -368,6 +368,48 @@ func TestSharedCatalogReadsOnce(t *testing.T) {
 	}
 }
 
+// What was read of a backup that has ended is not read again; everything else is looked at anew.
+func TestCatalogReadAgain(t *testing.T) {
+	t.Parallel()
+	srv, c, loc := store(t)
+	a := daily(srv, 5)
+	const runs = "20260331T180000"
+	a.Put("base/"+runs+"/data.tar", "x", at("18:00:00"))
+	read := func(lists, files int) *recovery.Catalog {
+		t.Helper()
+		srv.Reset()
+		got, err := c.Catalog(t.Context(), loc, "my-db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l, f := srv.Count("ListObjects"), srv.Count("GetObject"); l != lists || f != files {
+			t.Errorf("took %d listings and %d reads, want %d and %d", l, f, lists, files)
+		}
+		return got
+	}
+	read(3, 6)
+	if got := read(3, 1); got.Backups[0].ID != runs || got.Backups[0].Status != recovery.StatusIncomplete {
+		t.Errorf("the newest is %+v", got.Backups[0])
+	}
+	a.Backup(runs, at("18:10:00").AddDate(0, 0, 5), s3test.Segment(1, 49), s3test.Segment(1, 49), nil)
+	a.Segments(1, 51, 1, at("18:30:00").AddDate(0, 0, 5), 0)
+	for _, key := range srv.Keys("backups", "pg/my-db/base/20260326T120000/") { // what retention removes
+		srv.Delete("backups", key)
+	}
+	got := read(3, 1)
+	if got.Backups[0].ID != runs || got.Backups[0].Status != recovery.StatusDone || got.Backup("20260326T120000") != nil {
+		t.Errorf("backups are %v, the newest is %+v", idsOf(got), got.Backups[0])
+	}
+	if w, ok := got.Window(); !ok || w.LatestWAL != s3test.Segment(1, 51) || w.FirstBackupID != "20260327T120000" {
+		t.Errorf("window is %+v, %t", w, ok)
+	}
+	// One that is asked for by name is looked up.
+	srv.Delete("backups", "pg/my-db/base/"+runs+"/backup.info")
+	if _, err := c.Backup(t.Context(), loc, "my-db", runs); !errors.Is(err, archive.ErrNoBackup) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func idsOf(c *recovery.Catalog) []string {
 	ids := make([]string, len(c.Backups))
 	for i, b := range c.Backups {

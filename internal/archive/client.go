@@ -37,6 +37,7 @@ type Client struct {
 	reads  singleflight.Group
 	shared sync.Map // archive key to *recovery.Catalog, see SharedCatalog
 
+	ended    endedBackups
 	archives sync.Map // folders that are archives, see Servers
 }
 

@@ -213,7 +213,7 @@ func (i *infos) read(ctx context.Context, folders []string) error {
 	group.SetLimit(concurrency)
 	for _, id := range unknown {
 		group.Go(func() error {
-			b, denied, err := i.reader.backup(ctx, id)
+			b, denied, err := i.reader.knownBackup(ctx, id)
 			if err != nil {
 				return err
 			}

@@ -64,6 +64,7 @@ func TestListReadsNoMoreThanTheQueryNeeds(t *testing.T) {
 	for label, test := range tests { //nolint:paralleltest // the requests to one server are counted
 		t.Run(label, func(t *testing.T) {
 			srv.Reset()
+			c := client(t, config(srv)) // which has read nothing yet
 			got, err := c.List(context.Background(), loc, "my-db", test.query)
 			if err != nil {
 				t.Fatal(err)
@@ -143,7 +144,7 @@ func TestListFindsTheWindowOfTheWholeArchive(t *testing.T) {
 		}
 		for _, q := range []archive.Query{{Limit: 1}, {Limit: 3}, {StartedAfter: at("06:00:00")}, {StartedBefore: at("06:00:00"), Limit: 2}} {
 			srv.Reset()
-			got, err := c.List(context.Background(), loc, "my-db", q)
+			got, err := client(t, config(srv)).List(context.Background(), loc, "my-db", q)
 			if err != nil {
 				t.Fatal(err)
 			}
