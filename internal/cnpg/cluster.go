@@ -38,10 +38,10 @@ const (
 	AnnotationUnfinished = "pgplatform.io/unfinished"
 	// AnnotationRoleARN, on the pods' service account, is the IAM role that EKS lets them assume.
 	AnnotationRoleARN = "eks.amazonaws.com/role-arn"
-	// AnnotationSource is the namespace/name of the database that a restored Cluster was made from.
+	// AnnotationSource is what a restored Cluster was made from: the namespace/name of a database, or the folder of its archive.
 	AnnotationSource = "pgplatform.io/restored-from"
-	// AnnotationTargetTime is a restore's target_time as it was configured.
-	AnnotationTargetTime = "pgplatform.io/restore-target-time"
+	// AnnotationRestore is what a restore was configured with, as JSON without any key: an import reads it.
+	AnnotationRestore = "pgplatform.io/restore"
 	// LabelOrgID carries org_id on every object.
 	LabelOrgID = "pgplatform.io/org-id"
 )
@@ -227,17 +227,12 @@ func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	cluster.TypeMeta = ClusterTypeMeta
 	cluster.UID = live.UID
 	cluster.Spec.Bootstrap, cluster.Spec.ExternalClusters = nil, nil
-	for _, stays := range []string{AnnotationNonce, AnnotationSource, AnnotationTargetTime} { // how it was made
+	for _, stays := range []string{AnnotationNonce, AnnotationSource, AnnotationRestore} { // how it was made
 		if value, ok := live.Annotations[stays]; ok {
 			metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, stays, value)
 		}
 	}
 	return clusterFields(cluster)
-}
-
-// OwnedParameters is spec.postgresql.parameters without what CNPG added to it: see [Managed.Ours].
-func OwnedParameters(cluster *cnpgv1.Cluster) map[string]string {
-	return Fields(cluster).Entries(cluster.Spec.PostgresConfiguration.Parameters, "spec", "postgresql", "parameters")
 }
 
 // KeyOf is the namespace and name of an object.

@@ -70,16 +70,17 @@ func TestRefusedAttributeOfAResource(t *testing.T) {
 		want     path.Path
 	}{
 		"a database's labels":    {"pgplatform_database", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"metadata.labels"}, Err: errors.New("no")}, path.Root("labels")},
-		"a restore's labels":     {"pgplatform_restore", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"metadata.labels"}, Err: errors.New("no")}, path.Empty()},
-		"a restore's size":       {"pgplatform_restore", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"spec.storage.size"}, Err: errors.New("no")}, path.Empty()},
+		"a restore's labels":     {"pgplatform_restore", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"metadata.labels"}, Err: errors.New("no")}, path.Root("labels")},
+		"a restore's size":       {"pgplatform_restore", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"spec.storage.size"}, Err: errors.New("no")}, path.Root("storage").AtName("size")},
+		"a backup's conflict":    {"pgplatform_backup", &cnpg.ConflictError{}, path.Empty()},
 		"a restore's name":       {"pgplatform_restore", &cnpg.AdmissionError{Kind: "Cluster", Fields: []string{"metadata.name"}, Err: errors.New("no")}, path.Root("name")},
 		"a schedule":             {"pgplatform_database", &cnpg.AdmissionError{Kind: "ScheduledBackup", Fields: []string{"spec.schedule"}, Err: errors.New("no")}, path.Root("backup").AtName("schedule")},
-		"a restore's schedule":   {"pgplatform_restore", &cnpg.AdmissionError{Kind: "ScheduledBackup", Fields: []string{"spec.schedule"}, Err: errors.New("no")}, path.Empty()},
+		"a restore's schedule":   {"pgplatform_restore", &cnpg.AdmissionError{Kind: "ScheduledBackup", Fields: []string{"spec.schedule"}, Err: errors.New("no")}, path.Root("backup").AtName("schedule")},
 		"a schedule's labels":    {"pgplatform_database", &cnpg.AdmissionError{Kind: "ScheduledBackup", Fields: []string{"metadata.labels"}, Err: errors.New("no")}, path.Empty()},
 		"a Secret's annotations": {"pgplatform_database", &cnpg.AdmissionError{Kind: "Secret", Fields: []string{"metadata.annotations"}, Err: errors.New("no")}, path.Empty()},
 		"a Backup's labels":      {"pgplatform_backup", &cnpg.AdmissionError{Kind: "Backup", Fields: []string{"metadata.labels"}, Err: errors.New("no")}, path.Empty()},
 		"a conflict":             {"pgplatform_database", &cnpg.ConflictError{}, path.Root("force_conflicts")},
-		"a restore's conflict":   {"pgplatform_restore", &cnpg.ConflictError{}, path.Empty()},
+		"a restore's conflict":   {"pgplatform_restore", &cnpg.ConflictError{}, path.Root("force_conflicts")},
 		"a restore's timeout":    {"pgplatform_restore", &timeoutError{operation: "create"}, path.Root("timeouts").AtName("create")},
 	}
 	for name, test := range tests {

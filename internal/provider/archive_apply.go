@@ -124,7 +124,7 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 	if location.store == nil {
 		return nil
 	}
-	secret := location.credentialsSecret(owner)
+	secret := location.credentialsSecret(owner, credentialsSecretName(owner.Name))
 	if secret == nil {
 		return nil
 	}

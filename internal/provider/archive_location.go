@@ -99,11 +99,14 @@ func (b *backend) refuseTakenFolder(ctx context.Context, store *objectStore, of 
 	case err == nil && (!empty || !b.reserve(store, loc, server, of)):
 		diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(folderTaken(loc, server), "Nothing was changed."))
 	case archive.Unreachable(err):
-		// One warning for each store, however many databases use it.
-		if _, told := b.warned.LoadOrStore("unreachable "+client.Endpoint(), true); !told {
-			diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
-				"Whether the folders that server_name names are empty is checked when they are applied, if the store can be reached then."))
-		}
+		b.warnUnreachable(client, err, "Whether the folders that server_name names are empty is checked when they are applied, if the store can be reached then.", diags)
+	}
+}
+
+// warnUnreachable tells at plan of a store that cannot be reached from here: once, however many databases use it.
+func (b *backend) warnUnreachable(client *archive.Client, err error, text string, diags *diag.Diagnostics) {
+	if _, told := b.warned.LoadOrStore("unreachable "+client.Endpoint(), true); !told {
+		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), text))
 	}
 }
 

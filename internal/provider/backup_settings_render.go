@@ -23,7 +23,7 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	var data dataModel
 	diags.Append(optional(ctx, b.WAL, &wal)...)
 	diags.Append(optional(ctx, b.Data, &data)...)
-	store := location.barmanStore(cluster.Name)
+	store := location.barmanStore(credentialsSecretName(cluster.Name))
 	store.Wal = &cnpgv1.WalBackupConfiguration{MaxParallel: int(wal.MaxParallel.ValueInt64())}
 	setText(&store.Wal.Compression, wal.Compression)
 	setText(&store.Wal.Encryption, wal.Encryption)
@@ -91,12 +91,13 @@ const (
 	keyCACertificate   = "ca.crt"
 )
 
-// barmanStore is how CNPG is told of an archive: used for a Cluster's own, and for the one that a restore reads.
-func (a archiveLocation) barmanStore(name string) *cnpgv1.BarmanObjectStoreConfiguration {
+// barmanStore is how CNPG is told of an archive: used for a Cluster's own, and for the one that a restore reads. own is the
+// Secret that the provider writes for it.
+func (a archiveLocation) barmanStore(own string) *cnpgv1.BarmanObjectStoreConfiguration {
 	selector := func(secret, key string) *cnpgv1.SecretKeySelector {
 		return &cnpgv1.SecretKeySelector{LocalObjectReference: cnpgv1.LocalObjectReference{Name: secret}, Key: key}
 	}
-	own, pods := credentialsSecretName(name), a.store.pods
+	pods := a.store.pods
 	store := &cnpgv1.BarmanObjectStoreConfiguration{
 		DestinationPath: a.store.destinationPath,
 		EndpointURL:     a.store.podEndpointURL,
@@ -125,13 +126,13 @@ func (a archiveLocation) barmanStore(name string) *cnpgv1.BarmanObjectStoreConfi
 
 // credentialsSecret holds what the pods need to reach S3; nil where that is nothing. It belongs to the Cluster, so that it
 // goes when the Cluster goes.
-func (a archiveLocation) credentialsSecret(owner *cnpgv1.Cluster) *corev1.Secret {
+func (a archiveLocation) credentialsSecret(owner *cnpgv1.Cluster, name string) *corev1.Secret {
 	data := a.store.secretData()
 	if len(data) == 0 {
 		return nil
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: ownedBy(owner, credentialsSecretName(owner.Name)),
+		ObjectMeta: ownedBy(owner, name),
 		Type:       corev1.SecretTypeOpaque,
 		Data:       data,
 	}

@@ -23,11 +23,12 @@ type destruction struct {
 	protection  types.Bool
 	finalBackup types.Bool
 	limits      timeouts.Value
-	schedules   bool // whether an apply puts a missing schedule back
+	restored    bool // whether it was made from an archive
 }
 
 // destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
-// It is the last to look at the state's protection, whatever a plan has said. Where a last backup is asked for, nothing is
+// It is the last to look at the state's protection, whatever a plan has said; none binds a restore that never had a ready
+// instance, since it holds no data. Where a last backup is asked for, nothing is
 // deleted before S3 has it.
 func (b *backend) destroyCluster(ctx context.Context, summary string, d destruction, diags *diag.Diagnostics) {
 	timeout, problems := d.limits.Delete(ctx, defaultDeleteTimeout)
@@ -35,7 +36,7 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if diags.HasError() {
 		return
 	}
-	if d.protection.ValueBool() {
+	if d.protection.ValueBool() && !d.restored {
 		refuseDestroy(d.of, diags)
 		return
 	}
@@ -58,7 +59,12 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		diags.AddError(summary, paragraphs(anotherHasTheName(d.kind, d.of), "Nothing was destroyed."))
 		return
 	}
-	if d.finalBackup.ValueBool() && live != nil && !b.takeFinalBackup(ctx, client, live, summary, diags) {
+	empty := d.restored && live != nil && cnpg.NeverReady(live)
+	if d.protection.ValueBool() && !empty {
+		refuseDestroy(d.of, diags)
+		return
+	}
+	if d.finalBackup.ValueBool() && live != nil && !empty && !b.takeFinalBackup(ctx, client, live, summary, diags) {
 		return
 	}
 	adopted := d.seen.AdoptedSchedule
@@ -75,8 +81,15 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if err == nil && live != nil {
 		err = client.WaitDeleted(ctx, live)
 	}
-	if err == nil {
-		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: credentialsSecretName(d.of.Name)}, owner)
+	secrets := []string{credentialsSecretName(d.of.Name)}
+	if d.restored || live != nil && live.Annotations[cnpg.AnnotationSource] != "" {
+		secrets = append(secrets, originSecretName(d.of.Name))
+	}
+	for _, secret := range secrets {
+		if err != nil {
+			break
+		}
+		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: secret}, owner)
 		var refused *cnpg.AdmissionError
 		if errors.Is(err, cnpg.ErrForbidden) || errors.As(err, &refused) { // it belongs to the Cluster, and goes with it
 			err = nil
@@ -92,11 +105,7 @@ func (d destruction) schedule(live *cnpgv1.Cluster, err error) string {
 	if err == nil || live == nil || live.DeletionTimestamp != nil || cnpg.Archiver(live) == nil || errors.Is(err, cnpg.ErrReplaced) {
 		return ""
 	}
-	text := "Its schedule may be gone already: for as long as the database lives on, no base backups are taken by it."
-	if d.schedules {
-		text += " To keep the database, apply: that puts the schedule back."
-	}
-	return text
+	return "Its schedule may be gone already: for as long as the database lives on, no base backups are taken by it. To keep the database, apply: that puts the schedule back."
 }
 
 func stateAfterDestroy(key cnpg.Key) string {

@@ -13,8 +13,9 @@ import (
 // clusterUpdate is what a resource that stands for a Cluster is to become: the configuration, plan and state of it.
 type clusterUpdate struct{ plan, state, config *databaseModel }
 
-// updateCluster brings a Cluster to what a plan says. What it is by then, also after a failure, save makes the state.
-func (r *clusterResource) updateCluster(ctx context.Context, resourceType string, of clusterUpdate, req resource.UpdateRequest, resp *resource.UpdateResponse, save func(databaseModel)) {
+// updateCluster brings a Cluster to what a plan says. What it is by then save makes the state: that is the plan or, after a
+// failure, the state of before with what stands in Kubernetes.
+func (r *clusterResource) updateCluster(ctx context.Context, resourceType string, of clusterUpdate, req resource.UpdateRequest, resp *resource.UpdateResponse, save func(*databaseModel)) {
 	plan, state, config := of.plan, of.state, of.config
 	summary := "Unable to Update " + titles[resourceType]
 	timeout, d := plan.Timeouts.Update(ctx, defaultUpdateTimeout)
@@ -29,7 +30,7 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(plan.key()))...)
 	if !plan.Status.IsUnknown() {
 		// Only settings that Terraform keeps for itself have changed.
-		save(*plan)
+		save(plan)
 		return
 	}
 	ctx, cancel := within(ctx, "update", timeout)
@@ -101,7 +102,7 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 	if archive.IsNull() {
 		plan.Archive = archive // one that somebody has added since the plan is for the next one to show
 	}
-	save(*plan)
+	save(plan)
 }
 
 // clusterChange is what an update brings about: the Cluster as it stands, the state and the plan, and what the plan asks for.
@@ -188,7 +189,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 
 // stateAsItIs records, after a failed update, what stands in Kubernetes, and says so; where that cannot be read, or is another
 // Cluster than the one that was to be updated, the state of before stays.
-func (r *clusterResource) stateAsItIs(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, state *databaseModel, resp *resource.UpdateResponse, save func(databaseModel)) string {
+func (r *clusterResource) stateAsItIs(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, state *databaseModel, resp *resource.UpdateResponse, save func(*databaseModel)) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultReadTimeout)
 	defer cancel()
 	cluster, scheduled, err := readDatabase(ctx, client, state.key())
@@ -201,7 +202,7 @@ func (r *clusterResource) stateAsItIs(ctx context.Context, client *cnpg.Client, 
 	}
 	seen := r.backend.seeArchive(cluster, scheduled, seenArchive(ctx, resp.Private, &resp.Diagnostics))
 	state.fromCluster(ctx, r.backend, cluster, scheduled, seen, &resp.Diagnostics)
-	save(*state)
+	save(state)
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 	return fmt.Sprintf("Terraform's state holds the database %s as it stands in Kubernetes now; the next plan shows what is still to be done.", state.key())
 }

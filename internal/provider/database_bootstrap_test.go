@@ -58,7 +58,7 @@ func TestRestoreBootstrapChangedByHand(t *testing.T) {
 	before := s.w.Object(pitr).Value
 	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db-pitr", func(c *cnpgv1.Cluster) {
 		c.Annotations[cnpg.AnnotationSource] = "myorg/else"
-		delete(c.Annotations, cnpg.AnnotationTargetTime)
+		delete(c.Annotations, cnpg.AnnotationRestore)
 		c.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{InitDB: &cnpgv1.BootstrapInitDB{Database: "app", Owner: "app"}}
 		c.Spec.ExternalClusters = nil
 	})

@@ -185,14 +185,13 @@ func resourcesOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, known bool) type
 }
 
 // memoryOf reads what is asked for. In a Cluster that the provider made the limit is the same; where somebody has changed
-// one of the two, that one is what there is to put back, and where somebody has removed it, there is nothing. A restored
-// Cluster may lack a limit since its source does.
+// one of the two, that one is what there is to put back, and where somebody has removed it, there is nothing.
 func memoryOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, known bool) semanticString {
 	request, asked := cluster.Spec.Resources.Requests[corev1.ResourceMemory]
 	limit, limited := cluster.Spec.Resources.Limits[corev1.ResourceMemory]
 	made := cnpg.Made(cluster)
 	switch {
-	case made && known && asked != limited && cluster.Annotations[cnpg.AnnotationSource] == "":
+	case made && known && asked != limited:
 		return quantityType.null()
 	case made && limited && limit.Cmp(request) != 0 && fields.Ours("spec", "resources", "requests", "memory"):
 		return quantityType.value(limit.String())

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 )
 
 var _ resource.ResourceWithMoveState = (*databaseResource)(nil)
@@ -39,6 +40,9 @@ func moveRestore(ctx context.Context, req resource.MoveStateRequest, resp *resou
 		set(path.Root("timeouts").AtName(name), limit)
 	}
 	setTerraformsOwn(ctx, &resp.TargetState, &resp.Diagnostics)
+	for name, value := range map[string]types.Bool{"wait": restore.Wait, "final_backup": restore.FinalBackup, "force_conflicts": restore.ForceConflicts} {
+		set(path.Root(name), value)
+	}
 	if is := standing(ctx, req.SourcePrivate, &resp.Diagnostics); is.UID != "" {
 		is.leave(ctx, resp.TargetPrivate, &resp.Diagnostics)
 	}

@@ -80,7 +80,7 @@ func TestMoveOfARestore(t *testing.T) {
 						return errors.New("the parameter was not changed")
 					case c.Spec.Bootstrap == nil || c.Spec.Bootstrap.Recovery == nil || c.Spec.Bootstrap.Recovery.RecoveryTarget.BackupID != "20260326T095900":
 						return fmt.Errorf("bootstrap is %+v", c.Spec.Bootstrap)
-					case len(c.Spec.ExternalClusters) != 1 || c.Annotations[cnpg.AnnotationSource] != "myorg/my-db" || c.Annotations[cnpg.AnnotationTargetTime] == "":
+					case len(c.Spec.ExternalClusters) != 1 || c.Annotations[cnpg.AnnotationSource] != "myorg/my-db" || c.Annotations[cnpg.AnnotationRestore] == "":
 						return fmt.Errorf("what it was restored from is gone: %+v, %v", c.Spec.ExternalClusters, c.Annotations)
 					}
 					return nil

@@ -144,7 +144,7 @@ func TestRestoreBesideAScheduleOfAnother(t *testing.T) {
 	f.kube.Put(foreign)
 	s := onStage(t, f)
 	f.kube.Forget()
-	s.fails(f.config(restoreOf(unprotected)), "Unable to Restore Database", `AttributeName("name")`, "ScheduledBackup myorg/my-db-pitr is not this database's", `the Cluster "theirs"`, "Nothing was created")
+	s.fails(f.config(restoreOf(unprotected)), "Schedule's Name Is Taken", `AttributeName("schedule")`, "ScheduledBackup myorg/my-db-pitr is not this database's", `the Cluster "theirs"`, "Nothing was changed")
 	if writes := f.kube.Writes(); len(writes) > 0 {
 		t.Errorf("written: %v", apitest.Summaries(writes))
 	}

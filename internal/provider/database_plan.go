@@ -68,12 +68,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 		before = nil // what is made instead archives anew
 	}
 	plan.planSchedule(ctx, before, &resp.Diagnostics)
-	if backup := plan.backup(ctx, &resp.Diagnostics); known(plan.Name, plan.Namespace) && (plan.Backup.IsUnknown() || backup.enabled()) {
-		r.backend.archivesSoon.Store(plan.key(), true)
-	}
-	if before != nil && before.hibernates() && !plan.hibernates() {
-		r.backend.wakesSoon.Store(plan.key(), true)
-	}
+	r.backend.planned(ctx, plan, before, &resp.Diagnostics)
 	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:
@@ -90,6 +85,17 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	if !same(plan, &proposed) {
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	}
+}
+
+// planned remembers what this run plans for a database, by which other resources are planned. before is nil for one that is to
+// be made.
+func (b *backend) planned(ctx context.Context, plan, before *databaseModel, diags *diag.Diagnostics) {
+	if backup := plan.backup(ctx, diags); known(plan.Name, plan.Namespace) && (plan.Backup.IsUnknown() || backup.enabled()) {
+		b.archivesSoon.Store(plan.key(), true)
+	}
+	if before != nil && before.hibernates() && !plan.hibernates() {
+		b.wakesSoon.Store(plan.key(), true)
 	}
 }
 

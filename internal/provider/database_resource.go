@@ -117,8 +117,8 @@ func (r *databaseResource) Update(ctx context.Context, req resource.UpdateReques
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
-	r.updateCluster(ctx, "pgplatform_database", clusterUpdate{plan: &plan, state: &state, config: &config}, req, resp, func(now databaseModel) {
-		resp.Diagnostics.Append(resp.State.Set(ctx, now)...)
+	r.updateCluster(ctx, "pgplatform_database", clusterUpdate{plan: &plan, state: &state, config: &config}, req, resp, func(now *databaseModel) {
+		resp.Diagnostics.Append(resp.State.Set(ctx, *now)...)
 	})
 }
 
@@ -128,7 +128,7 @@ func (r *databaseResource) Delete(ctx context.Context, req resource.DeleteReques
 	r.backend.destroyCluster(ctx, "Unable to Destroy Database", destruction{
 		kind: "pgplatform_database", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
 		seen:       seenArchive(ctx, req.Private, &resp.Diagnostics),
-		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, schedules: true,
+		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts,
 	}, &resp.Diagnostics)
 }
 

@@ -18,26 +18,29 @@ import (
 
 // field is a field of a model, and the attribute that it stands for.
 type field struct {
-	index     int
+	index     []int
 	attribute string
 }
 
 var modelFields sync.Map // reflect.Type to []field
 
-// fieldsOf are the fields of a model; nil where one of them is not a value as it stands in an object.
+// fieldsOf are the fields of a model, with those of a model in it; nil where one of them is not a value as it stands in an object.
 func fieldsOf(model reflect.Type) []field {
 	if known, ok := modelFields.Load(model); ok {
 		fields, _ := known.([]field)
 		return fields
 	}
-	fields := make([]field, 0, model.NumField())
-	for i := range model.NumField() {
-		attribute := model.Field(i).Tag.Get("tfsdk")
-		if attribute == "" || !model.Field(i).Type.Implements(reflect.TypeFor[attr.Value]()) {
+	var fields []field
+	for _, f := range reflect.VisibleFields(model) {
+		if f.Anonymous {
+			continue // its own fields follow
+		}
+		attribute := f.Tag.Get("tfsdk")
+		if attribute == "" || !f.Type.Implements(reflect.TypeFor[attr.Value]()) {
 			fields = nil
 			break
 		}
-		fields = append(fields, field{i, attribute})
+		fields = append(fields, field{f.Index, attribute})
 	}
 	modelFields.Store(model, fields)
 	return fields
@@ -51,7 +54,7 @@ func assign(ctx context.Context, object types.Object, into any) diag.Diagnostics
 		return object.As(ctx, into, basetypes.ObjectAsOptions{})
 	}
 	for _, f := range fields {
-		value, target := reflect.ValueOf(values[f.attribute]), model.Field(f.index)
+		value, target := reflect.ValueOf(values[f.attribute]), model.FieldByIndex(f.index)
 		if !value.IsValid() || !value.Type().AssignableTo(target.Type()) {
 			return diag.Diagnostics{diag.NewErrorDiagnostic("Unable to Read a Value", fmt.Sprintf(
 				"%s of %s is %T, and should be %s. This is a bug of the provider.", f.attribute, model.Type(), values[f.attribute], target.Type()))}
@@ -77,8 +80,8 @@ func read(ctx context.Context, from interface {
 func same[T any](a, b *T) bool {
 	x, y := reflect.ValueOf(a).Elem(), reflect.ValueOf(b).Elem()
 	for _, f := range fieldsOf(x.Type()) {
-		one, ok := x.Field(f.index).Interface().(attr.Value)
-		other, alsoOK := y.Field(f.index).Interface().(attr.Value)
+		one, ok := x.FieldByIndex(f.index).Interface().(attr.Value)
+		other, alsoOK := y.FieldByIndex(f.index).Interface().(attr.Value)
 		if !ok || !alsoOK || !one.Equal(other) {
 			return false
 		}

@@ -4,194 +4,88 @@ import (
 	"context"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
+// restoreModel is a database, and what it was restored from.
 type restoreModel struct {
-	Name               types.String   `tfsdk:"name"`
-	Namespace          types.String   `tfsdk:"namespace"`
-	Source             types.Object   `tfsdk:"source"`
-	TargetTime         semanticString `tfsdk:"target_time"`
-	FlushSource        types.Bool     `tfsdk:"flush_source"`
-	DeletionProtection types.Bool     `tfsdk:"deletion_protection"`
-	Timeouts           timeouts.Value `tfsdk:"timeouts"`
+	databaseModel
 
-	ID               types.String `tfsdk:"id"`
-	Status           types.String `tfsdk:"status"`
-	Phase            types.String `tfsdk:"phase"`
-	Connection       types.Object `tfsdk:"connection_info"`
-	Archive          types.Object `tfsdk:"archive"`
+	Source          types.Object   `tfsdk:"source"`
+	TargetTime      semanticString `tfsdk:"target_time"`
+	TargetLSN       semanticString `tfsdk:"target_lsn"`
+	TargetXID       types.String   `tfsdk:"target_xid"`
+	TargetName      types.String   `tfsdk:"target_name"`
+	TargetInclusive types.Bool     `tfsdk:"target_inclusive"`
+	TargetTimeline  wholeNumber    `tfsdk:"target_timeline"`
+	BackupID        types.String   `tfsdk:"backup_id"`
+	FlushSource     types.Bool     `tfsdk:"flush_source"`
+	Verify          types.Object   `tfsdk:"verify"`
+
 	BaseBackupID     types.String `tfsdk:"base_backup_id"`
 	SourceServerName types.String `tfsdk:"source_server_name"`
+	RestoredTo       types.String `tfsdk:"restored_to"`
 }
 
-type sourceModel struct {
+type verifyModel struct {
+	Query    types.String `tfsdk:"query"`
+	Expect   types.String `tfsdk:"expect"`
 	Database types.String `tfsdk:"database"`
 }
 
-var sourceTypes = map[string]attr.Type{"database": types.StringType}
-
-func (m *restoreModel) key() cnpg.Key {
-	return cnpg.Key{Namespace: m.Namespace.ValueString(), Name: m.Name.ValueString()}
-}
-
-// database is the source's ID; unknown where the source is.
-func (m *restoreModel) database(ctx context.Context, diags *diag.Diagnostics) types.String {
-	if m.Source.IsUnknown() {
-		return types.StringUnknown()
+// sourcePath is the attribute that names the source.
+func (m *restoreModel) sourcePath() path.Path {
+	at := path.Root("source")
+	for _, name := range []string{"database", "backup", "object_store"} {
+		if value, ok := m.Source.Attributes()[name]; ok && !value.IsNull() {
+			return at.AtName(name)
+		}
 	}
-	var source sourceModel
-	diags.Append(optional(ctx, m.Source, &source)...)
-	return source.Database
+	return at
 }
-
-// target is where the recovery ends. The value was validated, so an instant that cannot be read is not there.
-func (m *restoreModel) target() recovery.Target {
-	if at, err := parseInstant(m.TargetTime.ValueString()); err == nil {
-		return recovery.AtTime(at)
-	}
-	return recovery.Latest()
-}
-
-// postgresTime is how every version of CNPG takes a recovery target: PostgreSQL's own form, in UTC.
-const postgresTime = "2006-01-02 15:04:05.000000+00:00"
 
 // originName is what the restored Cluster calls the archive that it is made from.
 const originName = "origin"
 
-// restoredFrom is everything that the new Cluster takes from its source.
-type restoredFrom struct {
-	cluster *cnpgv1.Cluster
-	backups *backupSettings  // how the new Cluster is backed up
-	backup  *recovery.Backup // the base backup that the recovery begins from
-	archive archiveLocation  // where the source archives, as the new pods reach it
-}
-
-// toCluster is the restored Cluster, with its bootstrap fields. location is where it will archive itself.
-func (m *restoreModel) toCluster(ctx context.Context, from restoredFrom, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
-	source := from.cluster
-	database, owner, _ := bootstrapped(source)
-	cluster := &cnpgv1.Cluster{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   m.Namespace.ValueString(),
-			Name:        m.Name.ValueString(),
-			Annotations: map[string]string{cnpg.AnnotationSource: cnpg.KeyOf(source).String()},
-		},
-		Spec: cnpgv1.ClusterSpec{
-			ImageName:             source.Spec.ImageName,
-			ImageCatalogRef:       source.Spec.ImageCatalogRef,
-			ImagePullPolicy:       source.Spec.ImagePullPolicy,
-			ImagePullSecrets:      source.Spec.ImagePullSecrets,
-			Instances:             source.Spec.Instances,
-			StorageConfiguration:  source.Spec.StorageConfiguration,
-			WalStorage:            source.Spec.WalStorage,
-			Resources:             source.Spec.Resources,
-			PostgresConfiguration: cnpgv1.PostgresConfiguration{Parameters: cnpg.OwnedParameters(source)},
-			Bootstrap: &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{
-				Source:         originName,
-				Database:       database,
-				Owner:          owner,
-				RecoveryTarget: &cnpgv1.RecoveryTarget{BackupID: from.backup.ID},
-			}},
-			ExternalClusters: []cnpgv1.ExternalCluster{{
-				Name:              originName,
-				BarmanObjectStore: from.originStore(m.Name.ValueString()),
-			}},
-		},
+// toCluster is the restored Cluster, with its bootstrap fields: location is where it will archive itself, and backupID the
+// base backup that it begins from, "" where CNPG is to pick it.
+func (m *restoreModel) toCluster(ctx context.Context, from *origin, backupID string, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
+	cluster := m.databaseModel.toCluster(ctx, location, diags)
+	if diags.HasError() {
+		return nil
 	}
-	if source.Spec.ImageCatalogRef != nil {
-		cluster.Spec.ImageName = ""
+	if from.cluster != nil && from.cluster.Spec.ImageCatalogRef != nil && m.Image.Equal(imageOf(from.cluster)) {
+		cluster.Spec.ImageCatalogRef, cluster.Spec.ImageName = from.cluster.Spec.ImageCatalogRef, ""
 	}
-	if target := m.target(); target.Kind == recovery.TargetTime {
-		cluster.Spec.Bootstrap.Recovery.RecoveryTarget.TargetTime = target.Time.UTC().Format(postgresTime)
-		cluster.Annotations[cnpg.AnnotationTargetTime] = m.TargetTime.ValueString()
-	}
-	if org, ok := source.Labels[cnpg.LabelOrgID]; ok {
-		metav1.SetMetaDataLabel(&cluster.ObjectMeta, cnpg.LabelOrgID, org)
-	}
-	if size, ok := source.Annotations[cnpg.AnnotationTier]; ok {
-		cluster.Annotations[cnpg.AnnotationTier] = size
-	}
-	from.backups.toCluster(ctx, cluster, location, diags)
+	cluster.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{
+		Source:         originName,
+		Database:       m.DatabaseName.ValueString(),
+		Owner:          m.Owner.ValueString(),
+		RecoveryTarget: toRecoveryTarget(m.target(from.backupID), backupID),
+	}}
+	cluster.Spec.ExternalClusters = []cnpgv1.ExternalCluster{{Name: originName, BarmanObjectStore: from.barmanStore(m.Name.ValueString())}}
+	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationSource, from.String())
+	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRestore, m.inputs(ctx, diags).annotation())
 	return cluster
 }
 
-// originStore is the source's archive as the new pods read it, as many segments at a time as the source writes.
-func (f restoredFrom) originStore(name string) *cnpgv1.BarmanObjectStoreConfiguration {
-	store := f.archive.barmanStore(name)
-	if wal := cnpg.Archiver(f.cluster).Wal; wal != nil {
-		store.Wal = &cnpgv1.WalBackupConfiguration{MaxParallel: wal.MaxParallel}
-	}
-	return store
-}
-
-// backupsLike are the backups of a Cluster that is made from a source in a namespace: the source's own, so that a restored
-// database is a backed-up one. A Secret that the source names is there only in its own namespace.
-func (b *backend) backupsLike(source *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup, namespace string) *backupSettings {
-	settings := b.backupOf(source, scheduled, nil)
-	settings.Enabled, settings.Immediate, settings.ServerName = types.BoolValue(true), types.BoolValue(true), types.StringNull()
-	settings.ObjectStore = overrideOf(source).object()
-	if source.Namespace != namespace {
-		settings.CredentialsSecret = types.ObjectNull(credentialsSecretTypes)
-	}
-	return settings
-}
-
-// storeLike is the object store that a restored Cluster archives to; false where it lacks what backups need.
-// What the configuration leaves open of how the pods reach it, they have from the source.
-func (b *backend) storeLike(ctx context.Context, source *cnpgv1.Cluster, settings *backupSettings, diags *diag.Diagnostics) (*objectStore, bool) {
-	has := podReach{EndpointURL: cnpg.Archiver(source).EndpointURL, Region: source.Annotations[cnpg.AnnotationRegion]}
-	if has.Region == "" && b.store != nil {
-		has.Region = b.store.environment.Region
-	}
-	store := b.storeFor(ctx, settings, &has, diags)
-	if store == nil {
-		diags.AddError(unableToRestore, sentence(errNotKnown))
-		return nil, false
-	}
-	return store, store.require(path.Root("source"), diags)
-}
-
-// fromCluster takes over what stands in Kubernetes. How the Cluster was made is read once: what somebody writes into its
+// fromCluster takes over what tells of the recovery. How the Cluster was made is read once: what somebody writes into its
 // annotations or into spec.bootstrap later changes nothing of that.
 func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
-	m.Namespace = types.StringValue(cluster.Namespace)
-	m.Name = types.StringValue(cluster.Name)
-	if source, ok := cluster.Annotations[cnpg.AnnotationSource]; ok && m.Source.IsNull() {
-		m.Source = types.ObjectValueMust(sourceTypes, map[string]attr.Value{"database": types.StringValue(source)})
-		m.TargetTime = instantType.null()
-		if target, ok := cluster.Annotations[cnpg.AnnotationTargetTime]; ok {
-			m.TargetTime = instantType.value(target)
-		}
+	if m.Source.IsNull() {
+		m.take(parseInputs(cluster.Annotations[cnpg.AnnotationRestore]))
 	}
 	if m.FlushSource.IsNull() {
 		m.FlushSource = types.BoolValue(true)
 	}
-	m.observe(cluster)
-}
-
-// observe takes over what only Kubernetes knows.
-func (m *restoreModel) observe(cluster *cnpgv1.Cluster) {
-	database, owner := applicationOf(cluster)
-	if before, ok := m.Connection.Attributes()["database"].(types.String); ok && known(before) {
-		database = before
+	if m.TargetInclusive.IsNull() {
+		m.TargetInclusive = types.BoolValue(true)
 	}
-	if before, ok := m.Connection.Attributes()["username"].(types.String); ok && known(before) {
-		owner = before
-	}
-	m.ID = types.StringValue(cnpg.KeyOf(cluster).String())
-	m.Status = types.StringValue(string(statusOf(cluster)))
-	m.Phase = nullIfEmpty(cluster.Status.Phase)
-	m.Connection = connectionOf(cluster, database, owner)
-	m.Archive = archiveOf(cluster)
 	if b := cluster.Spec.Bootstrap; m.BaseBackupID.ValueString() == "" {
 		m.BaseBackupID = types.StringNull()
 		if b != nil && b.Recovery != nil && b.Recovery.RecoveryTarget != nil {
@@ -208,26 +102,25 @@ func (m *restoreModel) observe(cluster *cnpgv1.Cluster) {
 	}
 }
 
-// keepComputed plans what a change of Terraform's own settings leaves as it is.
-func (m *restoreModel) keepComputed(state *restoreModel) {
-	m.ID, m.Status, m.Phase = state.ID, state.Status, state.Phase
-	m.Connection, m.Archive = state.Connection, state.Archive
-	m.BaseBackupID, m.SourceServerName = state.BaseBackupID, state.SourceServerName
+// keepRecovered plans that what was restored stays what it is.
+func (m *restoreModel) keepRecovered(state *restoreModel) {
+	m.BaseBackupID, m.SourceServerName, m.RestoredTo = state.BaseBackupID, state.SourceServerName, state.RestoredTo
 }
 
-// replaces tells whether the inputs differ in a way that only another restore can follow.
-func (m *restoreModel) replaces(state *restoreModel) bool {
-	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) || !m.Source.Equal(state.Source) || !m.TargetTime.Equal(state.TargetTime)
+// recoversAnew tells whether the inputs differ in a way that only another restore can follow.
+func (m *restoreModel) recoversAnew(config, state *restoreModel) bool {
+	differs := func(configured, before types.String) bool { return !configured.IsNull() && !configured.Equal(before) }
+	return !m.Name.Equal(state.Name) || !m.Namespace.Equal(state.Namespace) || !m.Source.Equal(state.Source) ||
+		differs(config.DatabaseName, state.DatabaseName) || differs(config.Owner, state.Owner) ||
+		!m.TargetTime.Equal(state.TargetTime) || !m.TargetLSN.Equal(state.TargetLSN) || !m.TargetXID.Equal(state.TargetXID) ||
+		!m.TargetName.Equal(state.TargetName) || !m.TargetInclusive.Equal(state.TargetInclusive) ||
+		!m.TargetTimeline.Equal(state.TargetTimeline) || !m.BackupID.Equal(state.BackupID)
 }
 
+// nullUnknowns makes a state of a plan: what is not known yet is null until it is.
 func (m *restoreModel) nullUnknowns() {
-	for _, s := range []*types.String{&m.ID, &m.Status, &m.Phase, &m.BaseBackupID, &m.SourceServerName} {
+	m.databaseModel.nullUnknowns()
+	for _, s := range []*types.String{&m.BaseBackupID, &m.SourceServerName, &m.RestoredTo} {
 		nullUnknown(s)
-	}
-	if m.Connection.IsUnknown() {
-		m.Connection = types.ObjectNull(connectionTypes)
-	}
-	if m.Archive.IsUnknown() {
-		m.Archive = types.ObjectNull(archiveTypes)
 	}
 }

@@ -2,180 +2,237 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
+func (r *restoreResource) ValidateConfig(ctx context.Context, req resource.ValidateConfigRequest, resp *resource.ValidateConfigResponse) {
+	var config restoreModel
+	resp.Diagnostics.Append(read(ctx, req.Config, &config)...)
+	validateScheduling(ctx, config.Scheduling, &resp.Diagnostics)
+	backup := config.backup(ctx, &resp.Diagnostics)
+	if backup != nil { // without the block the source decides
+		validateFinalBackup(config.databaseModel, backup, &resp.Diagnostics)
+	}
+	config.validateBackup(ctx, &resp.Diagnostics)
+	if !config.Verify.IsNull() && config.Wait.Equal(types.BoolValue(false)) {
+		resp.Diagnostics.AddAttributeError(path.Root("verify"), "Nothing to Verify", "verify looks into the restored database, and wait = false does not wait for it: leave out one of them.")
+	}
+	config.validateTarget(ctx, &resp.Diagnostics)
+}
+
+// validateTarget refuses what a look at the target alone can tell to be wrong.
+func (m *restoreModel) validateTarget(ctx context.Context, diags *diag.Diagnostics) {
+	target := m.target("")
+	source, _, ok := m.source(ctx, diags)
+	if ok && (target.Kind == recovery.TargetXID || target.Kind == recovery.TargetName) && m.BackupID.IsNull() && source.Backup.IsNull() {
+		diags.AddAttributeError(m.targetPath(), "Missing Backup",
+			fmt.Sprintf("%s needs a base backup to begin from, backup_id or source.backup: where in the WAL it lies, the archive does not tell.", m.targetPath()))
+	}
+	if target.Exclusive && target.Kind == recovery.TargetLatest && m.targetKnown() {
+		diags.AddAttributeError(path.Root("target_inclusive"), "No Target",
+			"target_inclusive = false leaves out what lies exactly at a target, and there is none: set target_time, target_lsn or target_xid.")
+	}
+	if target.Kind == recovery.TargetName && target.Exclusive {
+		diags.AddAttributeError(path.Root("target_inclusive"), "Restore Points Have No Content",
+			"target_inclusive: at a restore point there is no transaction to leave out. Leave target_inclusive out.")
+	}
+}
+
 // ModifyPlan refuses a restore that cannot succeed. It is called twice where a replacement is planned, and its planned
 // values depend on no clock; the clock only decides whether a target lies in the future.
 func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
 	var state *restoreModel
 	if !req.State.Raw.IsNull() {
 		state = &restoreModel{}
-		resp.Diagnostics.Append(req.State.Get(ctx, state)...)
+		resp.Diagnostics.Append(read(ctx, req.State, state)...)
 		if refuseAnother(ctx, "pgplatform_restore", state.key(), req.Private, &resp.Diagnostics) {
 			return
 		}
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {
-			planDestroy(state.key(), state.DeletionProtection, state.Archive, &resp.Diagnostics)
+			planDestroy(state.key(), r.backend.protects(ctx, state), state.Archive, &resp.Diagnostics)
+			planFinalBackup(&state.databaseModel, &resp.Diagnostics)
 		}
 		return
 	}
 	var plan, config restoreModel
-	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	resp.Diagnostics.Append(read(ctx, req.Plan, &plan)...)
+	resp.Diagnostics.Append(read(ctx, req.Config, &config)...)
 	if resp.Diagnostics.HasError() || r.backend == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
-	defer cancel()
+	proposed := plan
 	if plan.Namespace.IsUnknown() && config.Namespace.IsNull() {
 		plan.Namespace = r.backend.namespace
 	}
-	if state == nil {
-		r.planCreate(ctx, &plan, req.Private, &resp.Diagnostics)
-		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-		return
-	}
-	if plan.replaces(state) {
-		refuseReplace(state.key(), state.DeletionProtection, &resp.Diagnostics)
-	} else {
-		plan.keepComputed(state)
-	}
-	replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
-	resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
-}
-
-func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, private privateState, diags *diag.Diagnostics) {
-	if known(plan.Name, plan.Namespace) {
-		if refuseOwnSource(plan.database(ctx, diags).ValueString(), plan.key(), diags) {
+	plan.open(ctx, &config.databaseModel, &resp.Diagnostics)
+	if state != nil && !plan.recoversAnew(&config, state) {
+		if refuseUnread(&state.databaseModel, "Unable to Plan Restore", &resp.Diagnostics) {
 			return
 		}
-		if !followsDeletion(ctx, private, plan.key(), diags) {
-			r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
-		}
-		if !diags.HasError() {
-			r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), diags)
-		}
+		r.planChange(ctx, &plan, &config, state, req.Private, &resp.Diagnostics)
+	} else {
+		r.planRestore(ctx, &plan, &config, state, req.Private, &resp.Diagnostics)
+	}
+	if state != nil {
+		replacement{Of: state.key().String(), Protected: r.backend.protects(ctx, state).ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
+	}
+	if !same(&plan, &proposed) {
+		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
+	}
+}
+
+// planChange plans a change of what was restored, as of any database. What the configuration leaves open stays.
+func (r *restoreResource) planChange(ctx context.Context, plan, config, state *restoreModel, private privateState, diags *diag.Diagnostics) {
+	before := &state.databaseModel
+	plan.inherit(ctx, &config.databaseModel, before, diags)
+	plan.keepRecovered(state)
+	plan.planSchedule(ctx, before, diags)
+	r.backend.planned(ctx, &plan.databaseModel, before, diags)
+	archiving := r.planArchive(ctx, &plan.databaseModel, effective(&config.databaseModel, &plan.databaseModel), before, private, diags)
+	r.planUpdate(ctx, &plan.databaseModel, &config.databaseModel, before, archiving, diags)
+	r.planScheduleName(ctx, &plan.databaseModel, before, diags)
+}
+
+// effective is a configuration as if it said itself what is planned for what it leaves open.
+func effective(config, plan *databaseModel) *databaseModel {
+	said := *config
+	if config.Backup.IsNull() {
+		said.Backup = plan.Backup
+	}
+	return &said
+}
+
+// planRestore plans a restore, and checks, as far as things are known, that it can succeed.
+func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *restoreModel, private privateState, diags *diag.Diagnostics) {
+	if state != nil {
+		refuseReplace(state.key(), r.backend.protects(ctx, state), diags)
+	}
+	source, _, _ := plan.source(ctx, diags)
+	if known(plan.Name, plan.Namespace) && refuseOwnSource(source.Database.ValueString(), plan.key(), diags) {
+		return
+	}
+	if state == nil {
+		r.planCreate(ctx, plan, private, diags)
+	}
+	from := r.backend.originOf(ctx, plan, diags)
+	if diags.HasError() {
+		return
+	}
+	if from != nil {
+		r.planOrigin(ctx, plan, config, from, diags)
+	}
+	if diags.HasError() {
+		return
+	}
+	r.backend.planned(ctx, &plan.databaseModel, nil, diags)
+	r.planArchive(ctx, &plan.databaseModel, effective(&config.databaseModel, &plan.databaseModel), nil, private, diags)
+	r.planScheduleName(ctx, &plan.databaseModel, nil, diags)
+}
+
+// planCreate refuses a create that would meet a Cluster. One that is a failed restore holds no data, and goes first: Terraform
+// destroys what it has marked as tainted, which reaches its plan as a create.
+func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, private privateState, diags *diag.Diagnostics) {
+	if !known(plan.Name, plan.Namespace) {
+		return
+	}
+	if !followsDeletion(ctx, private, plan.key(), diags) && !r.backend.makesRoom(ctx, plan, diags) {
+		r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
 	}
 	if !diags.HasError() {
-		r.planRestore(ctx, plan, diags)
+		r.backend.warnMissingNamespace(ctx, plan.Namespace.ValueString(), diags)
 	}
 }
 
-// planRestore checks, as far as source and archive are known, that the restore can succeed.
-func (r *restoreResource) planRestore(ctx context.Context, plan *restoreModel, diags *diag.Diagnostics) {
-	database := plan.database(ctx, diags)
-	if database.IsUnknown() || plan.TargetTime.IsUnknown() || diags.HasError() {
+// planOrigin plans what the source decides, and refuses what its archive tells to be impossible.
+func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreModel, from *origin, diags *diag.Diagnostics) {
+	var catalog *recovery.Catalog
+	var unread error
+	if plan.targetKnown() {
+		if !plan.refuseFuture(diags) {
+			return
+		}
+		catalog, unread = r.backend.catalog(ctx, from, true)
+	}
+	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	plan.refuseMissing(ctx, from, diags)
+	plan.refuseSourceFolder(ctx, r.backend, from, diags)
+	plan.planSchedule(ctx, nil, diags)
+	if diags.HasError() || !plan.targetKnown() {
 		return
 	}
-	client, err := r.backend.kubernetesClient(ctx)
-	if errors.Is(err, errNotKnown) || r.backend.store == nil {
+	if unread != nil {
+		if client, err := r.backend.s3Client(ctx, from.store); err == nil && archive.Unreachable(unread) {
+			r.backend.warnUnreachable(client, unread, "Whether the restore can succeed is checked when it is applied, if the store can be reached then.", diags)
+			return
+		}
+		r.backend.addRefusal(ctx, plan, config, from, unread, diags)
 		return
 	}
+	// Without a flush what is archived by then counts, which the plan can only compare with what is archived now.
+	choice, err := plan.chooseBackup(from, catalog, plan.FlushSource.ValueBool())
 	if err != nil {
-		addConnectionError(diags, "Unable to Plan Restore", err)
+		r.backend.addRefusal(ctx, plan, config, from, err, diags)
 		return
 	}
-	source, ok := readSource(ctx, client, database.ValueString(), plan.key(), diags)
-	if !ok || !refuseFuture(plan, diags) {
-		return
-	}
-	if _, ok := r.backend.storeLike(ctx, source, r.backend.backupsLike(source, nil, plan.Namespace.ValueString()), diags); !ok {
-		return
-	}
-	s3, err := r.backend.s3Client(ctx, r.backend.storeOf(source))
-	if err != nil {
-		diags.AddError("Unable to Plan Restore", sentence(err))
-		return
-	}
-	loc, err := locationOf(source)
-	if err == nil {
-		var catalog *recovery.Catalog
-		if catalog, err = s3.SharedCatalog(ctx, loc, cnpg.ServerName(source)); err == nil {
-			// Without a flush what is archived by then counts, which the plan can only compare with what is archived now.
-			_, err = chooseBackup(catalog, plan.target(), plan.FlushSource.ValueBool())
+	plan.refuseSmall(ctx, choice.Backup, diags)
+}
+
+// inheritFrom gives what the configuration leaves open the values of the source; catalog is nil where nobody has read it.
+func (m *restoreModel) inheritFrom(ctx context.Context, b *backend, config *restoreModel, from *origin, catalog *recovery.Catalog, diags *diag.Diagnostics) {
+	var backup *recovery.Backup
+	if catalog != nil && from.cluster == nil {
+		if choice, err := m.chooseBackup(from, catalog, true); err == nil {
+			backup = choice.Backup
 		}
 	}
-	switch {
-	case err == nil:
-	case archive.Unreachable(err):
-		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
-			"Whether the restore can succeed is checked when it is applied, if the store can be reached then."))
-	default:
-		addRefusal(diags, plan, err)
-	}
+	m.inherit(ctx, &config.databaseModel, from.settings(ctx, b, m.Namespace.ValueString(), backup, diags), diags)
 }
 
-// refuseOwnSource refuses to restore a database under its own name.
-func refuseOwnSource(database string, restored cnpg.Key, diags *diag.Diagnostics) bool {
-	if database != restored.String() {
+// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data.
+func (b *backend) protects(ctx context.Context, state *restoreModel) types.Bool {
+	if !state.DeletionProtection.ValueBool() {
+		return state.DeletionProtection
+	}
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		return state.DeletionProtection
+	}
+	if cluster, err := client.GetCluster(ctx, state.key()); err == nil && cnpg.NeverReady(cluster) {
+		return types.BoolValue(false)
+	}
+	return state.DeletionProtection
+}
+
+// makesRoom tells whether a Cluster that a restore would meet is a restore that has failed. One that still runs is
+// not thrown away for the same restore once more.
+func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, diags *diag.Diagnostics) bool {
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
 		return false
 	}
-	diags.AddAttributeError(path.Root("name"), "Restore Onto Its Source",
-		fmt.Sprintf("A restore makes a new database; %s is the one to restore from. Choose another name.", restored))
-	return true
-}
-
-// readSource reads the Cluster to restore from, which must archive, and must not be the new one itself.
-func readSource(ctx context.Context, client *cnpg.Client, database string, restored cnpg.Key, diags *diag.Diagnostics) (*cnpgv1.Cluster, bool) {
-	at := path.Root("source").AtName("database")
-	key, err := cnpg.ParseKey(database)
-	if err != nil {
-		diags.AddAttributeError(at, "Invalid Source", sentence(err))
-		return nil, false
-	}
-	if refuseOwnSource(key.String(), restored, diags) {
-		return nil, false
-	}
-	source, err := client.GetCluster(ctx, key)
-	if err != nil {
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentence(err), "Nothing was changed."))
-		return nil, false
-	}
-	if cnpg.Archiver(source) == nil {
-		diags.AddAttributeError(at, "Source Has No Archive",
-			fmt.Sprintf("The database %s archives nowhere, so there is nothing to restore it from.", key))
-		return nil, false
-	}
-	return source, true
-}
-
-func refuseFuture(plan *restoreModel, diags *diag.Diagnostics) bool {
-	target := plan.target()
-	if now := time.Now(); target.Kind == recovery.TargetTime && target.Time.After(now) {
-		diags.AddAttributeError(path.Root("target_time"), "Target Lies in the Future",
-			fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), plan.TargetTime.ValueString()))
+	cluster, err := client.GetCluster(ctx, plan.key())
+	if err != nil || !cnpg.NeverReady(cluster) {
 		return false
 	}
-	return true
-}
-
-// addRefusal says why there is nothing to restore the target from, at the attribute that can change it.
-func addRefusal(diags *diag.Diagnostics, plan *restoreModel, err error) {
-	var none *recovery.NoBackupError
-	at := path.Root("source").AtName("database")
-	if plan.target().Kind == recovery.TargetTime && !errors.As(err, &none) && isRefusal(err) {
-		at = path.Root("target_time")
+	if parseInputs(cluster.Annotations[cnpg.AnnotationRestore]).annotation() == plan.inputs(ctx, diags).annotation() {
+		if runs, err := client.RecoveryRuns(ctx, plan.key()); err != nil || runs {
+			return false
+		}
 	}
-	diags.AddAttributeError(at, "Restore Cannot Succeed", paragraphs(sentence(err), "Nothing was changed."))
-}
-
-func isRefusal(err error) bool {
-	var before *recovery.BeforeWindowError
-	var past *recovery.PastEndError
-	var gap *recovery.GapError
-	return errors.As(err, &before) || errors.As(err, &past) || errors.As(err, &gap)
+	diags.AddWarning("Failed Restore Is Removed", "The Cluster "+plan.key().String()+" is a restore that never had a ready instance, so it holds no data. "+
+		"Where Terraform's state has it, marked as tainted, this apply deletes it and restores anew.")
+	return true
 }

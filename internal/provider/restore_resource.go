@@ -2,8 +2,8 @@ package provider
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -13,27 +13,22 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 var (
-	_ resource.ResourceWithConfigure   = (*restoreResource)(nil)
-	_ resource.ResourceWithIdentity    = (*restoreResource)(nil)
-	_ resource.ResourceWithImportState = (*restoreResource)(nil)
-	_ resource.ResourceWithModifyPlan  = (*restoreResource)(nil)
+	_ resource.ResourceWithConfigure      = (*restoreResource)(nil)
+	_ resource.ResourceWithIdentity       = (*restoreResource)(nil)
+	_ resource.ResourceWithImportState    = (*restoreResource)(nil)
+	_ resource.ResourceWithModifyPlan     = (*restoreResource)(nil)
+	_ resource.ResourceWithValidateConfig = (*restoreResource)(nil)
 )
 
-const (
-	defaultRestoreTimeout = 6 * time.Hour
-	// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
-	archiveTimeout = 5 * time.Minute
-)
+const defaultRestoreTimeout = 6 * time.Hour
 
 const unableToRestore = "Unable to Restore Database"
 
-type restoreResource struct{ resourceBase }
+type restoreResource struct{ clusterResource }
 
 func newRestoreResource() resource.Resource { return &restoreResource{} }
 
@@ -46,8 +41,9 @@ func (r *restoreResource) Schema(ctx context.Context, _ resource.SchemaRequest, 
 }
 
 func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
-	var plan restoreModel
+	var plan, config restoreModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	timeout, d := plan.Timeouts.Create(ctx, defaultRestoreTimeout)
 	resp.Diagnostics.Append(d...)
 	if resp.Diagnostics.HasError() {
@@ -64,11 +60,11 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		addConnectionError(&resp.Diagnostics, unableToRestore, err)
 		return
 	}
-	from, location, ok := r.prepare(ctx, client, &plan, &resp.Diagnostics)
+	way, ok := r.prepare(ctx, client, &plan, &config, &resp.Diagnostics)
 	if !ok {
 		return
 	}
-	cluster := plan.toCluster(ctx, from, location, &resp.Diagnostics)
+	cluster := plan.toCluster(ctx, way.from, way.backupID(), way.location, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -85,173 +81,105 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
 	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(key))...)
 	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
+	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = applyBackups(ctx, client, created, from.backups, location, cnpg.Ownership[cnpgv1.ScheduledBackup]{})
+		err = way.from.applySecret(ctx, client, created)
 	}
 	if err == nil {
-		created, _, err = client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), way.location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
+	}
+	var recovered cnpg.Recovered
+	if err == nil && plan.Wait.ValueBool() {
+		created, recovered, err = client.WaitRestored(ctx, key, way.course(), func(text string) {
 			tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
 		})
 	}
 	if err != nil {
-		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterCreate("pgplatform_restore", key))
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterRestore(key))
 		return
 	}
 	plan.observe(created)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+	plan.fromCluster(created)
+	plan.RestoredTo = instantOf(recovered.LastTransaction)
+	early = plan
+	early.nullUnknowns()
+	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
+	if err := reached(way.choice, plan.target(way.from.backupID), recovered); err != nil {
+		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), stateAfterVerify(key)))
+		return
+	}
+	r.verify(ctx, client, &plan, &resp.Diagnostics)
 }
 
-// prepare does everything that comes before the new Cluster: it reads the source, flushes it, chooses the base backup
-// and the folder of the new archive. What the plan could not check is checked here, before anything is created.
-func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan *restoreModel, diags *diag.Diagnostics) (from restoredFrom, location archiveLocation, ok bool) {
-	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) {
-		return from, location, false
+// verify looks into the restored database as the configuration asks for it.
+func (r *restoreResource) verify(ctx context.Context, client *cnpg.Client, plan *restoreModel, diags *diag.Diagnostics) {
+	if plan.Verify.IsNull() {
+		return
 	}
-	source, ok := readSource(ctx, client, plan.database(ctx, diags).ValueString(), plan.key(), diags)
-	if !ok || !refuseFuture(plan, diags) {
-		return from, location, false
+	var verify verifyModel
+	diags.Append(optional(ctx, plan.Verify, &verify)...)
+	database := verify.Database.ValueString()
+	if database == "" {
+		database = plan.DatabaseName.ValueString()
 	}
-	// A name that is taken is said before the source is touched; the create itself makes sure of it.
-	if _, err := client.GetCluster(ctx, plan.key()); err == nil {
-		addCreateError(diags, unableToRestore, "pgplatform_restore", plan.key(), cnpg.ErrAlreadyExists)
-		return from, location, false
-	}
-	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(source))
+	at := path.Root("verify")
+	answer, err := client.Query(ctx, plan.key(), database, verify.Query.ValueString())
 	if err != nil {
-		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
-		return from, location, false
+		diags.AddAttributeError(at, "Unable to Verify the Restored Database", paragraphs(sentence(overdue(ctx, err)), stateAfterVerify(plan.key())))
+		return
 	}
-	backups := r.backend.backupsLike(source, scheduled, plan.Namespace.ValueString())
-	if backups.schedules() {
-		if err := freeForSchedule(ctx, client, plan.key()); err != nil {
-			diags.AddAttributeError(path.Root("name"), unableToRestore, paragraphs(sentence(err), remedy(err), "Nothing was created."))
-			return from, location, false
-		}
+	if want := strings.TrimRight(verify.Expect.ValueString(), "\n"); answer != want {
+		diags.AddAttributeError(at, "Restored Database Is Not as Expected", paragraphs(
+			fmt.Sprintf("verify.query answers in the database %s:\n\n%s\n\nverify.expect is:\n\n%s", database, indented(answer), indented(want)),
+			stateAfterVerify(plan.key())))
 	}
-	store, ok := r.backend.storeLike(ctx, source, backups, diags)
-	if !ok {
-		return from, location, false
-	}
-	flushed := false
-	if plan.FlushSource.ValueBool() {
-		if flushed, ok = r.flush(ctx, client, source, diags); !ok {
-			return from, location, false
-		}
-	}
-	catalog, err := r.backend.catalogOf(ctx, source)
-	if err != nil {
-		diags.AddError(unableToRestore, paragraphs(sentence(err), "Nothing was created."))
-		return from, location, false
-	}
-	choice, err := chooseBackup(catalog, plan.target(), flushed)
-	if err != nil {
-		addRefusal(diags, plan, err)
-		return from, location, false
-	}
-	if location, ok = r.backend.newArchive(ctx, store, plan.key(), "", unableToRestore, diags); !ok {
-		return from, location, false
-	}
-	origin := *store
-	origin.destinationPath, origin.podEndpointURL = cnpg.Archiver(source).DestinationPath, cnpg.Archiver(source).EndpointURL
-	return restoredFrom{
-		cluster: source,
-		backups: backups,
-		backup:  choice.Backup,
-		archive: archiveLocation{store: &origin, serverName: cnpg.ServerName(source)},
-	}, location, true
 }
 
-// chooseBackup chooses the base backup. A source that was flushed has archived up to now. One that was not may never archive
-// more, so that a target behind its last WAL is refused; but for a second, since S3 tells times of uploads in whole ones.
-func chooseBackup(catalog *recovery.Catalog, target recovery.Target, flushed bool) (recovery.Choice, error) {
-	choice, err := catalog.Choose(recovery.Request{Target: target, Live: true})
-	if err != nil || flushed || choice.Covered || target.Kind != recovery.TargetTime {
-		return choice, err
+// indented sets an answer off from the text around it.
+func indented(answer string) string {
+	if answer == "" {
+		return "  (nothing)"
 	}
-	if target.Time.After(choice.Window.Latest.Add(time.Second)) {
-		return catalog.Choose(recovery.Request{Target: target})
-	}
-	return choice, nil
+	return "  " + strings.ReplaceAll(answer, "\n", "\n  ")
 }
 
-// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only a
-// warning; ok is false where its WAL does not arrive in S3.
-func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
-	key := cnpg.KeyOf(source)
-	segment, err := flush(ctx, client, key)
-	if err != nil {
-		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
-			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
-		return false, true
-	}
-	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
-	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
-	defer cancel()
-	err = r.backend.waitForSegment(arriving, source, segment, 0)
-	switch {
-	case err == nil:
-		return true, true
-	case arriving.Err() != nil && ctx.Err() == nil:
-		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
-	case archive.Unreachable(err):
-		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
-		return false, true
-	}
-	reason := ""
-	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
-		if works, message := cnpg.ContinuousArchiving(now); works != nil && !*works {
-			reason = "The source's archiving fails: " + message
-		}
-	}
-	diags.AddError(unableToRestore, paragraphs(sentence(err), reason,
-		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
-	return false, false
+// stateAfterRestore says what Terraform's state holds when a restore fails after its Cluster was made, and how to go on.
+func stateAfterRestore(key cnpg.Key) string {
+	return fmt.Sprintf("The Cluster %s exists and is recorded in Terraform's state, marked as tainted. As long as none of its instances was ever ready it holds no data, and deletion_protection does not bind it: "+
+		"correct the inputs and apply, and it is removed and restored anew. Where the cause is mended by itself, `terraform untaint pgplatform_restore.NAME` keeps it.", key)
+}
+
+// stateAfterVerify says it of a database that was restored, but is not what was expected.
+func stateAfterVerify(key cnpg.Key) string {
+	return fmt.Sprintf("The database %s runs and is recorded in Terraform's state, marked as tainted; deletion_protection holds, so the next plan does not replace it. "+
+		"To keep it as it is, run terraform untaint pgplatform_restore.NAME. To restore anew, run that first, then apply deletion_protection = false with the same inputs, and then the corrected ones.", key)
 }
 
 func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {
-	const summary = "Unable to Read Restore"
 	var state restoreModel
-	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	timeout, d := state.Timeouts.Read(ctx, defaultReadTimeout)
-	resp.Diagnostics.Append(d...)
-	if resp.Diagnostics.HasError() {
-		return
-	}
-	// Also for an object that is gone: the framework asks for its identity, which older CLIs do not keep.
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(state.key()))...)
-	ctx, cancel := within(ctx, "read", timeout)
-	defer cancel()
-	client, err := r.backend.kubernetesClient(ctx)
-	if errors.Is(err, errNotKnown) && (!state.Status.IsNull() || !state.Source.IsNull()) { // what is only being imported has nothing to keep
-		warnNotRefreshed(state.key(), &resp.Diagnostics)
-		return
-	}
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
-		return
-	}
-	cluster, err := client.GetCluster(ctx, state.key())
-	switch {
-	case errors.Is(err, cnpg.ErrNotFound):
-		resp.State.RemoveResource(ctx)
-		return
-	case err != nil:
-		addFailureOf("pgplatform_restore", &resp.Diagnostics, summary, overdue(ctx, err))
-		return
-	}
-	if !refreshed(ctx, "pgplatform_restore", cluster, req.Private, resp.Private, &resp.Diagnostics) {
-		return
-	}
-	state.fromCluster(cluster)
-	resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+	resp.Diagnostics.Append(read(ctx, req.State, &state)...)
+	last := state
+	r.readCluster(ctx, "pgplatform_restore", &state.databaseModel, req, resp, func(cluster *cnpgv1.Cluster) {
+		state.fromCluster(cluster)
+		if !same(&state, &last) {
+			resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+		}
+	})
 }
 
-// Update has nothing to change in Kubernetes: what can change in place is Terraform's own.
 func (r *restoreResource) Update(ctx context.Context, req resource.UpdateRequest, resp *resource.UpdateResponse) {
-	var plan restoreModel
+	var plan, state, config restoreModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
-	resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
-	resp.Diagnostics.Append(resp.Identity.Set(ctx, identityOf(plan.key()))...)
+	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
+	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
+	of := clusterUpdate{plan: &plan.databaseModel, state: &state.databaseModel, config: &config.databaseModel}
+	r.updateCluster(ctx, "pgplatform_restore", of, req, resp, func(now *databaseModel) {
+		if now == of.plan {
+			resp.Diagnostics.Append(resp.State.Set(ctx, plan)...)
+		} else {
+			resp.Diagnostics.Append(resp.State.Set(ctx, state)...)
+		}
+	})
 }
 
 func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
@@ -259,10 +187,12 @@ func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
 	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", destruction{
 		kind: "pgplatform_restore", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
-		protection: state.DeletionProtection, limits: state.Timeouts,
+		seen:       seenArchive(ctx, req.Private, &resp.Diagnostics),
+		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, restored: true,
 	}, &resp.Diagnostics)
 }
 
 func (r *restoreResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
 	importCluster(ctx, req, resp)
+	setTerraformsOwn(ctx, &resp.State, &resp.Diagnostics)
 }

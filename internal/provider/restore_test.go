@@ -332,7 +332,7 @@ func TestRestoreThatFails(t *testing.T) {
 		Steps: []resource.TestStep{{
 			Config: f.config(restoreOf(unprotected)),
 			ExpectError: says("Unable to Restore Database", "Cluster myorg/my-db-pitr failed (pod "+pod+")", "Expected empty archive",
-				"The folder that the new cluster would archive to holds WAL already.", "Choose another name for the new cluster", "recorded in Terraform's state"),
+				"The folder that the new cluster would archive to holds WAL already.", "Leave backup.server_name out", "recorded in Terraform's state"),
 		}},
 	})
 }

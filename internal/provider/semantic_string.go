@@ -9,10 +9,12 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	"github.com/hashicorp/terraform-plugin-go/tftypes"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 // semanticStringType is a string of which several writings mean the same: a schedule in five or six fields, a quantity,
-// an instant, a duration. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
+// an instant, a duration, a WAL location. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
 type semanticStringType struct {
 	basetypes.StringType
 	kind semanticKind
@@ -26,6 +28,7 @@ const (
 	kindQuantity semanticKind = "quantity"
 	kindInstant  semanticKind = "instant"
 	kindDuration semanticKind = "duration"
+	kindLSN      semanticKind = "lsn"
 )
 
 // The types of attributes whose values may be written in several ways.
@@ -34,6 +37,7 @@ var (
 	quantityType = semanticStringType{kind: kindQuantity}
 	instantType  = semanticStringType{kind: kindInstant}
 	durationType = semanticStringType{kind: kindDuration}
+	lsnType      = semanticStringType{kind: kindLSN}
 )
 
 var (
@@ -63,6 +67,10 @@ func (k semanticKind) same(a, b string) bool {
 		x, errX := parseDuration(a)
 		y, errY := parseDuration(b)
 		return errX == nil && errY == nil && x.Cmp(y) == 0
+	case kindLSN:
+		x, errX := recovery.ParseLSN(a)
+		y, errY := recovery.ParseLSN(b)
+		return errX == nil && errY == nil && x == y
 	}
 	return false
 }

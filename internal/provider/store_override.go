@@ -54,8 +54,8 @@ type keptRole struct {
 	ExternalID  *string `json:"external_id,omitempty"`
 }
 
-// annotation is what the Cluster keeps of the override; "" where it says nothing.
-func (o *storeOverride) annotation() string {
+// kept is the override as an annotation keeps it.
+func (o *storeOverride) kept() keptOverride {
 	kept := keptOverride{
 		DestinationPath: o.DestinationPath.ValueStringPointer(),
 		EndpointURL:     o.EndpointURL.ValueStringPointer(),
@@ -68,6 +68,12 @@ func (o *storeOverride) annotation() string {
 	if role := o.AssumeRole; role != nil {
 		kept.AssumeRole = &keptRole{role.RoleARN.ValueStringPointer(), role.SessionName.ValueStringPointer(), role.ExternalID.ValueStringPointer()}
 	}
+	return kept
+}
+
+// annotation is what the Cluster keeps of the override; "" where it says nothing.
+func (o *storeOverride) annotation() string {
+	kept := o.kept()
 	if kept == (keptOverride{}) {
 		return ""
 	}
@@ -83,11 +89,15 @@ func (o *storeOverride) object() types.Object {
 	if o.annotation() == "" {
 		return types.ObjectNull(storeOverrideTypes)
 	}
+	return types.ObjectValueMust(storeOverrideTypes, o.attributes())
+}
+
+func (o *storeOverride) attributes() map[string]attr.Value {
 	role := types.ObjectNull(assumeRoleTypes)
 	if r := o.AssumeRole; r != nil {
 		role = types.ObjectValueMust(assumeRoleTypes, map[string]attr.Value{"role_arn": r.RoleARN, "session_name": r.SessionName, "external_id": r.ExternalID})
 	}
-	return types.ObjectValueMust(storeOverrideTypes, map[string]attr.Value{
+	return map[string]attr.Value{
 		"destination_path": o.DestinationPath,
 		"endpoint_url":     o.EndpointURL,
 		"pod_endpoint_url": o.PodEndpointURL,
@@ -96,7 +106,7 @@ func (o *storeOverride) object() types.Object {
 		"assume_role":      role,
 		"use_path_style":   o.UsePathStyle,
 		"ca_certificate":   o.CACertificate,
-	})
+	}
 }
 
 // overrideOf is the override that a Cluster was configured with.
@@ -110,16 +120,20 @@ func parseOverride(annotation string) *storeOverride {
 	if annotation != "" && json.Unmarshal([]byte(annotation), &kept) != nil {
 		kept = keptOverride{}
 	}
+	return kept.override()
+}
+
+func (k keptOverride) override() *storeOverride {
 	o := &storeOverride{
-		DestinationPath: types.StringPointerValue(kept.DestinationPath),
-		EndpointURL:     types.StringPointerValue(kept.EndpointURL),
-		PodEndpointURL:  types.StringPointerValue(kept.PodEndpointURL),
-		Region:          types.StringPointerValue(kept.Region),
-		Profile:         types.StringPointerValue(kept.Profile),
-		UsePathStyle:    types.BoolPointerValue(kept.UsePathStyle),
-		CACertificate:   types.StringPointerValue(kept.CACertificate),
+		DestinationPath: types.StringPointerValue(k.DestinationPath),
+		EndpointURL:     types.StringPointerValue(k.EndpointURL),
+		PodEndpointURL:  types.StringPointerValue(k.PodEndpointURL),
+		Region:          types.StringPointerValue(k.Region),
+		Profile:         types.StringPointerValue(k.Profile),
+		UsePathStyle:    types.BoolPointerValue(k.UsePathStyle),
+		CACertificate:   types.StringPointerValue(k.CACertificate),
 	}
-	if role := kept.AssumeRole; role != nil {
+	if role := k.AssumeRole; role != nil {
 		o.AssumeRole = &assumeRoleModel{types.StringPointerValue(role.RoleARN), types.StringPointerValue(role.SessionName), types.StringPointerValue(role.ExternalID)}
 	}
 	return o

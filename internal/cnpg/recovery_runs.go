@@ -1,0 +1,34 @@
+package cnpg
+
+import (
+	"context"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+)
+
+// RecoveryRuns tells whether the recovery of a Cluster is on its way: its Job is there and has not failed, nor has a pod of it.
+// It needs the rights to list Jobs and Pods.
+func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
+	selector := labels.Set{LabelCluster: key.Name, labelJobRole: recoveryJobRole}.String()
+	var jobs batchv1.JobList
+	if err := c.batch.Get().Namespace(key.Namespace).Resource("jobs").Param("labelSelector", selector).Do(ctx).Into(&jobs); err != nil {
+		return false, explain(err, "Job", key)
+	}
+	var pods corev1.PodList
+	if err := c.core.Get().Namespace(key.Namespace).Resource("pods").Param("labelSelector", selector).Do(ctx).Into(&pods); err != nil {
+		return false, explain(err, "Pod", key)
+	}
+	for i := range pods.Items {
+		if containerFailed(&pods.Items[i]) {
+			return false, nil
+		}
+	}
+	for _, job := range jobs.Items {
+		if job.Status.Failed > 0 {
+			return false, nil
+		}
+	}
+	return len(jobs.Items) > 0, nil
+}

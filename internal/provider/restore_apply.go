@@ -1,0 +1,182 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
+const archiveTimeout = 5 * time.Minute
+
+// preparedRestore is everything that is decided before the new Cluster is made.
+type preparedRestore struct {
+	from *origin
+	// choice is the base backup to begin from; nil where S3 cannot be reached from here, and CNPG picks it.
+	choice   *recovery.Choice
+	location archiveLocation // where the new database archives
+}
+
+func (p *preparedRestore) backupID() string {
+	if p.choice != nil {
+		return p.choice.Backup.ID
+	}
+	return p.from.backupID
+}
+
+// prepare does everything that comes before the new Cluster: it reads the source, flushes it, chooses the base backup
+// and the folder of the new archive. What the plan could not check is checked here, before anything is created.
+func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, diags *diag.Diagnostics) (*preparedRestore, bool) {
+	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) || !plan.refuseFuture(diags) {
+		return nil, false
+	}
+	// A name that is taken is said before the source is touched; the create itself makes sure of it.
+	if _, err := client.GetCluster(ctx, plan.key()); err == nil {
+		addCreateError(diags, unableToRestore, "pgplatform_restore", plan.key(), cnpg.ErrAlreadyExists)
+		return nil, false
+	}
+	from := r.backend.originOf(ctx, plan, diags)
+	if from == nil {
+		if !diags.HasError() {
+			diags.AddError(unableToRestore, sentence(errNotKnown))
+		}
+		return nil, false
+	}
+	catalog, flushed, ok := r.readOrigin(ctx, client, plan, config, from, diags)
+	if !ok {
+		return nil, false
+	}
+	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	plan.refuseMissing(ctx, from, diags)
+	plan.refuseSourceFolder(ctx, r.backend, from, diags)
+	plan.planSchedule(ctx, nil, diags)
+	if !diags.HasError() && plan.Image.IsUnknown() {
+		diags.AddAttributeError(path.Root("image"), unableToRestore, paragraphs(
+			"image: which PostgreSQL runs the restored database is not set, and the archive that would tell cannot be read from here.", "Nothing was created."))
+	}
+	if diags.HasError() {
+		return nil, false
+	}
+	prepared := &preparedRestore{from: from}
+	if catalog != nil {
+		choice, err := plan.chooseBackup(from, catalog, flushed)
+		if err != nil {
+			r.backend.addRefusal(ctx, plan, config, from, err, diags)
+			return nil, false
+		}
+		prepared.choice = &choice
+		plan.refuseSmall(ctx, choice.Backup, diags)
+	}
+	if plan.backup(ctx, diags).schedules() {
+		if err := freeForSchedule(ctx, client, plan.key()); err != nil {
+			diags.AddAttributeError(path.Root("name"), unableToRestore, paragraphs(sentence(err), remedy(err), "Nothing was created."))
+		}
+	}
+	if diags.HasError() {
+		return nil, false
+	}
+	prepared.location, ok = r.locate(ctx, &plan.databaseModel, nil, from.seen(config), unableToRestore, diags)
+	from.share(prepared.location)
+	return prepared, ok
+}
+
+// seen is what the new archive keeps of the source's: another folder, and, where the source decides how the new database is
+// backed up, how its pods reach S3.
+func (o *origin) seen(config *restoreModel) archiveSeen {
+	seen := archiveSeen{Folder: folder{DestinationPath: o.store.destinationPath, ServerName: o.server}, Kept: o.store.environment}
+	if o.cluster != nil && cnpg.Archiver(o.cluster) != nil && config.Backup.IsNull() {
+		seen.Kept.EndpointURL = cnpg.Archiver(o.cluster).EndpointURL
+		seen.Kept.Region = cmp.Or(o.cluster.Annotations[cnpg.AnnotationRegion], seen.Kept.Region)
+	}
+	return seen
+}
+
+// readOrigin reads the archive, after it has had a living source archive up to now where the target may need that. The
+// catalogue is nil where S3 cannot be reached from here.
+func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, from *origin, diags *diag.Diagnostics) (catalog *recovery.Catalog, flushed, ok bool) {
+	read := func() (ok bool) {
+		var err error
+		switch catalog, err = r.backend.catalog(ctx, from, false); {
+		case err == nil:
+		case archive.Unreachable(err):
+			diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
+				"Whether the restore can succeed could not be seen. CloudNativePG picks the base backup, and says itself what it lacks."))
+		default:
+			r.backend.addRefusal(ctx, plan, config, from, overdue(ctx, err), diags)
+			return false
+		}
+		return true
+	}
+	switch target := plan.target(from.backupID); {
+	case !from.alive || !plan.FlushSource.ValueBool() || target.Kind == recovery.TargetImmediate:
+		return catalog, false, read()
+	case target.Kind == recovery.TargetLSN:
+		// Of a place in the WAL, and of nothing else, the archive itself tells whether it is there.
+		if !read() {
+			return nil, false, false
+		}
+		if catalog != nil {
+			if choice, err := plan.chooseBackup(from, catalog, true); err != nil || choice.Covered {
+				return catalog, false, true
+			}
+		}
+	}
+	if flushed, ok = r.flush(ctx, client, from.cluster, diags); !ok {
+		return nil, false, false
+	}
+	return catalog, flushed, read()
+}
+
+// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only a
+// warning; ok is false where its WAL does not arrive in S3.
+func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
+	key := cnpg.KeyOf(source)
+	segment, err := flush(ctx, client, key)
+	if err != nil {
+		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
+			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
+		return false, true
+	}
+	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
+	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
+	defer cancel()
+	err = r.backend.waitForSegment(arriving, source, segment, 0)
+	switch {
+	case err == nil:
+		return true, true
+	case arriving.Err() != nil && ctx.Err() == nil:
+		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
+	case archive.Unreachable(err):
+		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
+		return false, true
+	}
+	reason := ""
+	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
+		if works, message := cnpg.ContinuousArchiving(now); works != nil && !*works {
+			reason = "The source's archiving fails: " + message
+		}
+	}
+	diags.AddAttributeError(path.Root("flush_source"), unableToRestore, paragraphs(sentence(err), reason,
+		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
+	return false, false
+}
+
+// course is what lies before the recovery, as far as that is known.
+func (p *preparedRestore) course() cnpg.Course {
+	if p.choice == nil {
+		return cnpg.Course{}
+	}
+	backup := p.choice.Backup
+	return cnpg.Course{FirstWAL: backup.BeginWAL, LastWAL: p.choice.Window.LatestWAL, SegmentSize: backup.SegmentSize, Bytes: ptr.Deref(backup.ClusterSize, 0)}
+}

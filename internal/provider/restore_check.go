@@ -1,0 +1,180 @@
+package provider
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
+)
+
+const cannotSucceed = "Restore Cannot Succeed"
+
+// chooseBackup chooses the base backup to begin from. A source that is flushed archives up to now. One that is not may never
+// archive more, so that a target behind its last WAL is refused; but for a second, since S3 tells times of uploads in whole ones.
+func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, flushed bool) (recovery.Choice, error) {
+	request := recovery.Request{Target: m.target(from.backupID), BackupID: from.backupID, Live: from.alive, Major: m.major()}
+	if from.alive {
+		request.SystemID = from.cluster.Status.SystemID
+	}
+	choice, err := catalog.Choose(request)
+	if err != nil || flushed || choice.Covered {
+		return choice, err
+	}
+	if t := request.Target; t.Kind == recovery.TargetTime && !t.Time.After(choice.Window.Latest.Add(time.Second)) {
+		return choice, nil
+	}
+	request.Live = false
+	return catalog.Choose(request)
+}
+
+// major is the major version of PostgreSQL that is to run the restored database; 0 where that is open.
+func (m *restoreModel) major() int {
+	version, err := parsePostgresVersion(m.PostgresVersion.ValueString())
+	if err != nil {
+		return 0
+	}
+	return version.major
+}
+
+// refuseFuture refuses a target that has not come yet.
+func (m *restoreModel) refuseFuture(diags *diag.Diagnostics) bool {
+	target := m.target("")
+	if now := time.Now(); target.Kind == recovery.TargetTime && target.Time.After(now) {
+		diags.AddAttributeError(path.Root("target_time"), "Target Lies in the Future",
+			fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), m.TargetTime.ValueString()))
+		return false
+	}
+	return true
+}
+
+// addRefusal says why there is nothing to restore the target from, at the attribute that can change it.
+func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, from *origin, err error, diags *diag.Diagnostics) {
+	var none *recovery.NoBackupError
+	var major *recovery.MajorMismatchError
+	var timeline *recovery.TimelineNotFoundError
+	var missing *recovery.BackupNotFoundError
+	var unusable *recovery.BackupUnusableError
+	var system *recovery.SystemMismatchError
+	var store *archive.BucketNotFoundError
+	at, more := plan.targetPath(), ""
+	switch {
+	case errors.As(err, &none):
+		at = plan.sourcePath()
+		if len(none.Unusable) == 0 {
+			more = b.othersThere(ctx, from)
+		}
+	case errors.As(err, &major):
+		at = plan.sourcePath()
+		switch {
+		case !config.Image.IsNull():
+			at = path.Root("image")
+		case !config.PostgresVersion.IsNull():
+			at = path.Root("postgres_version")
+		}
+		more = fmt.Sprintf("Restore it with PostgreSQL %d, and upgrade the restored database then.", major.Have)
+	case errors.As(err, &timeline):
+		at = path.Root("target_timeline")
+	case errors.As(err, &missing), errors.As(err, &unusable):
+		at = path.Root("backup_id")
+		if plan.BackupID.ValueString() == "" {
+			at = plan.sourcePath()
+		}
+	case errors.As(err, &system):
+		at = plan.sourcePath()
+	case errors.As(err, &store):
+		at = plan.sourcePath()
+	case !isRefusal(err):
+		at = plan.sourcePath()
+	}
+	// Of nested attributes the CLI shows no line.
+	diags.AddAttributeError(at, cannotSucceed, paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), more, "Nothing was changed."))
+}
+
+// othersThere names the archives that lie beside one that is not there.
+func (b *backend) othersThere(ctx context.Context, from *origin) string {
+	client, err := b.s3Client(ctx, from.store)
+	if err != nil {
+		return ""
+	}
+	servers, err := client.Servers(ctx, from.location)
+	switch {
+	case err != nil || slices.Contains(servers, from.server):
+		return ""
+	case len(servers) == 0:
+		return fmt.Sprintf("There is no archive %s in %s, nor any other.", from.server, from.location)
+	}
+	return fmt.Sprintf("There is no archive %s in %s. There are: %s.", from.server, from.location, strings.Join(servers, ", "))
+}
+
+// isRefusal tells whether an error speaks of the target.
+func isRefusal(err error) bool {
+	var before *recovery.BeforeWindowError
+	var past *recovery.PastEndError
+	var gap *recovery.GapError
+	return errors.As(err, &before) || errors.As(err, &past) || errors.As(err, &gap)
+}
+
+// refuseSmall refuses volumes that cannot hold what was backed up.
+func (m *restoreModel) refuseSmall(ctx context.Context, backup *recovery.Backup, diags *diag.Diagnostics) {
+	var storage storageModel
+	diags.Append(optional(ctx, m.Storage, &storage)...)
+	size, err := parseSize(storage.Size.ValueString())
+	if err != nil || backup.ClusterSize == nil || size.Value() >= *backup.ClusterSize {
+		return
+	}
+	at := path.Root("storage").AtName("size")
+	diags.AddAttributeError(at, "Storage Too Small", paragraphs(
+		fmt.Sprintf("%s: the base backup %s is one of %s, which do not fit into %s.",
+			at, backup.ID, resource.NewQuantity(*backup.ClusterSize, resource.BinarySI), storage.Size.ValueString()),
+		"Nothing was changed."))
+}
+
+// refuseSourceFolder refuses to archive to the folder that is restored from: two archives in one folder destroy each other.
+func (m *restoreModel) refuseSourceFolder(ctx context.Context, b *backend, from *origin, diags *diag.Diagnostics) {
+	backup := m.backup(ctx, diags)
+	if !backup.enabled() || backup.ServerName.ValueString() != from.server {
+		return
+	}
+	store := b.storeFor(ctx, backup, nil, diags)
+	if store == nil || !sameLocation(store.destinationPath, from.store.destinationPath) {
+		return
+	}
+	diags.AddAttributeError(serverNamePath, "Archive Folder Is the Source's", paragraphs(
+		fmt.Sprintf("%s: the folder %s in %s is the archive that is restored from, and two archives in one folder destroy each other. Choose another server_name, or leave it out.",
+			serverNamePath, from.server, from.location), "Nothing was changed."))
+}
+
+// reached is an error where "the latest state" is less than the archive had when the recovery began: a segment that could not
+// be fetched for a moment ends a recovery without a word.
+func reached(choice *recovery.Choice, target recovery.Target, recovered cnpg.Recovered) error {
+	if choice == nil || target.Kind != recovery.TargetLatest || recovered.LSN == 0 || choice.Window.LatestWAL == "" {
+		return nil
+	}
+	size := cmp.Or(choice.Backup.SegmentSize, recovery.DefaultSegmentSize)
+	end, err := recovery.ParseSegment(choice.Window.LatestWAL, size)
+	if err != nil || size.SegmentAt(recovered.LSN) >= end.Number {
+		return nil //nolint:nilerr // what cannot be read says nothing
+	}
+	return &shortRecoveryError{reached: recovered.LSN, want: choice.Window.LatestWAL}
+}
+
+// shortRecoveryError is a recovery of the latest state that has ended early.
+type shortRecoveryError struct {
+	reached recovery.LSN
+	want    string
+}
+
+func (e *shortRecoveryError) Error() string {
+	return fmt.Sprintf("the recovery ended at %s, before the WAL segment %s, which the archive had when it began", e.reached, e.want)
+}

@@ -1,0 +1,92 @@
+package provider
+
+import (
+	"context"
+
+	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+// sourceModel is what a restore is made from: exactly one of the first three.
+type sourceModel struct {
+	Database          types.String `tfsdk:"database"`
+	Backup            types.String `tfsdk:"backup"`
+	ObjectStore       types.Object `tfsdk:"object_store"`
+	CredentialsSecret types.Object `tfsdk:"credentials_secret"`
+}
+
+// sourceStore names an archive by its place.
+type sourceStore struct {
+	storeOverride
+	ServerName types.String `tfsdk:"server_name"`
+}
+
+var sourceStoreTypes = func() map[string]attr.Type {
+	all := map[string]attr.Type{"server_name": types.StringType}
+	for name, kind := range storeOverrideTypes {
+		all[name] = kind
+	}
+	return all
+}()
+
+var sourceTypes = map[string]attr.Type{
+	"database":           types.StringType,
+	"backup":             types.StringType,
+	"object_store":       types.ObjectType{AttrTypes: sourceStoreTypes},
+	"credentials_secret": types.ObjectType{AttrTypes: credentialsSecretTypes},
+}
+
+func sourceAttribute() schema.SingleNestedAttribute {
+	store := storeOverrideAttribute()
+	store.MarkdownDescription = "The archive of a database that may be gone, by its place in S3, which need not be the one that the new database archives to. " +
+		"What is not set here is the provider's, as in `backup.object_store`. Nothing is known of that database but what its backups tell, " +
+		"so `database_name`, `owner`, `backup` and `storage` (or `tier`) must be set."
+	store.Attributes["server_name"] = schema.StringAttribute{
+		Required: true, MarkdownDescription: "Folder of the archive under `destination_path`.", Validators: []validator.String{isServerName()},
+	}
+	secret := credentialsSecretAttribute()
+	secret.MarkdownDescription = "An existing Secret in the new database's namespace with the S3 keys that its pods read the archive with, where these are others than those that they write with. " +
+		"It is never read or written here."
+	return schema.SingleNestedAttribute{
+		Required:            true,
+		MarkdownDescription: "What is restored: exactly one of `database`, `backup` and `object_store`. Changing it restores anew.",
+		PlanModifiers:       []planmodifier.Object{objectplanmodifier.RequiresReplace()},
+		Attributes: map[string]schema.Attribute{
+			"database": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "A living database, `namespace/name`: the `id` of a `pgplatform_database` or `pgplatform_restore`.",
+				Validators: []validator.String{isKey(), stringvalidator.ExactlyOneOf(
+					path.MatchRelative().AtParent().AtName("database"), path.MatchRelative().AtParent().AtName("backup"), path.MatchRelative().AtParent().AtName("object_store"))},
+			},
+			"backup": schema.StringAttribute{
+				Optional: true,
+				MarkdownDescription: "A base backup, `namespace/name`: the `id` of a `pgplatform_backup`. Without a target, exactly that backup is restored. " +
+					"The database that it was taken of may be gone.",
+				Validators: []validator.String{isKey()},
+			},
+			"object_store":       store,
+			"credentials_secret": secret,
+		},
+		Validators: []validator.Object{objectvalidator.IsRequired()},
+	}
+}
+
+// source is what the configuration restores from; unknown tells that a part of it is not known yet.
+func (m *restoreModel) source(ctx context.Context, diags *diag.Diagnostics) (source sourceModel, store *sourceStore, ok bool) {
+	if !whole(ctx, m.Source, &source, diags) {
+		return source, nil, false
+	}
+	if !source.ObjectStore.IsNull() {
+		store = &sourceStore{}
+		diags.Append(optional(ctx, source.ObjectStore, store)...)
+	}
+	return source, store, !diags.HasError()
+}
