@@ -2,7 +2,6 @@ package cnpg
 
 import (
 	"bytes"
-	"io"
 	"strings"
 )
 
@@ -90,10 +89,10 @@ var knownCauses = []struct {
 		Remedy:        "Check destination_path, and that the pods reach the same S3 as Terraform does (pod_endpoint_url).",
 		Deterministic: true,
 	}},
-	{[]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", forbiddenHead}, Cause{
-		Meaning:       "S3 refuses the keys that the pods use, or they lack a right.",
-		Remedy:        "The pods read the source with the keys in source.credentials_secret, else with the provider's, and write their own archive with those of backup: check both, and the bucket's policy.",
-		Deterministic: true,
+	{[]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", forbiddenHead}, refusedKeys},
+	{[]string{"while getting secret", "inside secret"}, Cause{
+		Meaning: "The Secret from which the pods take their S3 keys does not exist, or has no such key.",
+		Remedy:  "Check source.credentials_secret and backup.credentials_secret, their names and the names of the keys in them; the Secrets have to be in the new cluster's namespace.",
 	}},
 	{[]string{"No space left on device", "not enough space"}, Cause{
 		Meaning:       "The volume is too small for the restored data and the WAL.",
@@ -109,26 +108,53 @@ var knownCauses = []struct {
 	}},
 }
 
+var refusedKeys = Cause{
+	Meaning:       "S3 refuses the keys with which the pods read the source's archive, or they lack a right.",
+	Remedy:        "Check the keys in source.credentials_secret, where that is set, else those of the provider's object_store, and the bucket's policy.",
+	Deterministic: true,
+}
+
 // forbiddenHead is how boto3 tells of a refused request whose answer has no body.
 const forbiddenHead = "An error occurred (403)"
 
-// causeIn names the cause that a recovery's or another program's log tells.
-func causeIn(log io.Reader) Cause {
-	var text bytes.Buffer
-	cause := causeOf(errorLines(io.TeeReader(log, &text)))
-	if !strings.Contains(cause.Line, endedBeforeTarget) {
-		return cause
-	}
-	var journal recoveryJournal
-	journal.add(&text)
-	if journal.segment != "" {
-		cause.Meaning += " The last segment that was fetched is " + journal.segment
-		if journal.missing != "" {
-			cause.Meaning += "; " + journal.missing + " is not in the archive"
-		}
-		cause.Meaning += "."
+// ownArchive is in the lines of barman's look at the folder that the new cluster would archive to. All others of a recovery
+// are about the source's.
+const ownArchive = "WAL archive check"
+
+// Of the new cluster's own archive, other attributes decide.
+const (
+	ownKeysMeaning = "S3 refuses the keys with which the pods write their own archive, or they lack a right."
+	ownKeysRemedy  = "Check the keys in backup.credentials_secret, where that is set, else those of the provider's object_store, and the bucket's policy."
+)
+
+// causeIn names the cause that a log tells, with what else of the log belongs to it.
+func causeIn(log []byte) Cause {
+	cause := causeOf(errorLines(bytes.NewReader(log)))
+	switch {
+	case cause.Meaning == refusedKeys.Meaning && strings.Contains(cause.Line, ownArchive):
+		cause.Meaning, cause.Remedy = ownKeysMeaning, ownKeysRemedy
+	case strings.Contains(cause.Line, endedBeforeTarget):
+		cause.Meaning += endOfWAL(log)
 	}
 	return cause
+}
+
+// endOfWAL says how far the WAL led in a recovery that has not reached its target.
+func endOfWAL(log []byte) string {
+	var journal recoveryJournal
+	journal.add(bytes.NewReader(log))
+	var text string
+	if last := recoveredIn(bytes.NewReader(log)).LastTransaction; !last.IsZero() {
+		text += " The last transaction in it is of " + last.Format("2006-01-02 15:04:05.999999 MST") + "."
+	}
+	if journal.segment != "" {
+		text += " The last segment that could be fetched is " + journal.segment
+		if journal.missing > journal.segment {
+			text += "; " + journal.missing + " is not in the archive"
+		}
+		text += "."
+	}
+	return text
 }
 
 // causeOf picks the first known cause among a log's error lines, else what PostgreSQL died of, else the last line: the

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -23,22 +24,27 @@ const (
 )
 
 // diagnose names the cause that a pod has failed of, by its status where the kubelet says it there, else by its logs. It
-// never fails: what cannot be read is said in the cause.
-func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod) Cause {
-	if cause := statusCause(pod); cause != nil {
+// never fails: what cannot be read is said in the cause. Of a pod whose containers are started again, it is the last end that
+// counts.
+func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) Cause {
+	if cause := statusCause(pod, again); cause != nil {
 		return *cause
 	}
 	var all bytes.Buffer
 	var unread error
-	for _, container := range slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers) {
-		log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: container.Name, lines: logLines, bytes: logLimit})
+	containers := slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers)
+	if again { // the others have not failed
+		containers = pod.Spec.Containers
+	}
+	for _, container := range containers {
+		log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: container.Name, lines: logLines, bytes: logLimit, previous: again})
 		if err != nil {
 			unread = err
 			continue
 		}
 		all.Write(append(log, '\n'))
 	}
-	cause := causeIn(&all)
+	cause := causeIn(all.Bytes())
 	if cause.Line == silentFailure && unread != nil {
 		cause.Line = fmt.Sprintf("its log cannot be read: %v", unread)
 	}
@@ -46,7 +52,7 @@ func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod) Cause {
 }
 
 // statusCause is what the kubelet says of the end of a pod whose programs had no say in it; nil for other ends.
-func statusCause(pod *corev1.Pod) *Cause {
+func statusCause(pod *corev1.Pod, again bool) *Cause {
 	if pod.Status.Reason != "" { // Evicted, NodeLost, Shutdown …
 		return &Cause{
 			Line:    fmt.Sprintf("the pod's end is %s: %s", pod.Status.Reason, pod.Status.Message),
@@ -56,7 +62,11 @@ func statusCause(pod *corev1.Pod) *Cause {
 	}
 	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for _, status := range statuses {
-			if t := status.State.Terminated; t != nil && t.Reason == "OOMKilled" {
+			t := status.State.Terminated
+			if again {
+				t = status.LastTerminationState.Terminated
+			}
+			if t != nil && t.Reason == "OOMKilled" {
 				return &Cause{
 					Line:          fmt.Sprintf("container %s was killed for lack of memory (%s, exit code %d)%s", status.Name, t.Reason, t.ExitCode, memoryLimit(pod, status.Name)),
 					Meaning:       "The recovery needs more memory than its pod may have.",
@@ -82,11 +92,12 @@ func memoryLimit(pod *corev1.Pod, container string) string {
 type logOptions struct {
 	container    string
 	lines, bytes int64
+	previous     bool // the log of the container's run before this one
 }
 
 func (c *Client) podLog(ctx context.Context, pod Key, of logOptions) ([]byte, error) {
 	stream, err := c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: of.container, TailLines: &of.lines, LimitBytes: &of.bytes}, c.params).Stream(ctx)
+		VersionedParams(&corev1.PodLogOptions{Container: of.container, TailLines: &of.lines, LimitBytes: &of.bytes, Previous: of.previous}, c.params).Stream(ctx)
 	if err != nil {
 		return nil, explain(err, "Pod", pod)
 	}
@@ -147,6 +158,12 @@ func managerLines(log io.Reader) iter.Seq[logLine] {
 	}
 }
 
+// PostgreSQL's lines of a start that fails, as pg_ctl passes them on.
+var (
+	startFailed = regexp.MustCompile(`\b(FATAL|PANIC):  (.+)`)
+	startDetail = regexp.MustCompile(`\bDETAIL:  (.+?)\.?$`)
+)
+
 // errorLines are the lines of a log that tell of an error, as text for people.
 func errorLines(log io.Reader) []string {
 	var lines []string
@@ -166,6 +183,11 @@ func errorLines(log io.Reader) []string {
 			lines = append(lines, line.Msg)
 		case strings.Contains(line.Msg, "ERROR"):
 			lines = append(lines, line.Msg) // barman's own output, passed on as it came
+		case startFailed.MatchString(line.Msg): // before PostgreSQL writes its log where it is told to
+			m := startFailed.FindStringSubmatch(line.Msg)
+			lines = append(lines, m[1]+": "+strings.TrimSpace(m[2]))
+		case startDetail.MatchString(line.Msg) && len(lines) > 0 && strings.HasPrefix(lines[len(lines)-1], severityFatal):
+			lines[len(lines)-1] += " (" + startDetail.FindStringSubmatch(line.Msg)[1] + ")"
 		}
 	}
 	return lines

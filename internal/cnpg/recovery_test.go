@@ -1,6 +1,7 @@
 package cnpg_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"slices"
@@ -257,6 +258,105 @@ func TestWaitRestoredEndsWithTheJob(t *testing.T) {
 	var recovery *cnpg.RecoveryError
 	if !errors.As(err, &recovery) || recovery.Cause.Line != "restore error: exit status 2" || recovery.Cause.Deterministic {
 		t.Fatalf("WaitRestored: %v, want the RecoveryError of the only pod", err)
+	}
+}
+
+// The Job gives up some time after the pod whose failure might have passed; CNPG says so a moment later, or, before 1.28.4 and
+// 1.29.2, never.
+func TestWaitRestoredEndsWithTheJobThatHasTriedForLong(t *testing.T) {
+	t.Parallel()
+	gaveUp := func(s *apitest.Server) {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: recoveryJob, Labels: map[string]string{cnpg.LabelCluster: key.Name}}}
+		job.Status.Conditions = []batchv1.JobCondition{{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: "BackoffLimitExceeded"}}
+		s.Put(job)
+	}
+	unrecoverable := func(s *apitest.Server) {
+		apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) {
+			c.Status.Phase, c.Status.PhaseReason = cnpgv1.PhaseUnrecoverable, "Instance creation failed for the following jobs: "+recoveryJob
+		})
+	}
+	for name, end := range map[string]func(*apitest.Server){"the Job is seen": gaveUp, "the Cluster is seen": unrecoverable} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			failed := recoveryPod("my-db-1-full-recovery-aaaaa", 1)
+			at := time.Date(2026, 3, 26, 12, 0, 7, 0, time.UTC)
+			failed.Status.ContainerStatuses[0].State.Terminated.FinishedAt = metav1.NewTime(at)
+			server.Put(restoring(), failed)
+			server.Log(key.Namespace, failed.Name, "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
+			server.Log(key.Namespace, "my-db-1-full-recovery-bbbbb", "full-recovery", `{"level":"error","msg":"restore error","error":"something that the first try has left"}`)
+			_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+				switch {
+				case strings.HasPrefix(text, "pod my-db-1-full-recovery-aaaaa failed"):
+					server.Put(recoveryPod("my-db-1-full-recovery-bbbbb", 1))
+				case strings.HasPrefix(text, "pod my-db-1-full-recovery-bbbbb failed"):
+					end(server)
+				}
+			})
+			var recovery *cnpg.RecoveryError
+			if !errors.As(err, &recovery) || recovery.Pod != failed.Name || recovery.Cause.Line != "restore error: exit status 2" || !recovery.Failed.Equal(at) {
+				t.Fatalf("WaitRestored: %v, want the RecoveryError of the first pod", err)
+			}
+		})
+	}
+}
+
+func TestWaitRestoredThatIsCutOffTellsWhatHasFailed(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	ctx, cancel := context.WithCancel(ctx)
+	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+		if strings.Contains(text, "failed and will be tried again") {
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "pod my-db-1-full-recovery-aaaaa has failed: restore error: exit status 2") {
+		t.Errorf("WaitRestored: %v", err)
+	}
+}
+
+// The recovery is done, and the pod that runs the restored database fails again and again.
+func TestWaitRestoredLooksAtTheRestoredDatabase(t *testing.T) {
+	t.Parallel()
+	full := `{"logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"could not write to file: No space left on device"}}`
+	other := `{"logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"could not load library"}}`
+	for name, test := range map[string]struct {
+		log  string
+		told string
+	}{
+		"for good":      {log: full},
+		"it may mend":   {log: other, told: "pod my-db-1 failed and will be tried again: FATAL: could not load library"},
+		"silent at all": {told: "pod my-db-1 failed and will be tried again: the pod failed without an error in its log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			instance := pod("my-db-1", "postgres")
+			instance.Labels["cnpg.io/podRole"] = "instance"
+			instance.Status.ContainerStatuses = []corev1.ContainerStatus{{
+				Name: "postgres", RestartCount: 2,
+				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}},
+			}}
+			server.Put(restoring(), instance)
+			server.Log(key.Namespace, "my-db-1", "postgres", test.log)
+			var told []string
+			_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+				if told = append(told, text); text == test.told {
+					server.Put(pod("my-db-1", "postgres"))
+					apitest.Edit(server, key.Namespace, key.Name, healthy)
+				}
+			})
+			var failure *cnpg.RecoveryError
+			switch {
+			case test.told != "" && (err != nil || !slices.Contains(told, test.told)):
+				t.Errorf("WaitRestored: %v; told: %q", err, told)
+			case test.told == "" && (!errors.As(err, &failure) || !failure.Recovered || !strings.Contains(err.Error(), "is recovered, but does not start (pod my-db-1): FATAL: could not write to file")):
+				t.Errorf("WaitRestored: %v", err)
+			}
+		})
 	}
 }
 

@@ -53,7 +53,7 @@ func (c *Client) upgradeError(ctx context.Context, key Key, pod *corev1.Pod) err
 		}
 	}
 	if len(failure.Lines) == 0 {
-		failure.Lines = []string{c.diagnose(ctx, pod).Line}
+		failure.Lines = []string{c.diagnose(ctx, pod, false).Line}
 	}
 	return failure
 }

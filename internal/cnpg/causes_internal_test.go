@@ -1,0 +1,106 @@
+package cnpg
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// The logs are those of pods that failed on a real platform, but for what names places there.
+func TestCausesOfRealFailures(t *testing.T) {
+	t.Parallel()
+	tests := map[string]struct {
+		line, meaning, remedy string
+		passes                bool // another try may end otherwise
+	}{
+		"past_end": {
+			"FATAL: recovery ended before configured recovery target was reached",
+			"The last transaction in it is of 2026-11-22 21:58:38.090398 UTC. The last segment that could be fetched is 000000010000000000000006; 000000010000000000000007 is not in the archive.",
+			"recovery window", false,
+		},
+		"archive_not_empty":     {"ERROR: WAL archive check failed for server my-db: Expected empty archive", "holds WAL already", "backup.server_name", false},
+		"unknown_key_id":        {"(InvalidAccessKeyId)", "read the source's archive", "source.credentials_secret", false},
+		"wrong_secret_key":      {"(SignatureDoesNotMatch)", "read the source's archive", "source.credentials_secret", false},
+		"access_denied":         {"(AccessDenied)", "read the source's archive", "source.credentials_secret", false},
+		"own_archive_forbidden": {"(403) when calling the HeadBucket operation: Forbidden", "write their own archive", "backup.credentials_secret", false},
+		"no_bucket":             {"(NoSuchBucket)", "bucket does not exist", "destination_path", false},
+		"no_backup":             {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
+		"no_such_backup":        {"no backup found with ID 20200101T000000", "not in the archive", "backup_id", false},
+		"first_wal_missing":     {"object storage or file not found 000000010000000000000003", "first WAL segment", "another base backup", false},
+		"no_such_timeline":      {"FATAL: recovery target timeline 7 does not exist", "no history", "target_timeline", false},
+		"before_consistency":    {"FATAL: requested recovery stop point is before consistent recovery point", "had not ended yet", "later target", false},
+		"another_major": {
+			"FATAL: database files are incompatible with server (The data directory was initialized by PostgreSQL version 17, which is not compatible with this version 15.20",
+			"another major version", "postgres_version", false,
+		},
+		"no_secret":            {`secrets "nosuch" not found`, "take their S3 keys", "source.credentials_secret", true}, // it may yet be made
+		"endpoint_unreachable": {"Could not connect to the endpoint URL", "could not reach S3", "pod_endpoint_url", true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cause := causeIn([]byte(fixture(t, name+".log")))
+			if !strings.Contains(cause.Line, test.line) || !strings.Contains(cause.Meaning, test.meaning) || !strings.Contains(cause.Remedy, test.remedy) {
+				t.Errorf("cause is %+v, want %+v", cause, test)
+			}
+			if cause.Deterministic == test.passes {
+				t.Errorf("deterministic: %t", cause.Deterministic)
+			}
+		})
+	}
+}
+
+// It is no error line: PostgreSQL goes on living, and waits.
+func TestRealRecoveryThatIsPaused(t *testing.T) {
+	t.Parallel()
+	var journal recoveryJournal
+	journal.add(strings.NewReader(fixture(t, "lesser_settings.log")))
+	if journal.paused == nil || !strings.Contains(journal.paused.Line, "max_connections = 100 is a lower setting than on the primary server, where its value was 150") ||
+		!strings.Contains(journal.paused.Remedy, "parameters") || !journal.paused.Deterministic || journal.pausedAt.IsZero() {
+		t.Errorf("paused: %+v", journal.paused)
+	}
+}
+
+// What the kubelet does to a pod stands in its status, not in its log.
+func TestCauseInStatus(t *testing.T) {
+	t.Parallel()
+	pod := func(change func(*corev1.Pod)) *corev1.Pod {
+		p := &corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{
+			Name: "full-recovery", Resources: corev1.ResourceRequirements{Limits: corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("512Mi")}},
+		}}}}
+		p.Status.Phase = corev1.PodFailed
+		change(p)
+		return p
+	}
+	ended := func(reason string, code int32) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{{
+				Name: "full-recovery", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: reason, ExitCode: code}},
+			}}
+		}
+	}
+	killed := statusCause(pod(ended("OOMKilled", 137)), false)
+	if killed == nil || killed.Line != "container full-recovery was killed for lack of memory (OOMKilled, exit code 137): its limit is 512Mi" || !killed.Deterministic ||
+		!strings.Contains(killed.Remedy, "resources.memory") {
+		t.Errorf("killed for lack of memory: %+v", killed)
+	}
+	restarted := statusCause(pod(func(p *corev1.Pod) {
+		ended("OOMKilled", 137)(p)
+		status := &p.Status.ContainerStatuses[0]
+		status.LastTerminationState, status.State = status.State, corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
+	}), true)
+	if restarted == nil || restarted.Line != killed.Line {
+		t.Errorf("killed and started again: %+v", restarted)
+	}
+	evicted := statusCause(pod(func(p *corev1.Pod) {
+		p.Status.Reason, p.Status.Message = "Evicted", "The node was low on resource: ephemeral-storage."
+	}), false)
+	if evicted == nil || evicted.Line != "the pod's end is Evicted: The node was low on resource: ephemeral-storage." || evicted.Deterministic {
+		t.Errorf("evicted: %+v", evicted)
+	}
+	if other := statusCause(pod(ended("Error", 1)), false); other != nil {
+		t.Errorf("an error of its own: %+v", other)
+	}
+}

@@ -1,0 +1,151 @@
+package cnpg
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// RecoveryError is a restore that failed, with the cause that the first failed pod named.
+type RecoveryError struct {
+	Key   Key
+	Pod   string
+	Cause Cause
+	// Failed is when the pod failed, by the clock of its node; zero where nobody says it.
+	Failed time.Time
+	// Recovered tells that the recovery itself succeeded: it is the restored database that does not start.
+	Recovered bool
+	// Verdict is CNPG's own, where it has given up; else nil.
+	Verdict error
+}
+
+func (e *RecoveryError) Error() string {
+	what := "the recovery of Cluster %s failed (pod %s): %s"
+	if e.Recovered {
+		what = "Cluster %s is recovered, but does not start (pod %s): %s"
+	}
+	text := fmt.Sprintf(what, e.Key, e.Pod, e.Cause.Line)
+	if e.Verdict != nil && e.Cause.Meaning == "" {
+		text += "; " + e.Verdict.Error()
+	}
+	return text
+}
+
+// Unwrap gives CNPG's verdict.
+func (e *RecoveryError) Unwrap() error { return e.Verdict }
+
+// recoveryFailures are the pods that have failed while a Cluster was restored, each looked at once.
+type recoveryFailures struct {
+	client *Client
+	tell   Progress
+
+	seen map[string]bool
+	all  []*RecoveryError
+}
+
+// look looks at the pods that have failed since the last time. The error is the first failure that no other try mends, or,
+// when the Job has given up, the first one at all: those of later tries may come of what the first has left behind.
+func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
+	for i := range s.Pods {
+		pod := &s.Pods[i]
+		failure, again := failureOf(s, pod)
+		if failure == nil || f.seen[again] {
+			continue
+		}
+		failure.Cause = f.client.diagnose(ctx, pod, failure.Recovered)
+		if failure.Cause.Deterministic {
+			return failure
+		}
+		if f.seen == nil {
+			f.seen = map[string]bool{}
+		}
+		f.seen[again] = true
+		f.all = append(f.all, failure)
+		f.tell(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, failure.Cause.Line))
+	}
+	if jobFailed(s) && len(f.all) > 0 {
+		return f.all[0]
+	}
+	return nil
+}
+
+// explain completes the error that a wait ended with by what the failures say of it.
+func (f *recoveryFailures) explain(err error) error {
+	var terminal *TerminalPhaseError
+	var stalled *StalledError
+	switch {
+	case len(f.all) == 0:
+	case errors.As(err, &stalled):
+		for _, failure := range f.all {
+			stalled.Waiting = append(stalled.Waiting, fmt.Sprintf("pod %s has failed: %s", failure.Pod, failure.Cause.Line))
+		}
+	case errors.As(err, &terminal):
+		failure := *f.all[0]
+		failure.Verdict = terminal
+		return &failure
+	}
+	return err
+}
+
+// failureOf is the failure of a pod that does the recovery, or that runs the restored database; nil of others, and of those
+// that have not failed. again is new with each time that it fails.
+func failureOf(s *Snapshot, pod *corev1.Pod) (failure *RecoveryError, again string) {
+	failure = &RecoveryError{Key: KeyOf(s.Cluster), Pod: pod.Name}
+	switch {
+	case pod.Labels[labelJobRole] == recoveryJobRole && containerFailed(pod):
+		failure.Failed = failedAt(pod)
+		return failure, pod.Name
+	case pod.Labels[labelPodRole] == podRoleInstance:
+		for _, status := range pod.Status.ContainerStatuses {
+			if t := status.LastTerminationState.Terminated; t != nil && t.ExitCode != 0 && !status.Ready {
+				failure.Failed, failure.Recovered = t.FinishedAt.Time, true
+				return failure, fmt.Sprint(pod.Name, status.RestartCount)
+			}
+		}
+	}
+	return nil, ""
+}
+
+func containerFailed(pod *corev1.Pod) bool {
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, status := range statuses {
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
+				return true
+			}
+		}
+	}
+	return pod.Status.Phase == corev1.PodFailed
+}
+
+// failedAt is when a pod's first container failed.
+func failedAt(pod *corev1.Pod) time.Time {
+	var first time.Time
+	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
+		for _, status := range statuses {
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && (first.IsZero() || t.FinishedAt.Time.Before(first)) {
+				first = t.FinishedAt.Time
+			}
+		}
+	}
+	return first
+}
+
+// jobFailed tells that the Job makes no more pods.
+func jobFailed(s *Snapshot) bool {
+	for _, job := range s.Jobs {
+		if !strings.HasSuffix(job.Name, "-"+recoveryJobRole) {
+			continue
+		}
+		for _, condition := range job.Status.Conditions {
+			if condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
+				return true
+			}
+		}
+	}
+	return false
+}
