@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -16,7 +15,6 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 var _ datasource.DataSourceWithConfigure = (*backupsDataSource)(nil)
@@ -160,15 +158,6 @@ func (s *archiveSource) explain(err error, diags *diag.Diagnostics) {
 	}
 	// Of nested attributes the CLI shows no line.
 	diags.AddAttributeError(at, listSummary, fmt.Sprintf("%s: %s", at, sentence(err)))
-}
-
-// catalogOf reads the archive that a Cluster writes.
-func (b *backend) catalogOf(ctx context.Context, cluster *cnpgv1.Cluster) (*recovery.Catalog, error) {
-	client, loc, err := b.openArchive(ctx, cluster)
-	if err != nil {
-		return nil, err
-	}
-	return client.Catalog(ctx, loc, cnpg.ServerName(cluster))
 }
 
 func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, objects *backupObjects, filter backupFilter, diags *diag.Diagnostics) {
