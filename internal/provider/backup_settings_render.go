@@ -43,9 +43,7 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	}
 	cluster.Spec.PostgresConfiguration.Parameters = parameters
 	if role := location.store.pods.iamRoleARN; role != "" {
-		cluster.Spec.ServiceAccountTemplate = &cnpgv1.ServiceAccountTemplate{
-			Metadata: cnpgv1.Metadata{Annotations: map[string]string{cnpg.AnnotationRoleARN: role}},
-		}
+		cluster.Spec.ServiceAccountTemplate = serviceAccountTemplate(role)
 	}
 	if location.fingerprint != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationCredentials, location.fingerprint)
@@ -59,6 +57,11 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	if location.store.override != "" {
 		metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationObjectStore, location.store.override)
 	}
+}
+
+// serviceAccountTemplate gives the pods' service account an IAM role.
+func serviceAccountTemplate(role string) *cnpgv1.ServiceAccountTemplate {
+	return &cnpgv1.ServiceAccountTemplate{Metadata: cnpgv1.Metadata{Annotations: map[string]string{cnpg.AnnotationRoleARN: role}}}
 }
 
 // setText sets a field of a string type that CNPG's API module does not name.

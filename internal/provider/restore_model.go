@@ -69,6 +69,9 @@ func (m *restoreModel) toCluster(ctx context.Context, from *origin, backupID str
 		RecoveryTarget: toRecoveryTarget(m.target(from.backupID), backupID),
 	}}
 	cluster.Spec.ExternalClusters = []cnpgv1.ExternalCluster{{Name: originName, BarmanObjectStore: from.barmanStore(m.Name.ValueString())}}
+	if role := from.store.pods.iamRoleARN; role != "" && cluster.Spec.ServiceAccountTemplate == nil { // it archives nowhere, or as somebody else
+		cluster.Spec.ServiceAccountTemplate = serviceAccountTemplate(role)
+	}
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationSource, from.String())
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRestore, m.inputs(ctx, diags).annotation())
 	return cluster

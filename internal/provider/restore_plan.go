@@ -201,8 +201,13 @@ func (m *restoreModel) inheritFrom(ctx context.Context, b *backend, config *rest
 	m.inherit(ctx, &config.databaseModel, from.settings(ctx, b, m.Namespace.ValueString(), backup, diags), diags)
 }
 
-// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data.
+// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data. Of one
+// that was seen to run nobody has to ask.
 func (b *backend) protects(ctx context.Context, state *restoreModel) types.Bool {
+	switch databaseStatus(state.Status.ValueString()) {
+	case statusReady, statusDegraded, statusHibernated:
+		return state.DeletionProtection
+	}
 	if !state.DeletionProtection.ValueBool() {
 		return state.DeletionProtection
 	}
