@@ -3,6 +3,8 @@ package cnpg
 import (
 	"bytes"
 	"context"
+	"iter"
+	"slices"
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -20,7 +22,7 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 		return ""
 	}
 	// What barman says comes before what the instance manager makes of it, whichever was written first.
-	lines := errorLines(bytes.NewReader(log))
+	lines := errorsIn(linesOf(log, backup.Name))
 	for _, of := range []string{"ERROR", "barman", "backup"} {
 		for _, line := range lines {
 			if strings.Contains(line, of) {
@@ -29,4 +31,28 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 		}
 	}
 	return ""
+}
+
+// startsBarman is what the instance manager says when it runs barman for a Backup.
+const startsBarman = "Starting barman-cloud-backup"
+
+// linesOf are the lines of a pod's log that are of a Backup. The instance manager names it in its own lines. In barman's nobody is
+// named: they belong to the Backup that barman was started for last, since CNPG takes one at a time. Where no line names any Backup,
+// all are.
+func linesOf(log []byte, name string) iter.Seq[logLine] {
+	all := slices.Collect(managerLines(bytes.NewReader(log)))
+	if !slices.ContainsFunc(all, func(line logLine) bool { return line.Backup != "" }) {
+		return slices.Values(all)
+	}
+	var of []logLine
+	running := ""
+	for _, line := range all {
+		if line.Msg == startsBarman {
+			running = line.Backup
+		}
+		if line.Backup == name || line.Backup == "" && running == name {
+			of = append(of, line)
+		}
+	}
+	return slices.Values(of)
 }

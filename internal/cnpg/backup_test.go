@@ -108,6 +108,49 @@ func TestWaitBackup(t *testing.T) {
 	}
 }
 
+// A pod's log has what barman said in all the backups that it took, one after the other. Barman's own lines do not say in which.
+func TestBackupFailureOfOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	start := func(name string) string {
+		return `{"level":"info","msg":"Starting barman-cloud-backup","backupName":"` + name + `","backupNamespace":"myorg"}` + "\n"
+	}
+	said := func(text string) string {
+		return `{"level":"info","logger":"barman-cloud-backup","msg":"ERROR: ` + text + `","pipe":"stderr"}` + "\n"
+	}
+	ended := func(name string) string {
+		return `{"level":"error","msg":"Error while taking barman backup","backupName":"` + name + `","error":"exit status 4"}` + "\n"
+	}
+	const applies = `{"level":"info","msg":"Applying backup retention policy","backupName":"other"}` + "\n"
+	for name, test := range map[string]struct{ log, want string }{
+		"behind another":                     {start("other") + said("theirs") + ended("other") + start("one") + said("ours") + ended("one"), "ERROR: ours"},
+		"before another":                     {start("one") + said("ours") + ended("one") + start("other") + said("theirs") + ended("other"), "ERROR: ours"},
+		"behind one that had begun before":   {said("theirs") + ended("other") + start("one") + said("ours") + ended("one"), "ERROR: ours"},
+		"while another is cleaned up behind": {start("one") + applies + said("ours") + ended("one"), "ERROR: ours"},
+		"with nothing to say":                {start("other") + said("theirs") + start("one") + ended("one"), "Error while taking barman backup: exit status 4"},
+		"without having begun":               {start("other") + said("theirs") + ended("other"), ""},
+		"by an operator that names none":     {said("ours"), "ERROR: ours"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			backup := &cnpgv1.Backup{
+				ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "one"},
+				Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: key.Name}},
+				Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: "exit status 4", InstanceID: &cnpgv1.InstanceID{PodName: "my-db-1"}},
+			}
+			server.Put(pod("my-db-1", "postgres"), backup)
+			server.Log(key.Namespace, "my-db-1", "postgres", test.log)
+			want := "exit status 4"
+			if test.want != "" {
+				want += "; " + test.want
+			}
+			if got := client.BackupFailure(ctx, backup).Detail; got != want {
+				t.Errorf("the failure is %q, want %q", got, want)
+			}
+		})
+	}
+}
+
 func TestWaitBackupThatFails(t *testing.T) {
 	t.Parallel()
 	barman := `{"level":"info","logger":"barman-cloud-backup","msg":"2026-03-26 14:20:44,102 [61] ERROR: Backup failed uploading data (An error occurred (AccessDenied) when calling the PutObject operation: Access Denied)","pipe":"stderr"}`

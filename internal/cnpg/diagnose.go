@@ -122,6 +122,7 @@ type logLine struct {
 	Msg    string `json:"msg"`
 	Error  string `json:"error"`
 	Stderr string `json:"stderr"` // of a program that was run for its output
+	Backup string `json:"backupName"`
 	Record struct {
 		Severity string `json:"error_severity"`
 		Message  string `json:"message"`
@@ -165,9 +166,11 @@ var (
 )
 
 // errorLines are the lines of a log that tell of an error, as text for people.
-func errorLines(log io.Reader) []string {
+func errorLines(log io.Reader) []string { return errorsIn(managerLines(log)) }
+
+func errorsIn(log iter.Seq[logLine]) []string {
 	var lines []string
-	for line := range managerLines(log) {
+	for line := range log {
 		for said := range strings.Lines(line.Stderr) { // it comes before what the instance manager makes of it
 			if said = strings.TrimSpace(said); said != "" && line.Level == "error" {
 				lines = append(lines, said)
