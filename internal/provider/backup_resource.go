@@ -178,9 +178,11 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	stays := fmt.Sprintf("The Backup object %s stays and is recorded in Terraform's state; the next apply replaces it by another backup.", key)
 	if blocksOthers(err) {
 		if deleteErr := client.DeleteBackup(context.WithoutCancel(ctx), key); deleteErr != nil {
-			stays = fmt.Sprintf("The Backup object %s blocks every later backup of the database and could not be removed: %s", key, sentence(deleteErr))
+			stays = fmt.Sprintf("The Backup object %s blocks every later backup of the database and could not be removed: %s "+
+				"It is recorded in Terraform's state, marked as tainted: the next apply removes it and takes another.", key, sentence(deleteErr))
 		} else {
-			stays = fmt.Sprintf("The Backup object %s was removed, since it would block every later backup of the database.", key)
+			stays = fmt.Sprintf("The Backup object %s was removed, since it would block every later backup of the database. "+
+				"Terraform's state holds no backup: the next apply takes one.", key)
 			resp.State.RemoveResource(ctx)
 		}
 	}
@@ -233,7 +235,7 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	case gone: // CNPG removes the objects of backups that retention removed from S3; so may anybody
 	case err != nil:
-		resp.Diagnostics.AddError(summary, sentence(err))
+		resp.Diagnostics.AddError(summary, paragraphs(sentence(err), "Terraform's state keeps it as it was seen last."))
 		return
 	default:
 		state.fromBackup(backup)
@@ -314,7 +316,8 @@ func (r *backupResource) Delete(ctx context.Context, req resource.DeleteRequest,
 	ctx, cancel := context.WithTimeout(ctx, defaultReadTimeout)
 	defer cancel()
 	if err := client.DeleteBackup(ctx, key); err != nil {
-		resp.Diagnostics.AddError(summary, sentence(err))
+		resp.Diagnostics.AddError(summary, paragraphs(sentence(err),
+			"The Backup object stays, and so does its entry in Terraform's state: the next apply tries again. To leave the object to others: terraform state rm with the address of this resource."))
 	}
 }
 

@@ -3,6 +3,7 @@ package provider_test
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -98,12 +99,22 @@ func TestBackupLives(t *testing.T) {
 					if !strings.HasPrefix(b.Name, "my-db-backup-20") || b.Spec.Cluster.Name != "my-db" || b.Labels[cnpg.LabelOrgID] != "acme" || b.Labels[cnpg.LabelCluster] != "my-db" {
 						return fmt.Errorf("the Backup is %+v", b.ObjectMeta)
 					}
-					return nil
+					if n := f.s3.Count(""); n != 1 {
+						return fmt.Errorf("%d requests to S3: %+v", n, f.s3.Requests())
+					}
+					// The first two are the plans'.
+					return f.requestsOf("get clusters myorg/my-db", "get clusters myorg/my-db", "get clusters myorg/my-db",
+						"list backups myorg", "create backups myorg", "watch backups myorg", "watch clusters myorg", "watch events myorg")(nil)
 				}),
 			},
 			{ // a refresh
-				PreConfig: f.kube.Forget, RefreshState: true,
-				Check: check(func() error { return f.requestsOf("get backups myorg/" + first)(nil) }),
+				PreConfig: func() { f.kube.Forget(); f.s3.Reset() }, RefreshState: true,
+				Check: check(func() error {
+					if n := f.s3.Count(""); n != 1 {
+						return fmt.Errorf("%d requests to S3 for a refresh", n)
+					}
+					return f.requestsOf("get backups myorg/" + first)(nil)
+				}),
 			},
 			{
 				Config:           f.config(backupOf("myorg/my-db", `triggers = { release = "v42" }`)),
@@ -324,7 +335,7 @@ func TestBackupThatFails(t *testing.T) {
 		},
 		"since WAL archiving fails": {
 			status: cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseWalArchivingFailing},
-			want:   []string{"Unable to Take Backup", "walArchivingFailing", "was removed, since it would block every later backup"},
+			want:   []string{"Unable to Take Backup", "walArchivingFailing", "The Backup object myorg/my-db-backup-", "was removed, since it would block every later backup of the database", "Terraform's state holds no backup: the next apply takes one"},
 		},
 	}
 	for name, test := range tests {
@@ -358,6 +369,45 @@ func TestBackupThatFails(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What an error leaves in Kubernetes and in the state is said.
+func TestBackupThatCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	denied := apitest.Each(apitest.VerbDelete, "backups", apitest.Fault{Status: http.StatusForbidden})
+	t.Run("one that blocks others", func(t *testing.T) {
+		t.Parallel()
+		f := newFakes(t)
+		f.kube.Put(f.archivedCluster())
+		f.kube.React(func(e apitest.Event) {
+			if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
+				apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseWalArchivingFailing })
+			}
+		})
+		f.kube.Fail(denied)
+		s := onStage(t, f)
+		s.fails(f.config(backupOf("myorg/my-db", "")), "Unable to Take Backup", "The Backup object myorg/my-db-backup-", "blocks every later backup", "could not be removed", "forbidden",
+			"recorded in Terraform's state", "the next apply removes it and takes another")
+		s.status("FAILED")
+	})
+	t.Run("one that is destroyed", func(t *testing.T) {
+		t.Parallel()
+		f := backedUpFakes(t)
+		s := onStage(t, f)
+		s.apply(f.config(backupOf("myorg/my-db", "")))
+		f.kube.Fail(denied)
+		s.fails(f.config(""), "Unable to Remove Backup", "Backup myorg/my-db-backup-", "forbidden", "stays, and so does its entry in Terraform's state", "terraform state rm")
+		s.status("COMPLETED")
+	})
+	t.Run("one that cannot be read", func(t *testing.T) {
+		t.Parallel()
+		f := backedUpFakes(t)
+		s := onStage(t, f)
+		config := f.config(backupOf("myorg/my-db", ""))
+		s.apply(config)
+		f.kube.Fail(apitest.Each(apitest.VerbGet, "backups", apitest.Fault{Status: http.StatusForbidden}))
+		s.refused(config, "Unable to Read Backup", "Backup myorg/my-db-backup-", "forbidden", "Terraform's state keeps it as it was seen last")
+	})
 }
 
 func TestBackupRefused(t *testing.T) {

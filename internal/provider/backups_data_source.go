@@ -86,8 +86,14 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 		if err == nil {
 			inS3, servers, err = listBeside(ctx, s3, loc, cnpg.ServerName(cluster), filter.query(objects))
 		}
-		if err != nil {
+		if errors.Is(err, errNotKnown) {
 			addReadError(diags, listSummary, err)
+			return
+		}
+		if err != nil {
+			diags.AddError(listSummary, paragraphs(
+				fmt.Sprintf("The archive of the database %s cannot be read: %s", key, sentence(err)),
+				"Terraform's state keeps the data source as it was read last."))
 			return
 		}
 		model.Servers = servers.value(ctx, diags)

@@ -72,7 +72,7 @@ func TestBackupsThatCannotBeListed(t *testing.T) {
 		},
 		"S3 cannot be reached": {
 			func(f *fakes) { f.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Reset: true} }) },
-			[]string{"Unable to List Backups", "cannot be reached"},
+			[]string{"Unable to List Backups", "The archive of the database myorg/my-db cannot be read", "my-db-v1 in s3://backups/pg", "cannot be reached", "Terraform's state keeps the data source as it was read last"},
 		},
 		"no right to list Backups": {
 			func(f *fakes) { f.kube.Fail(apitest.Each(apitest.VerbList, "backups", apitest.Fault{Status: 403})) },
