@@ -18,7 +18,7 @@ import (
 var key = cnpg.Key{Namespace: "myorg", Name: "my-db"}
 
 // patience is how long a test waits for what happens at once unless something is broken.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // setup is a server with the namespace, a client of it, and a context that ends when something hangs.
 func setup(t *testing.T) (context.Context, *apitest.Server, *cnpg.Client) {
