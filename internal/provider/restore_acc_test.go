@@ -127,22 +127,32 @@ func withFactories(steps []resource.TestStep) []resource.TestStep {
 }
 
 // insert commits a number on the source, and returns the instant of the commit.
-func (w *world) insert(n int) (time.Time, error) {
-	if _, err := w.query("source", fmt.Sprintf("INSERT INTO numbers VALUES (%d)", n)); err != nil {
+func (w *world) insert(n int) (time.Time, error) { return w.numbered("source", n) }
+
+// numbered commits numbers in a database, each in a transaction of its own, and returns an instant right after the last.
+func (w *world) numbered(database string, numbers ...int) (time.Time, error) {
+	if _, err := w.query(database, "CREATE TABLE IF NOT EXISTS numbers (n int)"); err != nil {
 		return time.Time{}, err
 	}
-	// The clock of the database, which is later than the commit; nothing else is committed until the next insert.
-	out, err := w.query("source", `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`)
+	for _, n := range numbers {
+		if _, err := w.query(database, fmt.Sprintf("INSERT INTO numbers VALUES (%d)", n)); err != nil {
+			return time.Time{}, err
+		}
+	}
+	// The clock of the database, which is later than the commit; nothing else is committed until the next number.
+	out, err := w.query(database, `SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`)
 	if err != nil {
 		return time.Time{}, err
 	}
 	return time.Parse(time.RFC3339Nano, out)
 }
 
-func (w *world) numbers(want string) error {
-	got, err := w.query("pitr", "SELECT string_agg(n::text, ',' ORDER BY n) FROM numbers")
+func (w *world) numbers(want string) error { return w.numbersOf("pitr", want) }
+
+func (w *world) numbersOf(database, want string) error {
+	got, err := w.query(database, "SELECT string_agg(n::text, ',' ORDER BY n) FROM numbers")
 	if err != nil || got != want {
-		return fmt.Errorf("the restored database has the numbers %q, not %q: %w", got, want, err)
+		return fmt.Errorf("the database %s has the numbers %q, not %q: %w", database, got, want, err)
 	}
 	return nil
 }

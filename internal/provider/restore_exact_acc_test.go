@@ -153,7 +153,7 @@ func (e *exactness) end(count int) (err error) {
 	e.t.Logf("%d backups; %d rows of one writer, %d of four, %d transactions in the WAL; targets from %s to %s, seed %d",
 		len(catalog.Backups), len(e.rows), len(concurrent), len(e.wal), from.UTC().Format(time.TimeOnly), e.rows[len(e.rows)-1].at.UTC().Format(time.TimeOnly), e.seed)
 	random := rand.New(rand.NewPCG(e.seed, 0))
-	targets := instants(random, e.rows, from, count, []string{onCommit, between, anywhere})
+	targets := instants(random, e.rows, from, count)
 	for _, target := range targets {
 		// The positive control: of one writer, timestamps and WAL tell the same.
 		kept, _ := target.replays(e.wal)
@@ -188,12 +188,13 @@ func (e *exactness) outOfOrder(random *rand.Rand, concurrent []ending) instant {
 func (e *exactness) restore(i int) string {
 	target := ""
 	if t := e.targets[i]; !t.at.IsZero() {
-		target = fmt.Sprintf("target_time         = %q", t.at.UTC().Format("2006-01-02T15:04:05.000000Z"))
+		target = fmt.Sprintf("target_time         = %q\n  target_inclusive    = %t", t.at.UTC().Format("2006-01-02T15:04:05.000000Z"), !t.exclusive)
 	}
 	return fmt.Sprintf(`
 resource "pgplatform_restore" "exact" {
   name                = %q
   source              = { database = pgplatform_database.source.id }
+  backup              = { enabled = false }
   deletion_protection = false
   %s
 }
@@ -202,18 +203,23 @@ resource "pgplatform_restore" "exact" {
 
 func restoredName(i int) string { return fmt.Sprintf("exact-%d", i+1) }
 
-// exact: the restored database has the rows that the WAL has up to the target, no less and no more.
+// exact: the restored database has the rows that the WAL has up to the target, no less and no more, and says of what time the
+// last transaction is.
 func (e *exactness) exact(i int) resource.TestCheckFunc {
 	return func(s *terraform.State) error {
-		target, want := e.targets[i], e.all
+		target, want, last := e.targets[i], e.all, time.Time{}
 		if !target.at.IsZero() {
-			want, _ = target.replays(e.wal)
+			want, last = target.replays(e.wal)
 		}
+		attributes := s.RootModule().Resources["pgplatform_restore.exact"].Primary.Attributes
 		got, err := e.numbersIn(restoredName(i))
 		if err == nil {
 			err = sameRows(got, want)
 		}
-		attributes := s.RootModule().Resources["pgplatform_restore.exact"].Primary.Attributes
+		// What others have committed on the source since its WAL was read is not known.
+		if known := !last.IsZero() && target.at.Before(e.wal[len(e.wal)-1].at); err == nil && known {
+			err = isInstant(attributes["restored_to"], last)
+		}
 		if err != nil {
 			return fmt.Errorf("%s from %s: %w", target, attributes["base_backup_id"], err)
 		}
@@ -222,4 +228,11 @@ func (e *exactness) exact(i int) resource.TestCheckFunc {
 			len(got), len(e.all), time.Since(e.started).Seconds())
 		return nil
 	}
+}
+
+func isInstant(text string, want time.Time) error {
+	if is, err := time.Parse(time.RFC3339Nano, text); err != nil || !is.Equal(want) {
+		return fmt.Errorf("restored_to is %q, not %s", text, want.UTC().Format(time.RFC3339Nano))
+	}
+	return nil
 }
