@@ -116,13 +116,13 @@ const refusedConnection = "the database system is"
 
 // logLine is what CNPG's instance manager writes: its own lines, and PostgreSQL's under record.
 type logLine struct {
-	Time   string `json:"ts"`
-	Level  string `json:"level"`
-	Logger string `json:"logger"`
-	Msg    string `json:"msg"`
-	Error  string `json:"error"`
-	Stderr string `json:"stderr"` // of a program that was run for its output
-	Backup string `json:"backupName"`
+	Time   json.RawMessage `json:"ts"`
+	Level  string          `json:"level"`
+	Logger string          `json:"logger"`
+	Msg    string          `json:"msg"`
+	Error  string          `json:"error"`
+	Stderr string          `json:"stderr"` // of a program that was run for its output
+	Backup string          `json:"backupName"`
 	Record struct {
 		Severity string `json:"error_severity"`
 		Message  string `json:"message"`
@@ -130,9 +130,9 @@ type logLine struct {
 	} `json:"record"`
 }
 
-// time is when the line was written; zero where it does not say.
+// time is when the line was written; zero where it does not say, or as a number, as older releases do.
 func (l *logLine) time() time.Time {
-	at, _ := time.Parse(time.RFC3339Nano, l.Time)
+	at, _ := time.Parse(`"`+time.RFC3339Nano+`"`, string(l.Time))
 	return at
 }
 

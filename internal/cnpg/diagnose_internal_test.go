@@ -69,6 +69,7 @@ func TestCauseOf(t *testing.T) {
 			"wrong keys, in an answer without a body", []string{lineNoBody, lineExit1},
 			"2026-03-26 12:00:02,345 [24] ERROR: Barman cloud backup list exception: An error occurred (403) when calling the HeadBucket operation: Forbidden", true,
 		},
+		{"times as numbers, as older releases write them", []string{strings.Replace(lineNoBackup, `"2026-03-26T12:00:03.1Z"`, "1774526403.1", 1)}, "Error while restoring a backup: no target backup found", true},
 		{"disk full", []string{lineDiskFull, lineExit1}, "2026-03-26 12:00:09,345 [24] ERROR: [Errno 28] No space left on device", true},
 		// A retry fills the disk with a second copy of the data: what failed first is the cause.
 		{"disk full in a retry", []string{lineNoBackup, lineDiskFull}, "Error while restoring a backup: no target backup found", true},
