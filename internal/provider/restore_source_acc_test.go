@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -56,7 +57,7 @@ resource "pgplatform_database" "source" {
 			{
 				Config: w.config(source),
 				Check: check(func() (err error) {
-					if err := w.eventually(func() error { return w.archived("source") }); err != nil {
+					if err := w.eventually(func() error { return errors.Join(w.archived("source"), w.completed("source")) }); err != nil {
 						return err
 					}
 					if _, err = w.numbered("source", 1, 2); err != nil {
@@ -87,6 +88,17 @@ resource "pgplatform_database" "source" {
 			},
 		}),
 	})
+}
+
+// completed: CNPG has taken in of every Backup of a database that S3 has it.
+func (w *world) completed(name string) error {
+	backups, err := w.kubernetes.ListBackups(w.t.Context(), w.key(name))
+	for _, b := range backups {
+		if b.Status.Phase != cnpgv1.BackupPhaseCompleted {
+			err = errors.Join(err, fmt.Errorf("the Backup %s is in phase %q", b.Name, b.Status.Phase))
+		}
+	}
+	return err
 }
 
 // switchSegment ends the WAL segment of a database, and returns when it is archived. It commits nothing.
