@@ -33,15 +33,11 @@ func (r replacement) leave(ctx context.Context, private privateState, diags *dia
 	leavePrivate(ctx, private, privateReplacement, r, diags)
 }
 
-// followsDeletion tells whether a creation that is planned follows the deletion of an object of the same name, and refuses
-// that where the object is protected.
-func followsDeletion(ctx context.Context, private privateState, key cnpg.Key, diags *diag.Diagnostics) bool {
+// followsDeletion tells whether a creation that is planned follows the deletion of an object of the same name, and with which
+// protection.
+func followsDeletion(ctx context.Context, private privateState, key cnpg.Key, diags *diag.Diagnostics) (protection types.Bool, follows bool) {
 	left, ok := keptPrivate[replacement](ctx, private, privateReplacement, diags)
-	if !ok || left.Of != key.String() {
-		return false
-	}
-	refuseReplace(key, types.BoolValue(left.Protected), diags)
-	return true
+	return types.BoolValue(left.Protected), ok && left.Of == key.String()
 }
 
 // planDestroy refuses to destroy what is protected, and warns of what a destroy leaves behind.

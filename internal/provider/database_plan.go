@@ -108,7 +108,11 @@ func (m *databaseModel) replaces(state *databaseModel) bool {
 // planCreate refuses a create that cannot end well: the Cluster is there already, which an object that is marked as
 // tainted looks like too.
 func (r *databaseResource) planCreate(ctx context.Context, plan *databaseModel, private privateState, diags *diag.Diagnostics) {
-	if !known(plan.Name, plan.Namespace) || followsDeletion(ctx, private, plan.key(), diags) {
+	if !known(plan.Name, plan.Namespace) {
+		return
+	}
+	if protection, follows := followsDeletion(ctx, private, plan.key(), diags); follows {
+		refuseReplace(plan.key(), protection, diags)
 		return
 	}
 	r.backend.refuseExisting(ctx, "pgplatform_database", plan.key(), diags)

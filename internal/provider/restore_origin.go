@@ -78,7 +78,7 @@ func (b *backend) originOf(ctx context.Context, plan *restoreModel, diags *diag.
 // originInStore is an archive by its place alone.
 func (b *backend) originInStore(named *sourceStore, diags *diag.Diagnostics) *origin {
 	store := b.store.with(&named.storeOverride)
-	store.podEndpointURL, store.region = cmp.Or(store.podEndpointURL, store.environment.EndpointURL), cmp.Or(store.region, store.environment.Region)
+	store.podEndpointURL = cmp.Or(store.podEndpointURL, store.environment.EndpointURL)
 	if store.destinationPath == "" {
 		diags.AddAttributeError(path.Root("source").AtName("object_store").AtName("destination_path"), "Missing Destination Path",
 			"Neither source.object_store.destination_path nor the provider's says where archives lie.")
@@ -185,11 +185,12 @@ func (b *backend) identify(ctx context.Context, from *origin, plan *restoreModel
 	var secret credentialsSecretModel
 	diags.Append(optional(ctx, source.CredentialsSecret, &secret)...)
 	if from.cluster != nil {
-		from.store.region = cmp.Or(from.store.region, from.cluster.Annotations[cnpg.AnnotationRegion], from.store.environment.Region)
+		from.store.region = cmp.Or(from.store.region, from.cluster.Annotations[cnpg.AnnotationRegion])
 		if secret.Name.IsNull() && cnpg.Archiver(from.cluster) != nil && from.cluster.Namespace == plan.Namespace.ValueString() {
 			diags.Append(optional(ctx, credentialsSecretOf(from.cluster), &secret)...)
 		}
 	}
+	from.store.region = cmp.Or(from.store.region, from.store.environment.Region)
 	if backup := plan.backup(ctx, diags); secret.Name.IsNull() && !from.store.pods.set() && backup != nil {
 		if !whole(ctx, backup.CredentialsSecret, &secret, diags) {
 			return

@@ -62,7 +62,7 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {
-			planDestroy(state.key(), r.backend.protects(ctx, state), state.Archive, &resp.Diagnostics)
+			planDestroy(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection), state.Archive, &resp.Diagnostics)
 			planFinalBackup(&state.databaseModel, &resp.Diagnostics)
 		}
 		return
@@ -87,7 +87,7 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		r.planRestore(ctx, &plan, &config, state, req.Private, &resp.Diagnostics)
 	}
 	if state != nil {
-		replacement{Of: state.key().String(), Protected: r.backend.protects(ctx, state).ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
+		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
 	}
 	if !same(&plan, &proposed) {
 		resp.Diagnostics.Append(resp.Plan.Set(ctx, plan)...)
@@ -118,7 +118,7 @@ func effective(config, plan *databaseModel) *databaseModel {
 // planRestore plans a restore, and checks, as far as things are known, that it can succeed.
 func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *restoreModel, private privateState, diags *diag.Diagnostics) {
 	if state != nil {
-		refuseReplace(state.key(), r.backend.protects(ctx, state), diags)
+		refuseReplace(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection), diags)
 	}
 	source, _, _ := plan.source(ctx, diags)
 	if known(plan.Name, plan.Namespace) && refuseOwnSource(source.Database.ValueString(), plan.key(), diags) {
@@ -148,7 +148,9 @@ func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, pr
 	if !known(plan.Name, plan.Namespace) {
 		return
 	}
-	if !followsDeletion(ctx, private, plan.key(), diags) && !r.backend.makesRoom(ctx, plan, diags) {
+	if protection, follows := followsDeletion(ctx, private, plan.key(), diags); follows {
+		refuseReplace(plan.key(), r.backend.protects(ctx, plan.key(), protection), diags)
+	} else if !r.backend.makesRoom(ctx, plan, diags) {
 		r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
 	}
 	if !diags.HasError() {
@@ -201,24 +203,19 @@ func (m *restoreModel) inheritFrom(ctx context.Context, b *backend, config *rest
 	m.inherit(ctx, &config.databaseModel, from.settings(ctx, b, m.Namespace.ValueString(), backup, diags), diags)
 }
 
-// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data. Of one
-// that was seen to run nobody has to ask.
-func (b *backend) protects(ctx context.Context, state *restoreModel) types.Bool {
-	switch databaseStatus(state.Status.ValueString()) {
-	case statusReady, statusDegraded, statusHibernated:
-		return state.DeletionProtection
-	}
-	if !state.DeletionProtection.ValueBool() {
-		return state.DeletionProtection
+// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data.
+func (b *backend) protects(ctx context.Context, key cnpg.Key, protection types.Bool) types.Bool {
+	if !protection.ValueBool() {
+		return protection
 	}
 	client, err := b.kubernetesClient(ctx)
 	if err != nil {
-		return state.DeletionProtection
+		return protection
 	}
-	if cluster, err := client.GetCluster(ctx, state.key()); err == nil && cnpg.NeverReady(cluster) {
+	if cluster, err := client.GetCluster(ctx, key); err == nil && cnpg.NeverReady(cluster) {
 		return types.BoolValue(false)
 	}
-	return state.DeletionProtection
+	return protection
 }
 
 // makesRoom tells whether a Cluster that a restore would meet is a restore that has failed. One that still runs is

@@ -50,12 +50,18 @@ func withSource(t *testing.T) (*fakes, s3test.Archive) {
 	})
 	f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + lastSegment + "\n", "", nil })
 	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
+	archiveOfSource(t, a)
+	return f, a
+}
+
+// archiveOfSource writes the source's archive.
+func archiveOfSource(t *testing.T, a s3test.Archive) {
+	t.Helper()
 	a.Backup("20260326T095900", onTheDay(10, 0), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
 	a.Backup("20260326T115900", onTheDay(12, 0), s3test.Segment(1, 13), s3test.Segment(1, 13), nil)
 	if last := a.Segments(1, 5, 13, onTheDay(10, 0), 15*time.Minute); last != lastSegment {
 		t.Fatalf("the last segment is %s", last)
 	}
-	return f, a
 }
 
 func (f *fakes) restored() *cnpgv1.Cluster {
