@@ -26,6 +26,8 @@ func TestCausesOfRealFailures(t *testing.T) {
 		"access_denied":         {"(AccessDenied)", "read the source's archive", "source.credentials_secret", false},
 		"own_archive_forbidden": {"(403) when calling the HeadBucket operation: Forbidden", "write their own archive", "backup.credentials_secret", false},
 		"no_bucket":             {"(NoSuchBucket)", "bucket does not exist", "destination_path", false},
+		"bucket_gone":           {"(NoSuchBucket)", "bucket does not exist", "destination_path", false}, // while WAL was fetched: PostgreSQL saw the archive's end
+		"disk_full":             {"[Errno 28] No space left on device", "volume is too small", "storage.size", false},
 		"no_backup":             {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
 		"no_such_backup":        {"no backup found with ID 20200101T000000", "not in the archive", "backup_id", false},
 		"first_wal_missing":     {"object storage or file not found 000000010000000000000003", "first WAL segment", "another base backup", false},

@@ -22,6 +22,9 @@ type Recovered struct {
 	LSN recovery.LSN
 	// Timeline is the one that the recovery ended with.
 	Timeline uint32
+	// Trouble is barman's line about WAL that it could not fetch, which is not the same as WAL that is not there: PostgreSQL
+	// takes that for the archive's end, so that a recovery without a target has ended too early. "" where there was none.
+	Trouble string
 }
 
 // PostgreSQL's lines at the end of a recovery. The times in them are in the zone of its setting timezone.
@@ -31,11 +34,17 @@ var (
 	newTimelineLine     = regexp.MustCompile(`^selected new timeline ID: (\d+)$`)
 )
 
+// fetchFailed is in barman's line where it could not look, rather than that it found nothing.
+const fetchFailed = "ERROR: Barman cloud WAL restore exception"
+
 // recoveredIn reads the log of a recovery that has succeeded.
 func recoveredIn(log io.Reader) Recovered {
 	var r Recovered
 	for line := range managerLines(log) {
 		message := line.Record.Message
+		if r.Trouble == "" && r.LSN == 0 && strings.Contains(line.Msg, fetchFailed) {
+			r.Trouble = line.Msg
+		}
 		if m := lastTransactionLine.FindStringSubmatch(message); m != nil {
 			r.LastTransaction, _ = parseLogTime(m[1])
 		}

@@ -46,6 +46,10 @@ func TestRecoveredIn(t *testing.T) {
 			Recovered{LastTransaction: time.Date(2026, 11, 22, 21, 58, 14, 296290000, time.UTC), LSN: lsn("0/4049290"), Timeline: 2},
 		},
 		"nothing": {"", Recovered{}},
+		"WAL that could not be fetched": {fixture(t, "bucket_gone.log"), Recovered{
+			LastTransaction: time.Date(2026, 11, 22, 21, 58, 14, 296290000, time.UTC), LSN: lsn("0/4049290"),
+			Trouble: "2026-11-22 22:34:56,433 [50] ERROR: Barman cloud WAL restore exception: An error occurred (NoSuchBucket) when calling the ListObjectsV2 operation: The specified bucket does not exist.",
+		}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
