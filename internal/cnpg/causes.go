@@ -117,9 +117,9 @@ var refusedKeys = Cause{
 // forbiddenHead is how boto3 tells of a refused request whose answer has no body.
 const forbiddenHead = "An error occurred (403)"
 
-// ownArchive is in the lines of barman's look at the folder that the new cluster would archive to. All others of a recovery
-// are about the source's.
-const ownArchive = "WAL archive check"
+// ownArchive is in barman's lines about the folder that the new cluster archives to, which it looks at before the recovery. All
+// others of a recovery are about the source's.
+const ownArchive = "WAL archive"
 
 // Of the new cluster's own archive, other attributes decide.
 const (
@@ -175,9 +175,14 @@ func causeOf(lines []string) Cause {
 		return Cause{Line: silentFailure}
 	}
 	for i := len(lines) - 1; i >= 0; i-- {
-		if strings.HasPrefix(lines[i], severityFatal) || strings.HasPrefix(lines[i], severityPanic) {
+		if ofPostgres(lines[i]) {
 			return Cause{Line: lines[i]}
 		}
 	}
 	return Cause{Line: lines[len(lines)-1]}
+}
+
+// ofPostgres tells a line of PostgreSQL's death.
+func ofPostgres(line string) bool {
+	return strings.HasPrefix(line, severityFatal) || strings.HasPrefix(line, severityPanic)
 }

@@ -28,11 +28,17 @@ func TestCausesOfRealFailures(t *testing.T) {
 		"no_bucket":             {"(NoSuchBucket)", "bucket does not exist", "destination_path", false},
 		"bucket_gone":           {"(NoSuchBucket)", "bucket does not exist", "destination_path", false}, // while WAL was fetched: PostgreSQL saw the archive's end
 		"disk_full":             {"[Errno 28] No space left on device", "volume is too small", "storage.size", false},
-		"no_backup":             {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
-		"no_such_backup":        {"no backup found with ID 20200101T000000", "not in the archive", "backup_id", false},
-		"first_wal_missing":     {"object storage or file not found 000000010000000000000003", "first WAL segment", "another base backup", false},
-		"no_such_timeline":      {"FATAL: recovery target timeline 7 does not exist", "no history", "target_timeline", false},
-		"before_consistency":    {"FATAL: requested recovery stop point is before consistent recovery point", "had not ended yet", "later target", false},
+		"disk_full_of_wal":      {`FATAL: could not extend file "base/16385/16398": No space left on device`, "volume is too small", "storage.size", false},
+		"gap": {
+			"FATAL: recovery ended before configured recovery target was reached",
+			"The last segment that could be fetched is 00000001000000000000000F; 000000010000000000000010 is not in the archive.", "recovery window", false,
+		},
+		"not_starting":       {"FATAL: could not set the cipher list (no valid ciphers available)", "", "", true},
+		"no_backup":          {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
+		"no_such_backup":     {"no backup found with ID 20200101T000000", "not in the archive", "backup_id", false},
+		"first_wal_missing":  {"object storage or file not found 000000010000000000000003", "first WAL segment", "another base backup", false},
+		"no_such_timeline":   {"FATAL: recovery target timeline 7 does not exist", "no history", "target_timeline", false},
+		"before_consistency": {"FATAL: requested recovery stop point is before consistent recovery point", "had not ended yet", "later target", false},
 		"another_major": {
 			"FATAL: database files are incompatible with server (The data directory was initialized by PostgreSQL version 17, which is not compatible with this version 15.20",
 			"another major version", "postgres_version", false,

@@ -17,6 +17,8 @@ var (
 	ErrAlreadyExists = errors.New("already exists")
 	// ErrReplaced says that the object was deleted, or deleted and made anew, since it was read; nothing was changed.
 	ErrReplaced = errors.New("deleted, or made anew, since it was read")
+	// ErrHasRun says that a Cluster that had never been ready has had an instance since; nothing was changed.
+	ErrHasRun = errors.New("it has had a running instance since it was read")
 	// ErrOutcomeUnknown says that the connection was lost while the object was being made, and that whether it exists
 	// cannot be asked either.
 	ErrOutcomeUnknown = errors.New("whether it exists now is not known")

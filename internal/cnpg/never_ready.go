@@ -1,8 +1,14 @@
 package cnpg
 
 import (
+	"context"
+	"fmt"
+
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 )
 
 // NeverReady tells a Cluster that the provider made as a restore and of which no instance has ever run: it holds nothing
@@ -21,4 +27,36 @@ func NeverReady(cluster *cnpgv1.Cluster) bool {
 		status.ReadyInstances == 0 && len(status.InstancesReportedState) == 0 && status.SystemID == "" &&
 		!meta.IsStatusConditionTrue(status.Conditions, string(cnpgv1.ConditionClusterReady)) &&
 		meta.FindStatusCondition(status.Conditions, string(cnpgv1.ConditionContinuousArchiving)) == nil
+}
+
+// DeleteNeverReady is [Client.DeleteCluster] for a Cluster that is [NeverReady], and deletes none that is not so any more: a
+// recovery that was given up may have succeeded meanwhile. That is [ErrHasRun].
+func (c *Client) DeleteNeverReady(ctx context.Context, live *cnpgv1.Cluster) error {
+	key := KeyOf(live)
+	for {
+		if !NeverReady(live) {
+			return fmt.Errorf("Cluster %s: %w", key, ErrHasRun)
+		}
+		// The version makes it the very Cluster that was judged: whoever is its first instance has to write that first.
+		err := c.delete(ctx, c.cnpg, clusters, key, &metav1.DeleteOptions{
+			PropagationPolicy: ptr.To(metav1.DeletePropagationForeground),
+			Preconditions:     &metav1.Preconditions{UID: ptr.To(live.UID), ResourceVersion: ptr.To(live.ResourceVersion)},
+		})
+		switch {
+		case apierrors.IsNotFound(err):
+			return nil
+		case !apierrors.IsConflict(err):
+			return explain(err, "Cluster", key)
+		}
+		now := &cnpgv1.Cluster{}
+		switch err := c.get(ctx, c.cnpg, clusters, key, now); {
+		case apierrors.IsNotFound(err):
+			return nil
+		case err != nil:
+			return explain(err, "Cluster", key)
+		case now.UID != live.UID:
+			return fmt.Errorf("Cluster %s: %w", key, ErrReplaced)
+		}
+		live = now
+	}
 }

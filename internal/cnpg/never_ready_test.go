@@ -1,12 +1,15 @@
 package cnpg_test
 
 import (
+	"errors"
+	"net/http"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
 // failedRestore is a restored Cluster as CNPG 1.30 leaves it when its recovery has failed.
@@ -69,6 +72,55 @@ func TestNeverReady(t *testing.T) {
 			test.change(cluster)
 			if got := cnpg.NeverReady(cluster); got != test.want {
 				t.Errorf("NeverReady = %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// Whatever happens between the look and the deletion: one that has run is not deleted.
+func TestDeleteNeverReady(t *testing.T) {
+	t.Parallel()
+	meanwhile := func(change func(*apitest.Server)) func(*apitest.Server) {
+		return func(s *apitest.Server) {
+			s.Fail(apitest.First(apitest.VerbDelete, "clusters", apitest.Fault{Before: func() { change(s) }}))
+		}
+	}
+	tests := map[string]struct {
+		prepare func(*apitest.Server)
+		want    error
+		stays   bool
+	}{
+		"as it was read": {func(*apitest.Server) {}, nil, false},
+		"CNPG writes its status meanwhile": {meanwhile(func(s *apitest.Server) {
+			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
+		}), nil, false},
+		"its first instance starts meanwhile": {meanwhile(func(s *apitest.Server) {
+			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.CurrentPrimary = "my-db-1" })
+		}), cnpg.ErrHasRun, true},
+		"it is made anew meanwhile": {meanwhile(func(s *apitest.Server) {
+			apitest.Delete[cnpgv1.Cluster](s, key.Namespace, key.Name)
+			s.Put(failedRestore())
+		}), cnpg.ErrReplaced, true},
+		"it goes meanwhile": {meanwhile(func(s *apitest.Server) { apitest.Delete[cnpgv1.Cluster](s, key.Namespace, key.Name) }), nil, false},
+		"it may not be deleted": {func(s *apitest.Server) {
+			s.Fail(apitest.Each(apitest.VerbDelete, "clusters", apitest.Fault{Status: http.StatusForbidden}))
+		}, cnpg.ErrForbidden, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			server.Put(failedRestore())
+			live, err := client.GetCluster(ctx, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test.prepare(server)
+			if err := client.DeleteNeverReady(ctx, live); !errors.Is(err, test.want) {
+				t.Errorf("DeleteNeverReady: %v, want %v", err, test.want)
+			}
+			if left := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name); (left != nil) != test.stays {
+				t.Errorf("the Cluster is there: %t, want %t", left != nil, test.stays)
 			}
 		})
 	}

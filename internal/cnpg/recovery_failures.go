@@ -58,20 +58,40 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 			continue
 		}
 		failure.Cause = f.client.diagnose(ctx, pod, failure.Recovered)
-		if failure.Cause.Deterministic {
-			return failure
-		}
 		if f.seen == nil {
 			f.seen = map[string]bool{}
 		}
 		f.seen[again] = true
 		f.all = append(f.all, failure)
+		if failure.Cause.Deterministic || f.diesAlways(failure) {
+			return failure
+		}
 		f.tell(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, failure.Cause.Line))
 	}
 	if jobFailed(s) && len(f.all) > 0 {
 		return f.all[0]
 	}
 	return nil
+}
+
+// sameDeaths is how often PostgreSQL has to die with the same words, until nobody expects other ones.
+const sameDeaths = 3
+
+// diesAlways tells whether PostgreSQL has died in one way again and again, and says so in the failure.
+func (f *recoveryFailures) diesAlways(failure *RecoveryError) bool {
+	same := 0
+	for _, other := range f.all {
+		if other.Recovered == failure.Recovered && other.Cause.Line == failure.Cause.Line {
+			same++
+		}
+	}
+	if same < sameDeaths || !ofPostgres(failure.Cause.Line) || failure.Cause.Meaning != "" {
+		return false
+	}
+	failure.Cause.Deterministic = true
+	failure.Cause.Meaning = fmt.Sprintf("PostgreSQL has ended %d times with these words.", same)
+	failure.Cause.Remedy = "Change what they name: an attribute of the new database, such as parameters or image, or the source."
+	return true
 }
 
 // explain completes the error that a wait ended with by what the failures say of it.
@@ -102,7 +122,7 @@ func failureOf(s *Snapshot, pod *corev1.Pod) (failure *RecoveryError, again stri
 		return failure, pod.Name
 	case pod.Labels[labelPodRole] == podRoleInstance:
 		for _, status := range pod.Status.ContainerStatuses {
-			if t := status.LastTerminationState.Terminated; t != nil && t.ExitCode != 0 && !status.Ready {
+			if t := status.LastTerminationState.Terminated; t != nil && !status.Ready { // also with exit code 0, where PostgreSQL could not start
 				failure.Failed, failure.Recovered = t.FinishedAt.Time, true
 				return failure, fmt.Sprint(pod.Name, status.RestartCount)
 			}

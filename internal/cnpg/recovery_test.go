@@ -338,7 +338,7 @@ func TestWaitRestoredLooksAtTheRestoredDatabase(t *testing.T) {
 			instance.Status.ContainerStatuses = []corev1.ContainerStatus{{
 				Name: "postgres", RestartCount: 2,
 				State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
-				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}},
+				LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}},
 			}}
 			server.Put(restoring(), instance)
 			server.Log(key.Namespace, "my-db-1", "postgres", test.log)
@@ -357,6 +357,35 @@ func TestWaitRestoredLooksAtTheRestoredDatabase(t *testing.T) {
 				t.Errorf("WaitRestored: %v", err)
 			}
 		})
+	}
+}
+
+// Nobody knows the words, but they are always the same.
+func TestWaitRestoredEndsWherePostgreSQLDiesAlwaysInTheSameWay(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	dies := func(times int32) {
+		instance := pod("my-db-1", "postgres")
+		instance.Labels["cnpg.io/podRole"] = "instance"
+		instance.Status.ContainerStatuses = []corev1.ContainerStatus{{
+			Name: "postgres", RestartCount: times, LastTerminationState: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}},
+		}}
+		server.Put(instance)
+	}
+	server.Put(restoring())
+	server.Log(key.Namespace, "my-db-1", "postgres", `{"logger":"postgres","msg":"2026-03-26 12:00:07.158 UTC [24] FATAL:  could not set the cipher list (no valid ciphers available)"}`)
+	dies(1)
+	deaths := int32(1)
+	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+		if strings.Contains(text, "will be tried again") {
+			deaths++
+			dies(deaths)
+		}
+	})
+	var failure *cnpg.RecoveryError
+	if !errors.As(err, &failure) || deaths != 3 || failure.Cause.Meaning != "PostgreSQL has ended 3 times with these words." ||
+		failure.Cause.Line != "FATAL: could not set the cipher list (no valid ciphers available)" {
+		t.Errorf("after %d deaths: %v", deaths, err)
 	}
 }
 

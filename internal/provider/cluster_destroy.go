@@ -74,8 +74,12 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		adopted = d.seen.hasAdopted(live)
 	}
 	err = client.DeleteScheduledBackup(ctx, d.of, owner, adopted)
+	remove := client.DeleteCluster
+	if empty && (d.protection.ValueBool() || d.finalBackup.ValueBool()) { // what spares it these has to hold until it is deleted
+		remove = client.DeleteNeverReady
+	}
 	if err == nil && live != nil {
-		err = client.DeleteCluster(ctx, live)
+		err = remove(ctx, live)
 	}
 	lives := d.schedule(live, err)
 	if err == nil && live != nil {

@@ -143,6 +143,8 @@ func remedy(err error) string {
 	case errors.As(err, &leftover):
 		return fmt.Sprintf("Volumes that are being deleted are gone soon: apply again then. Others stay until somebody deletes them, and their data with them:\n\n"+
 			"  kubectl delete pvc --namespace %s --selector %s=%s\n\nTo keep them, choose another name.", leftover.Cluster.Namespace, cnpg.LabelCluster, leftover.Cluster.Name)
+	case errors.Is(err, cnpg.ErrHasRun):
+		return "It is a database now, so that deletion_protection and final_backup hold."
 	case errors.As(err, &recovery):
 		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
 	case errors.As(err, &timeout):
