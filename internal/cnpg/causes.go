@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 )
 
@@ -54,13 +55,20 @@ var knownCauses = []struct {
 		Remedy:        "Choose a target within the recovery window that data.pgplatform_backups shows, and check that source names the right archive.",
 		Deterministic: true,
 	}},
-	{[]string{"no backup found with ID", "Cannot find any candidate backup for recovery"}, Cause{
+	{[]string{"no backup found with ID", "ERROR: Backup "}, Cause{
 		Meaning:       "The base backup is not in the archive, or no longer.",
 		Remedy:        "Apply again, or leave backup_id out: the base backup is then chosen from those that are there.",
 		Deterministic: true,
 	}},
 	{[]string{"object storage or file not found"}, Cause{
 		Meaning:       "The first WAL segment that the base backup needs is not in the archive.",
+		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",
+		Deterministic: true,
+	}},
+	{[]string{
+		"WAL ends before end of online backup", "WAL ends before consistent recovery point", "could not locate required checkpoint record", "could not locate a valid checkpoint record",
+	}, Cause{
+		Meaning:       "WAL that the base backup itself needs is missing from the archive, or cannot be read.",
 		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",
 		Deterministic: true,
 	}},
@@ -89,7 +97,22 @@ var knownCauses = []struct {
 		Remedy:        "Check destination_path, and that the pods reach the same S3 as Terraform does (pod_endpoint_url).",
 		Deterministic: true,
 	}},
-	{[]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", forbiddenHead}, refusedKeys},
+	{[]string{"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "ExpiredToken", "InvalidToken", forbiddenHead}, refusedKeys},
+	{[]string{"AuthorizationHeaderMalformed", "PermanentRedirect", "IllegalLocationConstraint"}, Cause{
+		Meaning:       "The bucket is in another region than the one that the pods ask.",
+		Remedy:        "Set region in source.object_store, or in the provider's object_store, to the bucket's.",
+		Deterministic: true,
+	}},
+	{[]string{"CERTIFICATE_VERIFY_FAILED", "SSL validation failed"}, Cause{
+		Meaning:       "The pods do not trust the certificate of S3.",
+		Remedy:        "Set ca_certificate in the provider's object_store to the authority that vouches for it.",
+		Deterministic: true,
+	}},
+	{[]string{"executable file not found in $PATH"}, Cause{
+		Meaning:       "The image lacks a program that a restore from S3 runs, such as barman-cloud's.",
+		Remedy:        "Use an image of CloudNativePG's with barman-cloud in it, such as those with system in their tag, or leave image out.",
+		Deterministic: true,
+	}},
 	{[]string{"while getting secret", "inside secret"}, Cause{
 		Meaning: "The Secret from which the pods take their S3 keys does not exist, or has no such key.",
 		Remedy:  "Check source.credentials_secret and backup.credentials_secret, their names and the names of the keys in them; the Secrets have to be in the new cluster's namespace.",
@@ -131,12 +154,27 @@ const (
 func causeIn(log []byte) Cause {
 	cause := causeOf(errorLines(bytes.NewReader(log)))
 	switch {
+	case cause.Line == silentFailure:
+		if last := lastPlainLine(log); last != "" {
+			cause.Line = last
+		}
 	case cause.Meaning == refusedKeys.Meaning && strings.Contains(cause.Line, ownArchive):
 		cause.Meaning, cause.Remedy = ownKeysMeaning, ownKeysRemedy
 	case strings.Contains(cause.Line, endedBeforeTarget):
 		cause.Meaning += endOfWAL(log)
 	}
 	return cause
+}
+
+// lastPlainLine is the last line that no program of CNPG's has written: what the system says of one that it could not run, or
+// how one has crashed.
+func lastPlainLine(log []byte) string {
+	for _, line := range slices.Backward(bytes.Split(log, []byte("\n"))) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '{' {
+			return string(line)
+		}
+	}
+	return ""
 }
 
 // endOfWAL says how far the WAL led in a recovery that has not reached its target.

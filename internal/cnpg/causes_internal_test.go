@@ -43,8 +43,9 @@ func TestCausesOfRealFailures(t *testing.T) {
 			"FATAL: database files are incompatible with server (The data directory was initialized by PostgreSQL version 17, which is not compatible with this version 15.20",
 			"another major version", "postgres_version", false,
 		},
-		"no_secret":            {`secrets "nosuch" not found`, "take their S3 keys", "source.credentials_secret", true}, // it may yet be made
-		"endpoint_unreachable": {"Could not connect to the endpoint URL", "could not reach S3", "pod_endpoint_url", true},
+		"no_secret":             {`secrets "nosuch" not found`, "take their S3 keys", "source.credentials_secret", true}, // it may yet be made
+		"untrusted_certificate": {"CERTIFICATE_VERIFY_FAILED", "do not trust", "ca_certificate", false},
+		"endpoint_unreachable":  {"Could not connect to the endpoint URL", "could not reach S3", "pod_endpoint_url", true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

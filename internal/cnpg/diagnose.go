@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -21,15 +22,19 @@ import (
 const (
 	logLines = 5000
 	logLimit = 4 << 20
+	// logTimeout bounds how long the logs of a pod may take: the kubelet of a node that is gone answers nobody.
+	logTimeout = 10 * time.Second
 )
 
-// diagnose names the cause that a pod has failed of, by its status where the kubelet says it there, else by its logs. It
-// never fails: what cannot be read is said in the cause. Of a pod whose containers are started again, it is the last end that
-// counts.
-func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) Cause {
+// diagnose names the cause that a pod has failed of, by its status where the kubelet says it there, else by its logs. Of a pod
+// whose containers are started again, it is the last end that counts. What cannot be read is said in the cause; the error is for
+// what may be read when it is asked for again.
+func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) (Cause, error) {
 	if cause := statusCause(pod, again); cause != nil {
-		return *cause
+		return *cause, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
 	var all bytes.Buffer
 	var unread error
 	containers := slices.Concat(pod.Spec.InitContainers, pod.Spec.Containers)
@@ -45,10 +50,14 @@ func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) Caus
 		all.Write(append(log, '\n'))
 	}
 	cause := causeIn(all.Bytes())
-	if cause.Line == silentFailure && unread != nil {
-		cause.Line = fmt.Sprintf("its log cannot be read: %v", unread)
+	if unread == nil || cause.Line != silentFailure {
+		return cause, nil
 	}
-	return cause
+	cause.Line = fmt.Sprintf("its log cannot be read: %v", unread)
+	if isAnswer(unread) {
+		return cause, nil
+	}
+	return cause, unread
 }
 
 // statusCause is what the kubelet says of the end of a pod whose programs had no say in it; nil for other ends.
@@ -152,7 +161,8 @@ func managerLines(log io.Reader) iter.Seq[logLine] {
 		scanner.Buffer(nil, 1<<20)
 		for scanner.Scan() {
 			var line logLine
-			if json.Unmarshal(scanner.Bytes(), &line) == nil && !yield(line) {
+			var odd *json.UnmarshalTypeError // what one field is not says nothing of the others
+			if err := json.Unmarshal(scanner.Bytes(), &line); (err == nil || errors.As(err, &odd)) && !yield(line) {
 				return
 			}
 		}

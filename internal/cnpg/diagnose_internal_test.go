@@ -32,6 +32,11 @@ const (
 	lineTooEarly  = `{"level":"info","ts":"2026-03-26T12:00:07Z","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"requested recovery stop point is before consistent recovery point"}}`
 	lineBackupID  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"no backup found with ID 20260326T110000"}`
 	lineFirstWAL  = `{"level":"error","ts":"2026-03-26T12:00:03Z","msg":"Error while restoring a backup","error":"encountered an error while checking the presence of first needed WAL in the archive: object storage or file not found 000000010000000000000003: WAL not found"}`
+	lineNoBarman  = `{"level":"error","msg":"restore error","error":"unexpected failure invoking barman-cloud-wal-archive: exec: \"barman-cloud-check-wal-archive\": executable file not found in $PATH"}`
+	lineRegion    = `{"level":"info","logger":"barman-cloud-backup-list","msg":"ERROR: Barman cloud backup list exception: An error occurred (AuthorizationHeaderMalformed) when calling the ListObjectsV2 operation","pipe":"stderr"}`
+	lineBackupWAL = `{"logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"WAL ends before end of online backup"}}`
+	lineNoCAText  = `ERROR: Barman cloud backup list exception: SSL validation failed for https://s3.example.com/ [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed`
+	lineNoCA      = `{"level":"info","logger":"barman-cloud-backup-list","msg":"` + lineNoCAText + `","pipe":"stderr"}`
 	lineNotJSON   = `Defaulted container "full-recovery" out of: full-recovery, bootstrap-controller (init)`
 	lineCutInHalf = `{"level":"error","msg":"restore er`
 )
@@ -84,12 +89,18 @@ func TestCauseOf(t *testing.T) {
 		},
 		{"unknown death of PostgreSQL", []string{lineStarting, lineLibrary, lineStarting, lineSocket}, `FATAL: could not access file "timescaledb": No such file or directory`, false},
 		{"cut off", []string{lineStart, lineCutInHalf}, "the pod failed without an error in its log", false},
+		{"a field of another type", []string{`{"level":"error","msg":"restore error","error":"no target backup found","stderr":{"text":""}}`}, "restore error: no target backup found", true},
+		{"no barman", []string{lineNoBarman, lineStart}, `restore error: unexpected failure invoking barman-cloud-wal-archive: exec: "barman-cloud-check-wal-archive": executable file not found in $PATH`, true},
+		{"no CA", []string{lineNoCA, lineExit1}, lineNoCAText, true},
+		{"another region", []string{lineRegion, lineExit1}, "ERROR: Barman cloud backup list exception: An error occurred (AuthorizationHeaderMalformed) when calling the ListObjectsV2 operation", true},
+		{"WAL of the backup itself", []string{lineBackupWAL, lineSocket}, "FATAL: WAL ends before end of online backup", true},
+		{"no program at all", []string{lineStart, "exec /controller/manager: exec format error", ""}, "exec /controller/manager: exec format error", false},
 		{"empty", nil, "the pod failed without an error in its log", false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			cause := causeOf(errorLines(strings.NewReader(strings.Join(test.log, "\n"))))
+			cause := causeIn([]byte(strings.Join(test.log, "\n")))
 			if cause.Line != test.line || cause.Deterministic != test.deterministic {
 				t.Errorf("cause is %+v, want line %q, deterministic %t", cause, test.line, test.deterministic)
 			}

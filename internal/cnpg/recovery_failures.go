@@ -44,9 +44,15 @@ type recoveryFailures struct {
 	client *Client
 	tell   Progress
 
-	seen map[string]bool
+	seen map[string]int // how often a failure was looked at
 	all  []*RecoveryError
 }
+
+// looks is how often a failed pod's log is asked for while it cannot be read; explained stands for one that needs no further look.
+const (
+	looks     = 3
+	explained = looks + 1
+)
 
 // look looks at the pods that have failed since the last time. The error is the first failure that no other try mends, or,
 // when the Job has given up, the first one at all: those of later tries may come of what the first has left behind.
@@ -54,14 +60,18 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 	for i := range s.Pods {
 		pod := &s.Pods[i]
 		failure, again := failureOf(s, pod)
-		if failure == nil || f.seen[again] {
+		if failure == nil || f.seen[again] == explained {
 			continue
 		}
-		failure.Cause = f.client.diagnose(ctx, pod, failure.Recovered)
 		if f.seen == nil {
-			f.seen = map[string]bool{}
+			f.seen = map[string]int{}
 		}
-		f.seen[again] = true
+		f.seen[again]++
+		var err error
+		if failure.Cause, err = f.client.diagnose(ctx, pod, failure.Recovered); err != nil && f.seen[again] < looks {
+			continue
+		}
+		f.seen[again] = explained
 		f.all = append(f.all, failure)
 		if failure.Cause.Deterministic || f.diesAlways(failure) {
 			return failure

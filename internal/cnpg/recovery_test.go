@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -219,6 +220,50 @@ func TestWaitRestoredEndsAtTheFirstPodThatNoRetryMends(t *testing.T) {
 }
 
 // The first pod's failure may pass; a later one's may not. Each pod's log is read once.
+// A log that cannot be read just now is asked for again, and no further than that.
+func TestWaitRestoredReadsALogThatIsNotThereAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		failing int // requests
+		told    string
+	}{
+		"it comes":       {2, ""},
+		"it never comes": {100, "pod my-db-1-full-recovery-aaaaa failed and will be tried again: its log cannot be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			client.Graces.LookAgain = time.Millisecond
+			server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+			server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"Error while restoring a backup","error":"no target backup found"}`)
+			var mu sync.Mutex
+			asked := 0
+			server.Fail(func(r apitest.Request) *apitest.Fault {
+				mu.Lock()
+				defer mu.Unlock()
+				if r.Subresource != "log" {
+					return nil
+				}
+				if asked++; asked > test.failing {
+					return nil
+				}
+				return &apitest.Fault{Status: http.StatusBadGateway, Message: "the kubelet does not answer"}
+			})
+			var told []string
+			_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+				told = append(told, text)
+				if test.told != "" && strings.HasPrefix(text, test.told) {
+					apitest.Edit(server, key.Namespace, key.Name, healthy)
+				}
+			})
+			var failure *cnpg.RecoveryError
+			if got := errors.As(err, &failure) && failure.Cause.Deterministic; got != (test.told == "") || !got && err != nil {
+				t.Errorf("WaitRestored: %v; told: %q", err, told)
+			}
+		})
+	}
+}
+
 func TestWaitRestoredLeavesPassingFailuresToTheJob(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)

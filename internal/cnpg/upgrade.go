@@ -53,7 +53,8 @@ func (c *Client) upgradeError(ctx context.Context, key Key, pod *corev1.Pod) err
 		}
 	}
 	if len(failure.Lines) == 0 {
-		failure.Lines = []string{c.diagnose(ctx, pod, false).Line}
+		cause, _ := c.diagnose(ctx, pod, false) // what cannot be read is said in the cause
+		failure.Lines = []string{cause.Line}
 	}
 	return failure
 }
