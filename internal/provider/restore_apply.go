@@ -58,6 +58,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		return nil, false
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	from.catalogue = from.catalogueFor(plan, config)
 	plan.refuseMissing(ctx, from, diags)
 	plan.refuseSourceFolder(ctx, r.backend, from, diags)
 	plan.planSchedule(ctx, nil, diags)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -35,6 +36,19 @@ func (o *origin) settings(ctx context.Context, b *backend, namespace string, bac
 		settings.Backup = backups.object()
 	}
 	return settings
+}
+
+// catalogueFor is the catalogue that the source has its image from, where the new Cluster can have the same one from there: it
+// sees no catalogue of another namespace. An image that the configuration chooses is none of a catalogue's.
+func (o *origin) catalogueFor(plan, config *restoreModel) *cnpgv1.ImageCatalogRef {
+	if o.cluster == nil || !config.Image.IsNull() || !config.PostgresVersion.IsNull() || !plan.Image.Equal(imageOf(o.cluster)) {
+		return nil
+	}
+	catalogue := o.cluster.Spec.ImageCatalogRef
+	if catalogue != nil && catalogue.Kind == "ImageCatalog" && o.cluster.Namespace != plan.Namespace.ValueString() {
+		return nil
+	}
+	return catalogue
 }
 
 // unknownDatabase is one of which nothing is known.

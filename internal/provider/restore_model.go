@@ -59,8 +59,8 @@ func (m *restoreModel) toCluster(ctx context.Context, from *origin, backupID str
 	if diags.HasError() {
 		return nil
 	}
-	if from.cluster != nil && from.cluster.Spec.ImageCatalogRef != nil && m.Image.Equal(imageOf(from.cluster)) {
-		cluster.Spec.ImageCatalogRef, cluster.Spec.ImageName = from.cluster.Spec.ImageCatalogRef, ""
+	if from.catalogue != nil {
+		cluster.Spec.ImageCatalogRef, cluster.Spec.ImageName = from.catalogue, ""
 	}
 	cluster.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{
 		Source:         originName,

@@ -29,6 +29,9 @@ type origin struct {
 	server   string
 	backupID string // the base backup that was asked for; "" where none was
 
+	// catalogue is where the new Cluster has its image from; nil where it names the image.
+	catalogue *cnpgv1.ImageCatalogRef
+
 	// own tells that the new Cluster archives itself with the very Secret that it needs here.
 	own bool
 }

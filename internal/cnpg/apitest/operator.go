@@ -89,6 +89,9 @@ func completeCluster(object, _ *unstructured.Unstructured) ([]string, error) {
 			path  []string
 		}{value, []string{"spec", "postgresql", "parameters", name}})
 	}
+	if _, found, _ := unstructured.NestedMap(object.Object, "spec", "imageCatalogRef"); found {
+		defaults = defaults[1:] // the catalogue has the image
+	}
 	for _, d := range defaults {
 		if _, found, _ := unstructured.NestedFieldNoCopy(object.Object, d.path...); found {
 			continue
