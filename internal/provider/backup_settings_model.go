@@ -149,6 +149,15 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 	return now
 }
 
+// noBackups is the attribute of a database that is not backed up, and says so.
+func noBackups() *backupSettings {
+	return &backupSettings{
+		Enabled: types.BoolValue(false), Schedule: scheduleType.null(), Immediate: types.BoolValue(true), Method: types.StringValue(methodBarmanObjectStore),
+		ArchiveTimeout: durationType.value(defaultArchiveTimeout), WAL: types.ObjectNull(walTypes), Data: types.ObjectNull(dataTypes),
+		ObjectStore: types.ObjectNull(storeOverrideTypes), CredentialsSecret: types.ObjectNull(credentialsSecretTypes),
+	}
+}
+
 // emptyOr keeps a configured block without content where Kubernetes has nothing for it either.
 func emptyOr(before, now types.Object) types.Object {
 	if now.IsNull() && !before.IsNull() && holdsNothing(before) {

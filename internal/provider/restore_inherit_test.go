@@ -244,7 +244,7 @@ func differences(change *terraformtest.Change) string {
 	var lines []string
 	for name, before := range change.Before.AsValueMap() {
 		if after := change.After.GetAttr(name); !after.RawEquals(before) {
-			lines = append(lines, fmt.Sprintf("%s: %#v to %#v", name, before, after))
+			lines = append(lines, fmt.Sprintf("%s: %s to %s", name, ctyText(before), ctyText(after)))
 		}
 	}
 	return strings.Join(lines, "\n")

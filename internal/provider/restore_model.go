@@ -83,6 +83,9 @@ func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 	if m.Source.IsNull() {
 		m.take(parseInputs(cluster.Annotations[cnpg.AnnotationRestore]))
 	}
+	if m.Backup.IsNull() { // that of an import: without a block a restore has the source's backups
+		m.Backup = noBackups().object()
+	}
 	if m.FlushSource.IsNull() {
 		m.FlushSource = types.BoolValue(true)
 	}

@@ -181,7 +181,7 @@ var restoreSources = map[string]sourceCase{
 	"a place that the provider names no path for": {
 		prepare: (*fakes).sourceGone, bare: true,
 		config: restoreFrom(`object_store = { destination_path = "s3://backups/pg", server_name = "my-db-v1" }`,
-			strings.Replace(goneDatabase, `backup = { schedule = "0 3 * * *" }`, "backup = { enabled = false }", 1)),
+			strings.Replace(goneDatabase, `backup = { schedule = "0 0 3 * * *" }`, "backup = { enabled = false }", 1)),
 		reads: "s3://backups/pg my-db-v1, " + with(keysToRead), secrets: map[string]string{keysToRead: bothKeys}, from: "s3://backups/pg/my-db-v1",
 	},
 	"a place, with a Secret to read with": {
@@ -192,7 +192,7 @@ var restoreSources = map[string]sourceCase{
 	},
 	"a place, with the Secret to write with": {
 		prepare: func(f *fakes) { f.sourceGone(); f.s3.AnyKey() }, provider: "session_token = \"temporary\"",
-		config:  restoreFrom(`object_store = { server_name = "my-db-v1" }`, strings.Replace(goneDatabase, `{ schedule = "0 3 * * *" }`, `{ schedule = "@daily", credentials_secret = { name = "writers" } }`, 1)),
+		config:  restoreFrom(`object_store = { server_name = "my-db-v1" }`, strings.Replace(goneDatabase, `{ schedule = "0 0 3 * * *" }`, `{ schedule = "@daily", credentials_secret = { name = "writers" } }`, 1)),
 		reads:   "s3://backups/pg my-db-v1, writers/ACCESS_KEY_ID, writers/ACCESS_SECRET_KEY, " + keysToWrite + "/REGION",
 		secrets: map[string]string{keysToWrite: "REGION in us-east-1"}, from: "s3://backups/pg/my-db-v1",
 	},

@@ -32,7 +32,7 @@ func restoreFrom(source, attributes string) string {
 }
 
 // goneDatabase is what a restore must say itself where its source is gone, in a namespace without the source.
-const goneDatabase = "database_name = \"shop\"\nowner = \"seller\"\nstorage = { size = \"5Gi\" }\nbackup = { schedule = \"0 3 * * *\" }\n"
+const goneDatabase = "database_name = \"shop\"\nowner = \"seller\"\nstorage = { size = \"5Gi\" }\nbackup = { schedule = \"0 0 3 * * *\" }\n"
 
 // sourceGone removes the source's objects; its archive stays.
 func (f *fakes) sourceGone() {
@@ -108,6 +108,9 @@ func ctyText(value cty.Value) string {
 		return ""
 	case value.Type() == cty.String:
 		return value.AsString()
+	}
+	if !value.IsWhollyKnown() {
+		return value.GoString()
 	}
 	text, err := ctyjson.Marshal(value, value.Type())
 	if err != nil {

@@ -83,11 +83,18 @@ func (w *Workspace) Copy(t testing.TB, providers Providers) *Workspace {
 // Write replaces the configuration.
 func (w *Workspace) Write(text string) {
 	w.t.Helper()
-	config, err := w.schema.parse(text)
-	if err != nil {
+	if err := w.TryWrite(text); err != nil {
 		w.t.Fatalf("%v\n%s", err, text)
 	}
-	w.config = config
+}
+
+// TryWrite is Write for a configuration that Terraform itself may refuse, such as one with an unknown attribute.
+func (w *Workspace) TryWrite(text string) error {
+	config, err := w.schema.parse(text)
+	if err == nil {
+		w.config = config
+	}
+	return err
 }
 
 // Object is what the state holds at an address such as pgplatform_database.db; nil where it holds nothing.
