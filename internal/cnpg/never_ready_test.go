@@ -58,6 +58,9 @@ func TestNeverReady(t *testing.T) {
 		"a reported state": {func(c *cnpgv1.Cluster) {
 			c.Status.InstancesReportedState = map[cnpgv1.PodName]cnpgv1.InstanceReportedState{"my-db-1": {}}
 		}, false},
+		"volumes that are no new ones": {func(c *cnpgv1.Cluster) {
+			c.Status.InitializingPVC, c.Status.DanglingPVC = nil, []string{"my-db-1"}
+		}, false},
 		"archiving was seen": {func(c *cnpgv1.Cluster) {
 			condition(c, cnpgv1.ConditionContinuousArchiving, metav1.ConditionFalse, "ContinuousArchivingFailing", "")
 		}, false},
