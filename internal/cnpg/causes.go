@@ -60,6 +60,11 @@ var knownCauses = []struct {
 		Remedy:        "Apply again, or leave backup_id out: the base backup is then chosen from those that are there.",
 		Deterministic: true,
 	}},
+	{[]string{"ERROR: Missing file "}, Cause{
+		Meaning:       "The base backup is no longer whole: the archive lacks the file.",
+		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",
+		Deterministic: true,
+	}},
 	{[]string{"object storage or file not found"}, Cause{
 		Meaning:       "The first WAL segment that the base backup needs is not in the archive.",
 		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",

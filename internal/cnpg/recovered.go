@@ -72,13 +72,16 @@ func parseLogTime(text string) (time.Time, error) {
 	return time.Time{}, err
 }
 
-// recoveredBy is what the log of a pod says that has done a recovery. What cannot be read stays unknown.
-func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) Recovered {
+// recoveredBy is what the log of a pod says that has done a recovery. It is false where the log may be read when it is asked for
+// again; what may not be read stays unknown.
+func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) (Recovered, bool) {
+	ctx, cancel := context.WithTimeout(ctx, logTimeout)
+	defer cancel()
 	log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: logLines, bytes: logLimit})
 	if err != nil {
-		return Recovered{}
+		return Recovered{}, isAnswer(err)
 	}
-	return recoveredIn(bytes.NewReader(log))
+	return recoveredIn(bytes.NewReader(log)), true
 }
 
 // historySQL reads the history of the timeline that a database writes on: its last line tells where the recovery ended.

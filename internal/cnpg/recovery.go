@@ -38,7 +38,7 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 			return false, err
 		}
 		if pod := succeededRecoveryPod(s); pod != nil && !read {
-			recovered, read = c.recoveredBy(ctx, pod), true
+			recovered, read = c.recoveredBy(ctx, pod)
 		}
 		return is.reached(ctx, s)
 	})

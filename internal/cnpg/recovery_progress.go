@@ -185,7 +185,7 @@ func (j *recoveryJournal) stage(course Course) string {
 	return j.phase
 }
 
-// counts tells the how manieth segment of a recovery this is, and how many there are up to the archive's end; 0 where that is
+// counts tells which segment of a recovery this is, counted from 1, and how many there are up to the archive's end; 0 where that is
 // not known. On another timeline the numbers go on.
 func (c Course) counts(segment string) (done, all uint64) {
 	size := c.SegmentSize

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -171,6 +172,19 @@ func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
 		"from the log": {func(s *apitest.Server) {
 			s.Log(key.Namespace, restored, "full-recovery", log)
 		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2}},
+		"from the log, when it is asked for again": {func(s *apitest.Server) {
+			s.Log(key.Namespace, restored, "full-recovery", log)
+			s.Fail(func() func(apitest.Request) *apitest.Fault {
+				var asked atomic.Bool
+				return func(r apitest.Request) *apitest.Fault {
+					if r.Subresource == "log" && asked.CompareAndSwap(false, true) {
+						apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseWaitingForInstancesToBeActive })
+						return &apitest.Fault{Status: http.StatusBadGateway, Message: "the kubelet does not answer"}
+					}
+					return nil
+				}
+			}())
+		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2}},
 		"from the database": {func(s *apitest.Server) {
 			s.OnExec(func(string, string, []string) (string, string, error) {
 				return "00000003\t1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tafter LSN 0/4FFFFFF\n\n", "", nil
@@ -191,7 +205,12 @@ func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
 			done.Status.Phase = corev1.PodSucceeded
 			server.Put(restoring(), done, pod("my-db-1", "postgres"))
 			test.prepare(server)
-			_, recovered, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) { apitest.Edit(server, key.Namespace, key.Name, healthy) })
+			again := name == "from the log, when it is asked for again"
+			_, recovered, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+				if !again || !strings.HasPrefix(text, cnpgv1.PhaseFirstPrimary) {
+					apitest.Edit(server, key.Namespace, key.Name, healthy)
+				}
+			})
 			if err != nil || recovered != test.want {
 				t.Errorf("WaitRestored = %+v, %v, want %+v", recovered, err, test.want)
 			}
