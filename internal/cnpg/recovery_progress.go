@@ -3,6 +3,7 @@ package cnpg
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"regexp"
@@ -89,7 +90,7 @@ func (p *restoreProgress) read(ctx context.Context, pod *corev1.Pod) {
 	defer cancel()
 	log, err := p.client.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: journalLines, bytes: journalLimit})
 	if err != nil {
-		p.unread = isAnswer(err)
+		p.unread = errors.Is(err, ErrForbidden) // a pod that is gone has a successor
 		return
 	}
 	p.journal.add(bytes.NewReader(log))

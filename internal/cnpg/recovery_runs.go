@@ -2,13 +2,15 @@ package cnpg
 
 import (
 	"context"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 )
 
-// RecoveryRuns tells whether the recovery of a Cluster is on its way: its Job is there and has not failed, nor has a pod of it.
+// RecoveryRuns tells whether the recovery of a Cluster is on its way: its Job is there and has not failed, nor has a pod of it,
+// and one has begun, so that work would be lost with it. A pod that waits for a node, a volume or an image has done none.
 // It needs the rights to list Jobs and Pods.
 func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	selector := labels.Set{LabelCluster: key.Name, labelJobRole: recoveryJobRole}.String()
@@ -20,15 +22,27 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	if err := c.core.Get().Namespace(key.Namespace).Resource("pods").Param("labelSelector", selector).Do(ctx).Into(&pods); err != nil {
 		return false, explain(err, "Pod", key)
 	}
+	begun := false
 	for i := range pods.Items {
 		if containerFailed(&pods.Items[i]) {
 			return false, nil
 		}
+		begun = begun || containerBegun(&pods.Items[i])
 	}
 	for _, job := range jobs.Items {
 		if job.Status.Failed > 0 {
 			return false, nil
 		}
 	}
-	return len(jobs.Items) > 0, nil
+	return begun && len(jobs.Items) > 0, nil
+}
+
+// containerBegun tells whether a container of a pod runs or has run.
+func containerBegun(pod *corev1.Pod) bool {
+	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+		if status.State.Running != nil || status.State.Terminated != nil {
+			return true
+		}
+	}
+	return false
 }

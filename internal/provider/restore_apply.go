@@ -53,13 +53,14 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		}
 		return nil, false
 	}
-	catalog, flushed, ok := r.readOrigin(ctx, client, plan, config, from, diags)
+	catalog, end, ok := r.readOrigin(ctx, client, plan, config, from, diags)
 	if !ok {
 		return nil, false
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
 	from.catalogue = from.catalogueFor(plan, config)
 	plan.refuseMissing(ctx, from, diags)
+	plan.refuseAnotherName(from, diags)
 	plan.refuseSourceFolder(ctx, r.backend, from, diags)
 	plan.planSchedule(ctx, nil, diags)
 	if !diags.HasError() && plan.Image.IsUnknown() {
@@ -71,13 +72,14 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	}
 	prepared := &preparedRestore{from: from}
 	if catalog != nil {
-		choice, err := plan.chooseBackup(from, catalog, flushed)
+		choice, err := plan.chooseBackup(from, catalog, end)
 		if err != nil {
 			r.backend.addRefusal(ctx, plan, config, from, err, diags)
 			return nil, false
 		}
 		prepared.choice = &choice
 		plan.refuseSmall(ctx, choice.Backup, diags)
+		plan.refuseTablespaces(choice.Backup, diags)
 	}
 	if plan.backup(ctx, diags).schedules() {
 		if err := freeForSchedule(ctx, client, plan.key()); err != nil {
@@ -105,7 +107,7 @@ func (o *origin) seen(config *restoreModel) archiveSeen {
 
 // readOrigin reads the archive, after it has had a living source archive up to now where the target may need that. The
 // catalogue is nil where S3 cannot be reached from here.
-func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, from *origin, diags *diag.Diagnostics) (catalog *recovery.Catalog, flushed, ok bool) {
+func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, from *origin, diags *diag.Diagnostics) (catalog *recovery.Catalog, end archiveEnd, ok bool) {
 	read := func() (ok bool) {
 		var err error
 		switch catalog, err = r.backend.catalog(ctx, from, false); {
@@ -121,33 +123,54 @@ func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, p
 	}
 	switch target := plan.target(from.backupID); {
 	case !from.alive || !plan.FlushSource.ValueBool() || target.Kind == recovery.TargetImmediate:
-		return catalog, false, read()
+		ok = read()
+		return catalog, endsThere, ok
 	case target.Kind == recovery.TargetLSN:
 		// Of a place in the WAL, and of nothing else, the archive itself tells whether it is there.
 		if !read() {
-			return nil, false, false
+			return nil, endsThere, false
 		}
 		if catalog != nil {
-			if choice, err := plan.chooseBackup(from, catalog, true); err != nil || choice.Covered {
-				return catalog, false, true
+			if choice, err := plan.chooseBackup(from, catalog, willFlush); err != nil || choice.Covered {
+				return catalog, endsThere, true
 			}
 		}
 	}
-	if flushed, ok = r.flush(ctx, client, from.cluster, diags); !ok {
-		return nil, false, false
+	end, failure := r.flush(ctx, client, from.cluster, diags)
+	if ok = read(); !ok || failure == nil {
+		return catalog, end, ok
 	}
-	return catalog, flushed, read()
+	if catalog != nil && plan.longArchived(from, catalog) {
+		diags.AddWarning("Source Not Flushed", paragraphs(sentence(failure), "The target was archived long before, so the restore goes on."))
+		return catalog, endsThere, true
+	}
+	diags.AddAttributeError(path.Root("flush_source"), unableToRestore, paragraphs(sentence(overdue(ctx, failure)),
+		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
+	return nil, endsThere, false
 }
 
-// flush makes the source's archive reach up to now. done is false where the source's pod cannot be used, which is only a
-// warning; ok is false where its WAL does not arrive in S3.
-func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (done, ok bool) {
+// longArchived is how much WAL behind a target tells, without a flush, that a commit later than it is most likely archived.
+const longArchived = 10 * time.Minute
+
+// longArchived tells whether the archive reaches far beyond the target.
+func (m *restoreModel) longArchived(from *origin, catalog *recovery.Catalog) bool {
+	choice, err := m.chooseBackup(from, catalog, endsThere)
+	target := m.target(from.backupID)
+	return err == nil && choice.Covered && target.Kind == recovery.TargetTime && choice.Window.Latest.Sub(target.Time) >= longArchived
+}
+
+// flush makes the source's archive reach up to now. Where the source's pod cannot be used or S3 not be reached from here, that
+// is only a warning; the error is that its WAL does not arrive in S3.
+func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (archiveEnd, error) {
 	key := cnpg.KeyOf(source)
+	if err := client.ArchivingFails(ctx, source); err != nil {
+		return endsThere, err
+	}
 	segment, err := flush(ctx, client, key)
 	if err != nil {
 		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
 			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
-		return false, true
+		return endsThere, nil
 	}
 	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
@@ -155,22 +178,19 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 	err = r.backend.waitForSegment(arriving, source, segment, 0)
 	switch {
 	case err == nil:
-		return true, true
+		return isFlushed, nil
 	case arriving.Err() != nil && ctx.Err() == nil:
 		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	case archive.Unreachable(err):
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
-		return false, true
+		return endsThere, nil
 	}
-	reason := ""
 	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
 		if works, message := cnpg.ContinuousArchiving(now); works != nil && !*works {
-			reason = "The source's archiving fails: " + message
+			err = fmt.Errorf("%w; its archiving fails: %s", err, message)
 		}
 	}
-	diags.AddAttributeError(path.Root("flush_source"), unableToRestore, paragraphs(sentence(err), reason,
-		"Nothing was created. To restore without what the source committed last, set flush_source = false."))
-	return false, false
+	return endsThere, err
 }
 
 // course is what lies before the recovery, as far as that is known.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
@@ -20,15 +21,33 @@ import (
 
 const cannotSucceed = "Restore Cannot Succeed"
 
-// chooseBackup chooses the base backup to begin from. A source that is flushed archives up to now. One that is not may never
-// archive more, so that a target behind its last WAL is refused; but for a second, since S3 tells times of uploads in whole ones.
-func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, flushed bool) (recovery.Choice, error) {
+// archiveEnd tells whether an archive ends where its catalogue does.
+type archiveEnd int
+
+const (
+	endsThere archiveEnd = iota // nobody has the source archive more
+	isFlushed                   // the source has archived what it had when it was asked, and an empty transaction
+	willFlush                   // it is to be asked
+)
+
+// flushing is what a plan knows of that.
+func (m *restoreModel) flushing() archiveEnd {
+	if m.FlushSource.ValueBool() {
+		return willFlush
+	}
+	return endsThere
+}
+
+// chooseBackup chooses the base backup to begin from. Where nobody flushes the source it may never archive more, so that a
+// target behind its last WAL is refused; but for a second, since S3 tells times of uploads in whole ones. A WAL location is
+// there after a flush, or nowhere.
+func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, end archiveEnd) (recovery.Choice, error) {
 	request := recovery.Request{Target: m.target(from.backupID), BackupID: from.backupID, Live: from.alive, Major: m.major()}
 	if from.alive {
 		request.SystemID = from.cluster.Status.SystemID
 	}
 	choice, err := catalog.Choose(request)
-	if err != nil || flushed || choice.Covered {
+	if err != nil || choice.Covered || end == willFlush || end == isFlushed && request.Target.Kind != recovery.TargetLSN {
 		return choice, err
 	}
 	if t := request.Target; t.Kind == recovery.TargetTime && !t.Time.After(choice.Window.Latest.Add(time.Second)) {
@@ -82,7 +101,7 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		case !config.PostgresVersion.IsNull():
 			at = path.Root("postgres_version")
 		}
-		more = fmt.Sprintf("Restore it with PostgreSQL %[1]d, such as with postgres_version = \"%[1]d\", and upgrade the restored database then.", major.Have)
+		more = fmt.Sprintf("Restore it with PostgreSQL %d, and upgrade the restored database then.", major.Have)
 	case errors.As(err, &timeline):
 		at = path.Root("target_timeline")
 	case errors.As(err, &missing), errors.As(err, &unusable):
@@ -140,6 +159,41 @@ func (m *restoreModel) refuseSmall(ctx context.Context, backup *recovery.Backup,
 		"Nothing was changed."))
 }
 
+// refuseTablespaces refuses what CNPG restores only into a Cluster that declares the very same tablespaces, which no attribute does.
+func (m *restoreModel) refuseTablespaces(backup *recovery.Backup, diags *diag.Diagnostics) {
+	if len(backup.Tablespaces) == 0 {
+		return
+	}
+	names := make([]string, len(backup.Tablespaces))
+	for i, tablespace := range backup.Tablespaces {
+		names[i] = tablespace.Name
+	}
+	diags.AddAttributeError(m.sourcePath(), cannotSucceed, paragraphs(
+		fmt.Sprintf("%s: the base backup %s has tablespaces (%s). CloudNativePG restores them only into a Cluster whose spec.tablespaces names them, which pgplatform_restore cannot state.",
+			m.sourcePath(), backup.ID, strings.Join(names, ", ")),
+		"Restore it with a manifest of a Cluster, and import that as a pgplatform_database. Nothing was changed."))
+}
+
+// refuseAnotherName refuses another name of the application database or its owner than a living source has: CNPG would make new
+// ones beside the restored ones, and leave an empty database to whoever connects.
+func (m *restoreModel) refuseAnotherName(from *origin, diags *diag.Diagnostics) {
+	if from.cluster == nil {
+		return
+	}
+	database, owner := applicationOf(from.cluster)
+	for _, name := range []struct {
+		attribute    string
+		planned, has types.String
+	}{{"database_name", m.DatabaseName, database}, {"owner", m.Owner, owner}} {
+		if known(name.planned) && !name.planned.Equal(name.has) {
+			diags.AddAttributeError(path.Root(name.attribute), "Not the Source's Name", paragraphs(
+				fmt.Sprintf("%s: it is %q in the source %s. CloudNativePG would make a new, empty one of the name %q beside what is restored.",
+					name.attribute, name.has.ValueString(), cnpg.KeyOf(from.cluster), name.planned.ValueString()),
+				"Leave it out. Nothing was changed."))
+		}
+	}
+}
+
 // refuseSourceFolder refuses to archive to the folder that is restored from: two archives in one folder destroy each other.
 func (m *restoreModel) refuseSourceFolder(ctx context.Context, b *backend, from *origin, diags *diag.Diagnostics) {
 	backup := m.backup(ctx, diags)
@@ -147,7 +201,7 @@ func (m *restoreModel) refuseSourceFolder(ctx context.Context, b *backend, from 
 		return
 	}
 	store := b.storeFor(ctx, backup, nil, diags)
-	if store == nil || !sameLocation(store.destinationPath, from.store.destinationPath) {
+	if store == nil || store.podEndpointURL != from.store.podEndpointURL || !sameLocation(store.destinationPath, from.store.destinationPath) {
 		return
 	}
 	diags.AddAttributeError(serverNamePath, "Archive Folder Is the Source's", paragraphs(

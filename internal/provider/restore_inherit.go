@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -19,7 +20,8 @@ func (o *origin) settings(ctx context.Context, b *backend, namespace string, bac
 	if o.cluster == nil {
 		gone := unknownDatabase()
 		if backup != nil && backup.Major() > 0 {
-			gone.PostgresVersion = types.StringValue(versionOf(backup.ServerVersion))
+			// Of minor versions CNPG rebuilds the latest, which reads the data and WAL of all before it.
+			gone.PostgresVersion = types.StringValue(strconv.Itoa(backup.Major()))
 			gone.Image = types.StringValue(imageFor(gone.PostgresVersion.ValueString(), ""))
 		}
 		return gone
@@ -34,6 +36,9 @@ func (o *origin) settings(ctx context.Context, b *backend, namespace string, bac
 			backups.CredentialsSecret = types.ObjectNull(credentialsSecretTypes)
 		}
 		settings.Backup = backups.object()
+	}
+	if o.cluster.Namespace != namespace {
+		settings.ImagePullSecrets = types.ListNull(types.StringType)
 	}
 	return settings
 }
@@ -213,6 +218,16 @@ func inheritVolume(ctx context.Context, configured, planned, from types.Object, 
 		volume.StorageClass = theirs.StorageClass
 	}
 	return volume.object()
+}
+
+// warnImage tells, of a database that is gone, which image was taken for its own: with another Debian release than that one had,
+// text sorts otherwise.
+func (m *restoreModel) warnImage(config *restoreModel, from *origin, diags *diag.Diagnostics) {
+	if from.cluster == nil && config.Image.IsNull() && config.PostgresVersion.IsNull() && m.Image.ValueString() != "" {
+		diags.AddAttributeWarning(path.Root("image"), "Image Chosen by the Backup's Version", fmt.Sprintf(
+			"The archive tells the version of PostgreSQL and not the image, so %s is taken. If the database ran on another Debian release, indexes on text may have to be made anew (REINDEX): set image to the one that it ran.",
+			m.Image.ValueString()))
+	}
 }
 
 // refuseMissing refuses a restore for which nobody says what the archive of a database that is gone does not tell.

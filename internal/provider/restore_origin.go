@@ -55,7 +55,7 @@ func (b *backend) originOf(ctx context.Context, plan *restoreModel, diags *diag.
 	case store != nil:
 		from = b.originInStore(store, diags)
 	case !source.Backup.IsNull():
-		from = b.originOfBackup(ctx, source.Backup.ValueString(), diags)
+		from = b.originOfBackup(ctx, source.Backup.ValueString(), plan.key(), diags)
 	default:
 		from = b.originOfDatabase(ctx, source.Database.ValueString(), plan.key(), diags)
 	}
@@ -115,8 +115,12 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 		return nil
 	}
 	if cnpg.Archiver(cluster) == nil {
+		how := "archives nowhere"
+		if cnpg.UsesPlugin(cluster) {
+			how = "archives with a plugin, which this version does not support"
+		}
 		diags.AddAttributeError(at, "Source Has No Archive", paragraphs(
-			fmt.Sprintf("The database %s archives nowhere, so there is nothing to restore it from.", key),
+			fmt.Sprintf("The database %s %s, so there is nothing to restore it from.", key, how),
 			"What it has archived before is restored by its place in S3, with source.object_store."))
 		return nil
 	}
@@ -124,7 +128,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 }
 
 // originOfBackup is the archive that a base backup lies in, by its Backup object.
-func (b *backend) originOfBackup(ctx context.Context, id string, diags *diag.Diagnostics) *origin {
+func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.Key, diags *diag.Diagnostics) *origin {
 	at := path.Root("source").AtName("backup")
 	key, err := cnpg.ParseKey(id)
 	if err != nil {
@@ -155,8 +159,12 @@ func (b *backend) originOfBackup(ctx context.Context, id string, diags *diag.Dia
 			fmt.Sprintf("The backup %s, by the method %q, does not lie in an object store.", key, backup.Spec.Method), "Nothing was changed."))
 		return nil
 	}
-	from := &origin{server: cmp.Or(status.ServerName, backup.Spec.Cluster.Name), backupID: status.BackupID}
-	from.cluster, from.scheduled, err = readDatabase(ctx, client, cnpg.Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name})
+	of := cnpg.Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name}
+	if refuseOwnSource(of.String(), restored, diags) {
+		return nil
+	}
+	from := &origin{server: cmp.Or(status.ServerName, of.Name), backupID: status.BackupID}
+	from.cluster, from.scheduled, err = readDatabase(ctx, client, of)
 	if err != nil && !errors.Is(err, cnpg.ErrNotFound) {
 		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentence(err), "Nothing was changed."))
 		return nil
@@ -164,7 +172,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, diags *diag.Dia
 	override := &storeOverride{}
 	if err != nil {
 		from.cluster, from.scheduled = nil, nil
-	} else {
+	} else if archiver := cnpg.Archiver(from.cluster); archiver != nil && archiver.EndpointURL == status.EndpointURL {
 		override = overrideOf(from.cluster)
 		from.alive = folderOf(from.cluster).is(folder{DestinationPath: status.DestinationPath, ServerName: from.server})
 	}
@@ -254,6 +262,19 @@ func (b *backend) catalog(ctx context.Context, from *origin, shared bool) (*reco
 		return client.SharedCatalog(ctx, from.location, from.server)
 	}
 	return client.Catalog(ctx, from.location, from.server)
+}
+
+// refuseOwnArchive refuses to replace a restored database by what its own archive holds: it would be destroyed first, and what it
+// has not archived yet be lost.
+func refuseOwnArchive(state *restoreModel, from *origin, diags *diag.Diagnostics) bool {
+	if archivePart(&state.databaseModel, "server_name").ValueString() != from.server ||
+		!sameLocation(archivePart(&state.databaseModel, "destination_path").ValueString(), from.store.destinationPath) {
+		return false
+	}
+	diags.AddAttributeError(path.Root("name"), "Restore Onto Its Source", fmt.Sprintf(
+		"The archive %s in %s is that of %s itself, which this change would destroy first, with what it has not archived yet. Restore it as a new database of another name.",
+		from.server, from.location, state.key()))
+	return true
 }
 
 // refuseOwnSource refuses to restore a database under its own name.

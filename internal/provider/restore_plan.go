@@ -101,16 +101,21 @@ func (r *restoreResource) planChange(ctx context.Context, plan, config, state *r
 	plan.keepRecovered(state)
 	plan.planSchedule(ctx, before, diags)
 	r.backend.planned(ctx, &plan.databaseModel, before, diags)
-	archiving := r.planArchive(ctx, &plan.databaseModel, effective(&config.databaseModel, &plan.databaseModel), before, private, diags)
+	archiving := r.planArchive(ctx, &plan.databaseModel, effective(ctx, &config.databaseModel, &plan.databaseModel), before, private, diags)
 	r.planUpdate(ctx, &plan.databaseModel, &config.databaseModel, before, archiving, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, before, diags)
 }
 
 // effective is a configuration as if it said itself what is planned for what it leaves open.
-func effective(config, plan *databaseModel) *databaseModel {
+func effective(ctx context.Context, config, plan *databaseModel) *databaseModel {
 	said := *config
 	if config.Backup.IsNull() {
 		said.Backup = plan.Backup
+		var diags diag.Diagnostics
+		if backup := plan.backup(ctx, &diags); backup != nil {
+			backup.ServerName = types.StringNull() // the folder that was chosen is nothing that anybody asks for
+			said.Backup = backup.object()
+		}
 	}
 	return &said
 }
@@ -128,6 +133,9 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 		r.planCreate(ctx, plan, private, diags)
 	}
 	from := r.backend.originOf(ctx, plan, diags)
+	if from != nil && state != nil && refuseOwnArchive(state, from, diags) {
+		return
+	}
 	if diags.HasError() {
 		return
 	}
@@ -138,7 +146,7 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 		return
 	}
 	r.backend.planned(ctx, &plan.databaseModel, nil, diags)
-	r.planArchive(ctx, &plan.databaseModel, effective(&config.databaseModel, &plan.databaseModel), nil, private, diags)
+	r.planArchive(ctx, &plan.databaseModel, effective(ctx, &config.databaseModel, &plan.databaseModel), nil, private, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, nil, diags)
 }
 
@@ -170,6 +178,9 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
 	plan.refuseMissing(ctx, from, diags)
+	plan.warnLeftOut(from, diags)
+	plan.warnImage(config, from, diags)
+	plan.refuseAnotherName(from, diags)
 	plan.refuseSourceFolder(ctx, r.backend, from, diags)
 	plan.planSchedule(ctx, nil, diags)
 	if diags.HasError() || !plan.targetKnown() {
@@ -184,19 +195,25 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 		return
 	}
 	// Without a flush what is archived by then counts, which the plan can only compare with what is archived now.
-	choice, err := plan.chooseBackup(from, catalog, plan.FlushSource.ValueBool())
+	choice, err := plan.chooseBackup(from, catalog, plan.flushing())
+	if err != nil { // a backup may have been taken since the archive was read for another restore
+		if catalog, unread = r.backend.catalog(ctx, from, false); unread == nil {
+			choice, err = plan.chooseBackup(from, catalog, plan.flushing())
+		}
+	}
 	if err != nil {
 		r.backend.addRefusal(ctx, plan, config, from, err, diags)
 		return
 	}
 	plan.refuseSmall(ctx, choice.Backup, diags)
+	plan.refuseTablespaces(choice.Backup, diags)
 }
 
 // inheritFrom gives what the configuration leaves open the values of the source; catalog is nil where nobody has read it.
 func (m *restoreModel) inheritFrom(ctx context.Context, b *backend, config *restoreModel, from *origin, catalog *recovery.Catalog, diags *diag.Diagnostics) {
 	var backup *recovery.Backup
 	if catalog != nil && from.cluster == nil {
-		if choice, err := m.chooseBackup(from, catalog, true); err == nil {
+		if choice, err := m.chooseBackup(from, catalog, willFlush); err == nil {
 			backup = choice.Backup
 		}
 	}

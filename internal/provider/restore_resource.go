@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
 var (
@@ -95,7 +96,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		})
 	}
 	if err != nil {
-		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterRestore(key))
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterRestore(key), unverified(&plan))
 		return
 	}
 	plan.observe(created)
@@ -104,11 +105,27 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	early = plan
 	early.nullUnknowns()
 	resp.Diagnostics.Append(resp.State.Set(ctx, early)...)
-	if err := reached(way.choice, plan.target(way.from.backupID), recovered); err != nil {
+	target := plan.target(way.from.backupID)
+	if plan.Wait.ValueBool() && target.Kind == recovery.TargetLatest && (recovered.LSN == 0 || way.choice == nil) {
+		warnUnverified(recovered, &resp.Diagnostics)
+	}
+	if err := reached(way.choice, target, recovered); err != nil {
 		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), stateAfterVerify(key)))
 		return
 	}
 	r.verify(ctx, client, &plan, &resp.Diagnostics)
+}
+
+// warnUnverified tells that nobody could compare where a recovery of the latest state has ended with the end of the archive:
+// PostgreSQL takes a segment that could not be fetched for that end.
+func warnUnverified(recovered cnpg.Recovered, diags *diag.Diagnostics) {
+	trouble := "Neither its log nor the restored database could be asked how far it came, or the archive not from here."
+	if recovered.Trouble != "" {
+		trouble = "While it ran, WAL could not be fetched: " + recovered.Trouble
+	}
+	diags.AddWarning("Latest State Not Verified", paragraphs(
+		"Whether the recovery reached the end of the archive could not be seen. "+trouble,
+		"Compare the newest rows with what you expect, or look with verify."))
 }
 
 // verify looks into the restored database as the configuration asks for it.
@@ -141,6 +158,14 @@ func indented(answer string) string {
 		return "  (nothing)"
 	}
 	return "  " + strings.ReplaceAll(answer, "\n", "\n  ")
+}
+
+// unverified says that a query that was to verify the restored database was not run.
+func unverified(plan *restoreModel) string {
+	if plan.Verify.IsNull() {
+		return ""
+	}
+	return "verify.query was not run, and will not be: after an untaint, run it by hand."
 }
 
 // stateAfterRestore says what Terraform's state holds when a restore fails after its Cluster was made, and how to go on.

@@ -222,8 +222,15 @@ func TestRestoreFromAnotherSource(t *testing.T) {
 			t.Errorf("with %s nothing was restored", source)
 		}
 	}
-	for _, attributes := range []string{"database_name = \"other\"", "owner = \"other\""} {
-		if plan, _ := s.plan(s.config(restoreFrom(sources[0], unprotected+attributes))); plan.Action(pitr) != terraformtest.Replace {
+	// Of a source that lives the names are known: CNPG would make what another one names, and leave it empty.
+	for _, attribute := range []string{"database_name", "owner"} {
+		s.refused(s.config(restoreFrom(sources[0], unprotected+attribute+" = \"other\"")), "Not the Source's Name",
+			`AttributeName("`+attribute+`")`, "in the source myorg/my-db", "empty one of the name \"other\"", "Nothing was changed")
+	}
+	// Of one that is gone nobody knows them.
+	s.sourceGone()
+	for _, attributes := range []string{strings.Replace(goneDatabase, "shop", "other", 1), strings.Replace(goneDatabase, "seller", "other", 1)} {
+		if plan, _ := s.plan(s.config(restoreFrom(sources[4], unprotected+attributes))); plan.Action(pitr) != terraformtest.Replace {
 			t.Errorf("with %s the plan is to %s", attributes, plan.Action(pitr))
 		}
 	}
