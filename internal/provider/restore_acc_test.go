@@ -101,10 +101,11 @@ resource "pgplatform_restore" "pitr" {
 				ConfigPlanChecks: action(plancheck.ResourceActionUpdate),
 			},
 			{
-				ResourceName:            pitr,
-				ImportState:             true,
-				ImportStateVerify:       true,
-				ImportStateVerifyIgnore: []string{"deletion_protection", "timeouts"}, // what is imported is protected
+				ResourceName:      pitr,
+				ImportState:       true,
+				ImportStateVerify: true,
+				// What is imported is protected, and the log of its recovery is not read any more.
+				ImportStateVerifyIgnore: []string{"deletion_protection", "timeouts", "restored_to"},
 			},
 			{ // another target is another restore: the database is replaced, its archive is not
 				ConfigFile:       w.late(func() string { return restore(two.Format(time.RFC3339Nano), false) }),
