@@ -24,6 +24,7 @@ const (
 	insufficientSettings = "hot standby is not possible because of insufficient parameter settings"
 	recoveryPaused       = "recovery has paused"
 	silentFailure        = "the pod failed without an error in its log"
+	endsBeforeBackup     = "WAL ends before end of online backup"
 	endedBeforeTarget    = "recovery ended before configured recovery target was reached"
 )
 
@@ -71,7 +72,7 @@ var knownCauses = []struct {
 		Deterministic: true,
 	}},
 	{[]string{
-		"WAL ends before end of online backup", "WAL ends before consistent recovery point", "could not locate required checkpoint record", "could not locate a valid checkpoint record",
+		endsBeforeBackup, "WAL ends before consistent recovery point", "could not locate required checkpoint record", "could not locate a valid checkpoint record",
 	}, Cause{
 		Meaning:       "WAL that the base backup itself needs is missing from the archive, or cannot be read.",
 		Remedy:        "Choose another base backup: leave backup_id out, or choose a target that another one covers.",
@@ -165,7 +166,7 @@ func causeIn(log []byte) Cause {
 		}
 	case cause.Meaning == refusedKeys.Meaning && strings.Contains(cause.Line, ownArchive):
 		cause.Meaning, cause.Remedy = ownKeysMeaning, ownKeysRemedy
-	case strings.Contains(cause.Line, endedBeforeTarget):
+	case strings.Contains(cause.Line, endedBeforeTarget), strings.Contains(cause.Line, endsBeforeBackup):
 		cause.Meaning += endOfWAL(log)
 	}
 	return cause

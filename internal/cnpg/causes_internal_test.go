@@ -36,6 +36,7 @@ func TestCausesOfRealFailures(t *testing.T) {
 		"not_starting":        {"FATAL: could not set the cipher list (no valid ciphers available)", "", "", true},
 		"no_backup":           {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
 		"no_such_backup":      {"no backup found with ID 20200101T000000", "not in the archive", "backup_id", false},
+		"backup_wal_missing":  {"FATAL: WAL ends before end of online backup", "The last segment that could be fetched is 00000001000000000000002E; 00000001000000000000002F is not in the archive.", "another base backup", false},
 		"backup_file_missing": {"ERROR: Missing file my-db/base/20261122T215751/data.*", "no longer whole", "backup_id", false},
 		"first_wal_missing":   {"object storage or file not found 000000010000000000000003", "first WAL segment", "another base backup", false},
 		"no_such_timeline":    {"FATAL: recovery target timeline 7 does not exist", "no history", "target_timeline", false},
