@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-log/tflog"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
@@ -17,8 +18,12 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
-// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
-const archiveTimeout = 5 * time.Minute
+const (
+	// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
+	archiveTimeout = 5 * time.Minute
+	// flushProgress is how often the log tells that it is waited for.
+	flushProgress = 10 * time.Second
+)
 
 // preparedRestore is everything that is decided before the new Cluster is made.
 type preparedRestore struct {
@@ -38,7 +43,7 @@ func (p *preparedRestore) backupID() string {
 // prepare does everything that comes before the new Cluster: it reads the source, flushes it, chooses the base backup
 // and the folder of the new archive. What the plan could not check is checked here, before anything is created.
 func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, diags *diag.Diagnostics) (*preparedRestore, bool) {
-	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) || !plan.refuseFuture(diags) {
+	if !namespaceExists(ctx, client, plan.Namespace.ValueString(), unableToRestore, diags) || !plan.refuseFuture(nil, diags) {
 		return nil, false
 	}
 	// A name that is taken is said before the source is touched; the create itself makes sure of it.
@@ -172,9 +177,11 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
 		return endsThere, nil
 	}
-	tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
+	go wait.JitterUntilWithContext(arriving, func(context.Context) {
+		tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
+	}, flushProgress, 0, true)
 	err = r.backend.waitForSegment(arriving, source, segment, 0)
 	switch {
 	case err == nil:

@@ -66,15 +66,21 @@ func (m *restoreModel) major() int {
 	return version.major
 }
 
-// refuseFuture refuses a target that has not come yet.
-func (m *restoreModel) refuseFuture(diags *diag.Diagnostics) bool {
-	target := m.target("")
-	if now := time.Now(); target.Kind == recovery.TargetTime && target.Time.After(now) {
-		diags.AddAttributeError(path.Root("target_time"), "Target Lies in the Future",
-			fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), m.TargetTime.ValueString()))
-		return false
+// refuseFuture refuses a target that has not come yet; catalog is nil where the archive was not read.
+func (m *restoreModel) refuseFuture(catalog *recovery.Catalog, diags *diag.Diagnostics) bool {
+	target, now := m.target(""), time.Now()
+	if target.Kind != recovery.TargetTime || !target.Time.After(now) {
+		return true
 	}
-	return true
+	window := ""
+	if catalog != nil {
+		if w, ok := catalog.Window(); ok {
+			window = fmt.Sprintf("The recovery window is %s.", w.In(target.Time.Location()))
+		}
+	}
+	diags.AddAttributeError(path.Root("target_time"), "Target Lies in the Future", paragraphs(
+		fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), m.TargetTime.ValueString()), window, "Nothing was changed."))
+	return false
 }
 
 // addRefusal says why there is nothing to restore the target from, at the attribute that can change it.

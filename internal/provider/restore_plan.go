@@ -171,10 +171,10 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 	var catalog *recovery.Catalog
 	var unread error
 	if plan.targetKnown() {
-		if !plan.refuseFuture(diags) {
+		catalog, unread = r.backend.catalog(ctx, from, true)
+		if !plan.refuseFuture(catalog, diags) {
 			return
 		}
-		catalog, unread = r.backend.catalog(ctx, from, true)
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
 	plan.refuseMissing(ctx, from, diags)

@@ -110,7 +110,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		warnUnverified(recovered, &resp.Diagnostics)
 	}
 	if err := reached(way.choice, target, recovered); err != nil {
-		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), stateAfterVerify(key)))
+		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), stateAfterVerify(key, plan.DeletionProtection)))
 		return
 	}
 	r.verify(ctx, client, &plan, &resp.Diagnostics)
@@ -142,13 +142,13 @@ func (r *restoreResource) verify(ctx context.Context, client *cnpg.Client, plan 
 	at := path.Root("verify")
 	answer, err := client.Query(ctx, plan.key(), database, verify.Query.ValueString())
 	if err != nil {
-		diags.AddAttributeError(at, "Unable to Verify the Restored Database", paragraphs(sentence(overdue(ctx, err)), stateAfterVerify(plan.key())))
+		diags.AddAttributeError(at, "Unable to Verify the Restored Database", paragraphs(sentence(overdue(ctx, err)), stateAfterVerify(plan.key(), plan.DeletionProtection)))
 		return
 	}
 	if want := strings.TrimRight(verify.Expect.ValueString(), "\n"); answer != want {
 		diags.AddAttributeError(at, "Restored Database Is Not as Expected", paragraphs(
 			fmt.Sprintf("verify.query answers in the database %s:\n\n%s\n\nverify.expect is:\n\n%s", database, indented(answer), indented(want)),
-			stateAfterVerify(plan.key())))
+			stateAfterVerify(plan.key(), plan.DeletionProtection)))
 	}
 }
 
@@ -175,9 +175,13 @@ func stateAfterRestore(key cnpg.Key) string {
 }
 
 // stateAfterVerify says it of a database that was restored, but is not what was expected.
-func stateAfterVerify(key cnpg.Key) string {
-	return fmt.Sprintf("The database %s runs and is recorded in Terraform's state, marked as tainted; deletion_protection holds, so the next plan does not replace it. "+
-		"To keep it as it is, run terraform untaint pgplatform_restore.NAME. To restore anew, run that first, then apply deletion_protection = false with the same inputs, and then the corrected ones.", key)
+func stateAfterVerify(key cnpg.Key, protection types.Bool) string {
+	holds := fmt.Sprintf("The database %s runs and is recorded in Terraform's state, marked as tainted. ", key)
+	if !protection.ValueBool() {
+		return holds + "deletion_protection is off, so the next apply destroys it and restores anew. To keep it as it is, run terraform untaint pgplatform_restore.NAME."
+	}
+	return holds + "deletion_protection holds, so the next plan does not replace it. " +
+		"To keep it as it is, run terraform untaint pgplatform_restore.NAME. To restore anew, run that first, then apply deletion_protection = false with the same inputs, and then the corrected ones."
 }
 
 func (r *restoreResource) Read(ctx context.Context, req resource.ReadRequest, resp *resource.ReadResponse) {

@@ -57,7 +57,7 @@ var inheritedAttributes = map[string]string{
 		"Not together with `image`. Default: the source's image.",
 	"image":              "Image of PostgreSQL, whose tag begins with PostgreSQL's version, of the same major version as the backup. Not together with `postgres_version`. Default: the source's.",
 	"parameters":         "PostgreSQL parameters, as in `postgresql.conf`, in place of the source's. Those that CloudNativePG sets itself, such as `archive_command`, are refused. Default: the source's.",
-	"database_name":      "Name of the application database, which must be that of the source. Default: the source's. Changing it restores anew.",
+	"database_name":      "Name of the application database, which must be that of the source: CloudNativePG would make another one, and empty. Default: the source's. Changing it restores anew.",
 	"owner":              "Name of the role that owns the application database, which must be that of the source. Default: the source's. Changing it restores anew.",
 	"image_pull_secrets": "Names of Secrets in the database's namespace with which its images are pulled. Default: the source's.",
 	"pg_hba":             "Lines for `pg_hba.conf`, in place of the source's. Default: the source's.",
@@ -106,7 +106,7 @@ func recoveryAttributes() map[string]schema.Attribute {
 		return a
 	}
 	time := text("Moment to restore, in RFC 3339 with a zone and up to six digits after the second: every transaction committed "+
-		"at or before it is there, none after. Without any target, the latest state is restored, or, with `backup_id` or `source.backup`, that of the base backup.",
+		"at or before it is there, none after; of transactions that commit at the same time PostgreSQL decides by their order in the WAL, from which their times can differ by microseconds. Without any target, the latest state is restored, or, with `backup_id` or `source.backup`, that of the base backup.",
 		keepSameMeaning{kindInstant}, isInstant(), onlyTarget())
 	time.CustomType = instantType
 	lsn := text("WAL location to restore, such as `16/B374D848`.", keepSameMeaning{kindLSN}, isLSN(), onlyTarget())
@@ -132,11 +132,11 @@ func recoveryAttributes() map[string]schema.Attribute {
 			PlanModifiers: []planmodifier.Int64{int64planmodifier.RequiresReplace()},
 		},
 		"backup_id": text("Base backup to begin from, as `data.pgplatform_backups` lists them: alone, exactly that one is restored; with a target, WAL follows up to that. "+
-			"Default: the newest that leads to the target.", nil, stringvalidator.LengthAtLeast(1), stringvalidator.ConflictsWith(path.MatchRoot("source").AtName("backup"))),
+			"Write it down here: an expression such as `data.pgplatform_backups.my_db.backups[0].backup_id` would replace the restored database at every new backup. Default: the newest that leads to the target.", nil, stringvalidator.LengthAtLeast(1), stringvalidator.ConflictsWith(path.MatchRoot("source").AtName("backup"))),
 		"flush_source": schema.BoolAttribute{
 			Optional: true, Computed: true, Default: booldefault.StaticBool(true),
 			MarkdownDescription: "Before restoring, commit an empty transaction on a living source and have its WAL archived, so that `target_time` is reached " +
-				"on an idle database too and the latest state is that of now. Needs the right to create `pods/exec`. Default `true`.",
+				"on an idle database too and the latest state is that of now; for an old target too, since nothing but a later commit ends a recovery. Needs the right to create `pods/exec`. Default `true`.",
 		},
 		"verify": verifyAttribute(),
 
