@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 )
@@ -30,20 +29,26 @@ func serversIn(ctx context.Context, client *archive.Client, loc archive.Location
 	return found, err
 }
 
-// listBeside lists an archive, and meanwhile the archives that lie beside it.
+// listBeside lists an archive, and meanwhile the archives that lie beside it. Where both fail, the archive itself was asked for.
 func listBeside(ctx context.Context, client *archive.Client, loc archive.Location, server string, query archive.Query) (*archive.Listing, archiveServers, error) {
-	var listing *archive.Listing
+	beside, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var servers archiveServers
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		listing, err = client.List(ctx, loc, server, query)
-		return err
-	})
-	group.Go(func() (err error) {
-		servers, err = serversIn(ctx, client, loc)
-		return err
-	})
-	return listing, servers, group.Wait()
+	var unlisted error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		servers, unlisted = serversIn(beside, client, loc)
+	}()
+	listing, err := client.List(ctx, loc, server, query)
+	if err != nil {
+		cancel()
+	}
+	<-done
+	if err == nil {
+		err = unlisted
+	}
+	return listing, servers, err
 }
 
 // value is the attribute servers.
