@@ -208,6 +208,20 @@ func TestCatalogWithoutBackupFindsTheNewestWALInTwoLists(t *testing.T) {
 	if n := srv.Count(""); n != 3 { // base/, wals/, the last folder
 		t.Errorf("took %d requests, want 3", n)
 	}
+	// The folders of a thousand logs are one page.
+	for log := uint64(4); log < 1000; log++ {
+		last = a.Segments(1, log*256, 1, at("11:00:00"), 0)
+	}
+	srv.Reset()
+	if got, err = c.Catalog(context.Background(), loc, "my-db"); err != nil {
+		t.Fatal(err)
+	}
+	if s, ok := got.WAL.Newest(); !ok || s.Name(got.WAL.SegmentSize()) != last {
+		t.Errorf("newest WAL is %v, %t, want %s", s, ok, last)
+	}
+	if n := srv.Count(""); n != 3 {
+		t.Errorf("took %d requests, want 3", n)
+	}
 }
 
 func TestCatalogOfNothing(t *testing.T) {
