@@ -107,7 +107,7 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		case !config.PostgresVersion.IsNull():
 			at = path.Root("postgres_version")
 		}
-		more = fmt.Sprintf("Restore it with PostgreSQL %d, and upgrade the restored database then.", major.Have)
+		more = fmt.Sprintf("Restore it with PostgreSQL %[1]d, such as with postgres_version = \"%[1]d\", and upgrade the restored database then.", major.Have)
 	case errors.As(err, &timeline):
 		at = path.Root("target_timeline")
 	case errors.As(err, &missing), errors.As(err, &unusable):
