@@ -272,7 +272,7 @@ func refuseOwnArchive(state *restoreModel, from *origin, diags *diag.Diagnostics
 		return false
 	}
 	diags.AddAttributeError(path.Root("name"), "Restore Onto Its Source", fmt.Sprintf(
-		"The archive %s in %s is that of %s itself, which this change would destroy first, with what it has not archived yet. Restore it as a new database of another name.",
+		"The archive %s in %s is that of %s itself, which this change would destroy first, with what it has not archived yet. Restore it beside that, as another resource of another name.",
 		from.server, from.location, state.key()))
 	return true
 }
