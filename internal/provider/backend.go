@@ -46,6 +46,9 @@ type backend struct {
 	// wakesSoon are those, by their keys, whose hibernation this run plans to end.
 	wakesSoon sync.Map
 
+	// changesSoon are those, by their keys, that this run plans to change.
+	changesSoon sync.Map
+
 	// pace is defaultPace, but in tests on fakes.
 	pace pace
 }

@@ -134,6 +134,7 @@ func (r *clusterResource) planUpdate(ctx context.Context, plan, config, state *d
 		*plan = kept
 		return
 	}
+	r.backend.changesSoon.Store(state.key(), true)
 	plan.Status, plan.Phase = types.StringUnknown(), types.StringUnknown()
 	plan.Connection = types.ObjectUnknown(connectionTypes)
 	archiving.of(ctx, plan, diags)

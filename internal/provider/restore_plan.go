@@ -176,7 +176,9 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 			return
 		}
 	}
-	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	if !r.backend.changes(from) { // else what it will be decides when it is
+		plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	}
 	plan.refuseMissing(ctx, from, diags)
 	plan.warnLeftOut(from, diags)
 	plan.warnImage(config, from, diags)
@@ -207,6 +209,15 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 	}
 	plan.refuseSmall(ctx, choice.Backup, diags)
 	plan.refuseTablespaces(choice.Backup, diags)
+}
+
+// changes tells whether this run changes the source before it restores from it.
+func (b *backend) changes(from *origin) bool {
+	if from.cluster == nil {
+		return false
+	}
+	_, soon := b.changesSoon.Load(cnpg.KeyOf(from.cluster))
+	return soon
 }
 
 // inheritFrom gives what the configuration leaves open the values of the source; catalog is nil where nobody has read it.

@@ -145,7 +145,7 @@ func (r *restoreResource) verify(ctx context.Context, client *cnpg.Client, plan 
 		diags.AddAttributeError(at, "Unable to Verify the Restored Database", paragraphs(sentence(overdue(ctx, err)), stateAfterVerify(plan.key(), plan.DeletionProtection)))
 		return
 	}
-	if want := strings.TrimRight(verify.Expect.ValueString(), "\n"); answer != want {
+	if want := strings.TrimSuffix(verify.Expect.ValueString(), "\n"); answer != want {
 		diags.AddAttributeError(at, "Restored Database Is Not as Expected", paragraphs(
 			fmt.Sprintf("verify.query answers in the database %s:\n\n%s\n\nverify.expect is:\n\n%s", database, indented(answer), indented(want)),
 			stateAfterVerify(plan.key(), plan.DeletionProtection)))
