@@ -118,6 +118,9 @@ func TestRestoreDrift(t *testing.T) {
 				t.Errorf("it is otherwise than before: %s", unequal(got, before))
 			}
 		})
+		if name == "memory" { // without its limit it is nothing that could be taken over
+			continue
+		}
 		t.Run(name+", of the source", func(t *testing.T) {
 			t.Parallel()
 			s, source := richStage(t)

@@ -116,7 +116,9 @@ func TestRestoreThatStillRuns(t *testing.T) {
 	s.apply(config)
 	c := s.restored()
 	apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
-	s.kube.Put(&batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")})
+	pod := &corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+	s.kube.Put(&batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")}, pod)
 	s.w.Taint(pitr)
 	s.refused(config, "Restore Already Exists", "terraform untaint")
 	plan, _ := s.plan(s.config(restoreOf(`target_time = "2026-03-26T11:30:00Z"`)))
