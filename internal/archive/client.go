@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -81,23 +82,25 @@ type listing struct {
 
 // list gets one page.
 func (c *Client) list(ctx context.Context, l listing) (page, error) {
-	out, quick, err := c.listObjects(ctx, l, "")
+	out, err := c.listObjects(ctx, l, "")
 	// Keys may hold characters that XML cannot, and are then asked for in URL encoding. That is not done at once since
 	// LocalStack compares StartAfter with the encoded keys and leaves out those that are not plain ASCII.
 	var garbled *smithy.DeserializationError
 	var stalled *stalledError
 	if errors.As(err, &garbled) && !errors.As(err, &stalled) {
-		out, quick, err = c.listObjects(ctx, l, types.EncodingTypeUrl)
+		out, err = c.listObjects(ctx, l, types.EncodingTypeUrl)
 	}
 	if err != nil {
 		return page{}, c.explain(ctx, err, "s3:ListBucket", l.bucket, "s3://"+l.bucket+"/"+l.prefix)
 	}
-	if quick != nil {
-		return *quick, nil
-	}
 	decode := aws.ToString
 	if out.EncodingType == types.EncodingTypeUrl {
-		decode = func(s *string) string { return unescaped(aws.ToString(s)) }
+		decode = func(s *string) string {
+			if plain, err := url.QueryUnescape(aws.ToString(s)); err == nil {
+				return plain
+			}
+			return aws.ToString(s)
+		}
 	}
 	p := page{objects: make([]object, len(out.Contents)), folders: make([]string, len(out.CommonPrefixes))}
 	for i, o := range out.Contents {
@@ -112,8 +115,7 @@ func (c *Client) list(ctx context.Context, l listing) (page, error) {
 	return p, nil
 }
 
-// listObjects makes the request. The page is nil where only the SDK could read it.
-func (c *Client) listObjects(ctx context.Context, l listing, encoding types.EncodingType) (*s3.ListObjectsV2Output, *page, error) {
+func (c *Client) listObjects(ctx context.Context, l listing, encoding types.EncodingType) (*s3.ListObjectsV2Output, error) {
 	in := &s3.ListObjectsV2Input{Bucket: aws.String(l.bucket), EncodingType: encoding}
 	if l.prefix != "" {
 		in.Prefix = aws.String(l.prefix)
@@ -129,16 +131,7 @@ func (c *Client) listObjects(ctx context.Context, l listing, encoding types.Enco
 	} else if l.startAfter != "" {
 		in.StartAfter = aws.String(l.startAfter)
 	}
-	var quick page
-	read := false
-	out, err := c.s3.ListObjectsV2(ctx, in, func(o *s3.Options) {
-		o.RetryMaxAttempts = cmp.Or(l.attempts, o.RetryMaxAttempts)
-		o.APIOptions = append(o.APIOptions, readPage(&quick, &read))
-	})
-	if err != nil || !read {
-		return out, nil, err
-	}
-	return out, &quick, nil
+	return c.s3.ListObjectsV2(ctx, in, func(o *s3.Options) { o.RetryMaxAttempts = cmp.Or(l.attempts, o.RetryMaxAttempts) })
 }
 
 // listAll gets all pages.
