@@ -226,15 +226,20 @@ func reached(choice *recovery.Choice, target recovery.Target, recovered cnpg.Rec
 	if err != nil || size.SegmentAt(recovered.LSN) >= end.Number {
 		return nil //nolint:nilerr // what cannot be read says nothing
 	}
-	return &shortRecoveryError{reached: recovered.LSN, want: choice.Window.LatestWAL}
+	return &shortRecoveryError{reached: recovered.LSN, want: choice.Window.LatestWAL, trouble: recovered.Trouble}
 }
 
 // shortRecoveryError is a recovery of the latest state that has ended early.
 type shortRecoveryError struct {
 	reached recovery.LSN
 	want    string
+	trouble string // of barman's with a segment; "" where it told of none
 }
 
 func (e *shortRecoveryError) Error() string {
-	return fmt.Sprintf("the recovery ended at %s, before the WAL segment %s, which the archive had when it began", e.reached, e.want)
+	text := fmt.Sprintf("the recovery ended at %s, before the WAL segment %s, which the archive had when it began", e.reached, e.want)
+	if e.trouble != "" {
+		text += ": " + e.trouble
+	}
+	return text
 }

@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -96,7 +97,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		})
 	}
 	if err != nil {
-		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterRestore(key), unverified(&plan))
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterFailure(err, &plan), unverified(&plan))
 		return
 	}
 	plan.observe(created)
@@ -168,6 +169,15 @@ func unverified(plan *restoreModel) string {
 	return "verify.query was not run, and will not be: after an untaint, run it by hand."
 }
 
+// stateAfterFailure says what Terraform's state holds after a failure, by whether there are data.
+func stateAfterFailure(err error, plan *restoreModel) string {
+	var failed *cnpg.RecoveryError
+	if errors.As(err, &failed) && failed.Recovered {
+		return stateAfterVerify(plan.key(), plan.DeletionProtection)
+	}
+	return stateAfterRestore(plan.key())
+}
+
 // stateAfterRestore says what Terraform's state holds when a restore fails after its Cluster was made, and how to go on.
 func stateAfterRestore(key cnpg.Key) string {
 	return fmt.Sprintf("The Cluster %s exists and is recorded in Terraform's state, marked as tainted. As long as none of its instances was ever ready it holds no data, and deletion_protection does not bind it: "+
@@ -176,7 +186,7 @@ func stateAfterRestore(key cnpg.Key) string {
 
 // stateAfterVerify says it of a database that was restored, but is not what was expected.
 func stateAfterVerify(key cnpg.Key, protection types.Bool) string {
-	holds := fmt.Sprintf("The database %s runs and is recorded in Terraform's state, marked as tainted. ", key)
+	holds := fmt.Sprintf("The database %s is restored and recorded in Terraform's state, marked as tainted. ", key)
 	if !protection.ValueBool() {
 		return holds + "deletion_protection is off, so the next apply destroys it and restores anew. To keep it as it is, run terraform untaint pgplatform_restore.NAME."
 	}

@@ -5,12 +5,10 @@ import (
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -145,34 +143,4 @@ func TestRestoreOfADatabaseThatIsGoneNeedsMore(t *testing.T) {
 	}
 	tier := strings.Replace(goneDatabase, "storage = { size = \"5Gi\" }\n", "tier = \"DEV\"\n", 1)
 	s.plan(s.config(restoreFrom(`object_store = { server_name = "my-db-v1" }`, tier)))
-}
-
-// A restore that failed makes room for a corrected one, whatever protects it; one that runs is kept for the same restore.
-func TestRestoreThatFailedMakesRoom(t *testing.T) {
-	t.Parallel()
-	s, _ := restoreStage(t)
-	config := s.config(restoreOf(`target_time = "2026-03-26T12:30:00Z"`))
-	s.apply(config)
-	uid := s.restored().UID
-	s.w.Taint(pitr)
-	s.refused(config, "Restore Already Exists", "terraform untaint") // it is ready
-	apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", func(c *cnpgv1.Cluster) {
-		c.Status = cnpgv1.ClusterStatus{Phase: cnpgv1.PhaseFirstPrimary}
-	})
-	if !cnpg.NeverReady(s.restored()) {
-		t.Fatal("the Cluster was ready")
-	}
-	labels := map[string]string{cnpg.LabelCluster: "my-db-pitr", "cnpg.io/jobRole": "full-recovery"}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-pitr-1-full-recovery-x", Labels: labels}}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
-	s.kube.Put(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-pitr-1-full-recovery", Labels: labels}}, pod)
-	s.refused(config, "Restore Already Exists", "terraform untaint") // it runs
-	corrected := s.config(restoreOf(`target_time = "2026-03-26T12:45:00Z"`))
-	if _, warnings := s.plan(corrected); !strings.Contains(warnings, "Failed Restore Is Removed") {
-		t.Errorf("the warnings are %q", warnings)
-	}
-	s.apply(corrected)
-	if now := s.restored(); now.UID == uid || now.Spec.Bootstrap.Recovery.RecoveryTarget.TargetTime != "2026-03-26 12:45:00.000000+00:00" {
-		t.Errorf("the Cluster is %s, restored to %+v", now.UID, now.Spec.Bootstrap.Recovery.RecoveryTarget)
-	}
 }

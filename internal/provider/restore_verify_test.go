@@ -77,12 +77,12 @@ func TestRestoreFailsVerification(t *testing.T) {
 		want           []string
 	}{
 		"another value": {answer: "40\n", want: []string{
-			"Restored Database Is Not as Expected", `(AttributeName("verify"))`, "in the database shop: 40", "verify.expect is: 41", "The database myorg/my-db-pitr runs", "deletion_protection holds", "terraform untaint",
+			"Restored Database Is Not as Expected", `(AttributeName("verify"))`, "in the database shop: 40", "verify.expect is: 41", "The database myorg/my-db-pitr is restored", "deletion_protection holds", "terraform untaint",
 		}},
 		"no value": {answer: "", want: []string{"Restored Database Is Not as Expected", "(nothing)", "41"}},
 		"a query that fails": {
 			stderr: "ERROR:  relation \"orders\" does not exist\nLINE 1: SELECT\n", err: apitest.ExitError(3),
-			want: []string{"Unable to Verify the Restored Database", `(AttributeName("verify"))`, `relation "orders" does not exist`, "The database myorg/my-db-pitr runs", "terraform untaint"},
+			want: []string{"Unable to Verify the Restored Database", `(AttributeName("verify"))`, `relation "orders" does not exist`, "The database myorg/my-db-pitr is restored", "terraform untaint"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,7 @@ func TestRestoreFailsVerification(t *testing.T) {
 		s, _ := restoreStage(t)
 		s.kube.OnExec(nil)
 		config := s.config(verifying(`"41"`, ""))
-		s.fails(config, "Unable to Verify the Restored Database", "pods/exec", "The database myorg/my-db-pitr runs", "terraform untaint")
+		s.fails(config, "Unable to Verify the Restored Database", "pods/exec", "The database myorg/my-db-pitr is restored", "terraform untaint")
 		s.unverified(config)
 	})
 }
@@ -169,7 +169,7 @@ func TestRestoreThatEndsEarly(t *testing.T) {
 			s.answers("", "", nil, nil)
 			config := s.config(restoreOf(test.attributes))
 			if test.early {
-				s.fails(config, "Unable to Restore Database", "the recovery ended at "+test.lsn+", before the WAL segment "+lastSegment, "The database myorg/my-db-pitr runs", "terraform untaint")
+				s.fails(config, "Unable to Restore Database", "the recovery ended at "+test.lsn+", before the WAL segment "+lastSegment, "The database myorg/my-db-pitr is restored", "terraform untaint")
 			} else {
 				s.apply(config)
 			}
