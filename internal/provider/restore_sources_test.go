@@ -331,6 +331,7 @@ func TestRestoreInTheEnvironmentsRegion(t *testing.T) {
 		"a living database": `database = "myorg/my-db"`, "a backup": `backup = "myorg/first"`, "a place": `object_store = { server_name = "my-db-v1" }`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s, _ := restoreStage(t)
 			attributes := ""
 			if !strings.HasPrefix(source, "database") {
