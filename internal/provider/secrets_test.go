@@ -15,10 +15,12 @@ import (
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
@@ -194,6 +196,48 @@ func asVariable(t *testing.T, value map[string]string) string {
 	return string(text)
 }
 
+// restores restores the database with keys of each kind, and has one restore refused and one fail. Nor do the objects in
+// Kubernetes hold a key, but for the Secrets.
+func (w *workdir) restores(f *fakes) {
+	w.t.Helper()
+	archiveOfSource(w.t, f.s3.Archive(fakeBucket, fakeNamespace, "my-db"))
+	restore := func(name, source, attributes string) string {
+		return fmt.Sprintf("\nresource \"pgplatform_restore\" %[1]q {\n  name = \"my-db-%[1]s\"\n  source = { %[2]s }\n  deletion_protection = false\n%[3]s\n}\n", name, source, attributes)
+	}
+	const place = `object_store = { server_name = "my-db", region = "eu-west-1" }`
+	w.write("restores.tf", restore("alive", `database = pgplatform_database.db.id`, "")+
+		restore("read-only", `database = pgplatform_database.db.id`, "backup = { enabled = false }")+
+		restore("named", `database = pgplatform_database.db.id, credentials_secret = { name = "readers" }`, "")+
+		restore("gone", place, goneDatabase))
+	w.apply("-var=bucket=" + fakeBucket)
+	secrets, written := apitest.All[corev1.Secret](f.kube), 0
+	for _, secret := range secrets {
+		if strings.HasSuffix(secret.Name, "-origin-s3-creds") {
+			written++
+		}
+	}
+	if written != 3 { // of read-only, named and gone
+		w.t.Errorf("%d Secrets to read with were written", written)
+	}
+	objects, err := json.Marshal([]any{apitest.All[cnpgv1.Cluster](f.kube), apitest.All[cnpgv1.ScheduledBackup](f.kube)})
+	must(w.t, err)
+	w.left["Clusters"] = objects
+	if !bytes.Contains(objects, []byte(cnpg.AnnotationRestore)) {
+		w.t.Error("the Clusters do not have the inputs")
+	}
+	w.write("more.tf", restore("refused", place, goneDatabase+`target_time = "2001-01-01T00:00:00Z"`))
+	if output, err := w.try("plan", "-input=false", "-var=bucket="+fakeBucket); err == nil || !strings.Contains(output, "Restore Cannot Succeed") {
+		w.t.Errorf("the refused restore: %v\n%s", err, output)
+	}
+	f.kube.Fail(apitest.Each(apitest.VerbApply, "secrets", apitest.Fault{Status: 403}))
+	w.write("more.tf", restore("failed", place, goneDatabase))
+	if output, err := w.try("apply", "-auto-approve", "-input=false", "-var=bucket="+fakeBucket); err == nil || !strings.Contains(output, "marked as tainted") {
+		w.t.Errorf("the restore that fails: %v\n%s", err, output)
+	}
+	f.kube.Fail(nil)
+	w.run("untaint", "pgplatform_restore.failed")
+}
+
 // No secret is in the state, in a plan, in the log at its most verbose, or in what the CLI prints: not when all goes well,
 // when keys are rotated, or when the API server refuses.
 func TestSecretsAreNowhere(t *testing.T) {
@@ -227,6 +271,7 @@ func TestSecretsAreNowhere(t *testing.T) {
 	if got := string(apitest.Get[corev1.Secret](f.kube, fakeNamespace, "my-db-backup-s3-creds").Data["ACCESS_SECRET_KEY"]); got != rotated["pods' secret"] {
 		t.Error("the rotated key did not reach the pods")
 	}
+	w.restores(f)
 	f.kube.Fail(apitest.Each("", "clusters", apitest.Fault{Status: 401}))
 	if output, err := w.try("plan", "-input=false"); err == nil || !strings.Contains(output, "Unauthorized") {
 		t.Errorf("the refused plan: %v\n%s", err, output)
