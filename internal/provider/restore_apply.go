@@ -67,7 +67,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	plan.refuseMissing(ctx, from, diags)
 	plan.refuseAnotherName(from, diags)
 	plan.refuseSourceFolder(ctx, r.backend, from, diags)
-	plan.planSchedule(ctx, nil, diags)
+	plan.planInheritedSchedule(ctx, config, from, diags)
 	if !diags.HasError() && plan.Image.IsUnknown() {
 		diags.AddAttributeError(path.Root("image"), unableToRestore, paragraphs(
 			"image: which PostgreSQL runs the restored database is not set, and the archive that would tell cannot be read from here.", "Nothing was created."))

@@ -230,6 +230,19 @@ func (m *restoreModel) warnImage(config *restoreModel, from *origin, diags *diag
 	}
 }
 
+// planInheritedSchedule is planSchedule, which says of a source without a schedule that it has none to take over.
+func (m *restoreModel) planInheritedSchedule(ctx context.Context, config *restoreModel, from *origin, diags *diag.Diagnostics) {
+	backup := m.backup(ctx, diags)
+	if from.cluster == nil || !config.Backup.IsNull() || !backup.enabled() || !backup.Schedule.IsNull() {
+		m.planSchedule(ctx, nil, diags)
+		return
+	}
+	diags.AddAttributeError(path.Root("backup"), "Missing Schedule", paragraphs(
+		fmt.Sprintf("backup is not set, and the source %s has no ScheduledBackup of its name, whose schedule the new database would take over: without base backups, archived WAL restores nothing.",
+			cnpg.KeyOf(from.cluster)),
+		`Set it, such as backup = { schedule = "0 2 * * *" }, or backup = { enabled = false } for a database that is not backed up. Nothing was changed.`))
+}
+
 // refuseMissing refuses a restore for which nobody says what the archive of a database that is gone does not tell.
 func (m *restoreModel) refuseMissing(ctx context.Context, from *origin, diags *diag.Diagnostics) {
 	if from.cluster != nil {

@@ -184,7 +184,7 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 	plan.warnImage(config, from, diags)
 	plan.refuseAnotherName(from, diags)
 	plan.refuseSourceFolder(ctx, r.backend, from, diags)
-	plan.planSchedule(ctx, nil, diags)
+	plan.planInheritedSchedule(ctx, config, from, diags)
 	if diags.HasError() || !plan.targetKnown() {
 		return
 	}

@@ -151,6 +151,13 @@ var refusals = map[string]refusal{
 		config: strings.Replace(dead(""), `schedule = "0 0 3 * * *"`, `schedule = "0 0 3 * * *", server_name = "my-db-v1"`, 1), at: "backup.server_name",
 		want: []string{"Archive Folder Is the Source's"},
 	},
+	"a source without a schedule": {
+		prepare: func(f *fakes, _ s3test.Archive) {
+			apitest.Delete[cnpgv1.ScheduledBackup](f.kube, fakeNamespace, "my-db")
+		},
+		config: restoreOf(""), at: "backup",
+		want: []string{"Missing Schedule", "the source myorg/my-db has no ScheduledBackup of its name", `backup = { schedule = "0 2 * * *" }`, "Nothing was changed"},
+	},
 	"a dead source without the database's name":  {config: strings.Replace(dead(""), "database_name = \"shop\"\n", "", 1), at: "database_name", want: []string{"database_name is not set", `database_name = "app"`}},
 	"a dead source without the owner":            {config: strings.Replace(dead(""), "owner = \"seller\"\n", "", 1), at: "owner", want: []string{"owner is not set", `owner = "app"`}},
 	"a dead source without storage":              {config: strings.Replace(dead(""), "storage = { size = \"5Gi\" }\n", "", 1), at: "storage.size", want: []string{"storage.size is not set", `storage = { size = "10Gi" }, or a tier`}},
