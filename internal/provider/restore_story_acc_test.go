@@ -74,7 +74,7 @@ resource "pgplatform_backup" "of_restored" {
 `)
 	apply()
 	run("plan", "-detailed-exitcode")
-	must(t, errors.Join(w.setting("shop-restored", "work_mem", "8MB"), w.archived("shop-restored"), w.recoveredAs(restored)))
+	must(t, errors.Join(w.eventually(func() error { return w.setting("shop-restored", "work_mem", "8MB") }), w.archived("shop-restored"), w.recoveredAs(restored)))
 	if rows, err := w.query("shop-restored", "SELECT count(*), max(id) FROM orders"); err != nil || rows != "40|40" {
 		t.Errorf("the restored database has %s: %v", rows, err)
 	}
