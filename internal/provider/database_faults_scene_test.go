@@ -23,6 +23,21 @@ import (
 
 type providerFactories = terraformtest.Providers
 
+// subject is the resource that stories are about, which stands for a Cluster.
+type subject struct {
+	address string // in Terraform
+	cluster string // the Cluster's name, which begins the names of all that belongs to it
+	// world is what Kubernetes has beside it; store is what S3 has, and what pods answer.
+	world, store func(*scene)
+	// made tells whether the Cluster was made in the way of the resource.
+	made func(*cnpgv1.BootstrapConfiguration) bool
+}
+
+var theDatabase = &subject{
+	address: db, cluster: "my-db", world: func(*scene) {}, store: func(*scene) {},
+	made: func(b *cnpgv1.BootstrapConfiguration) bool { return b.InitDB != nil },
+}
+
 // scene is where a story happens: fakes with the database of before, and with what belongs to somebody else.
 type scene struct {
 	*fakes
@@ -31,9 +46,15 @@ type scene struct {
 	planned   *terraformtest.Change // what the story's plan has for the database
 	told      terraformtest.Diagnostics
 
-	made     atomic.Int64 // Clusters named my-db
+	made     atomic.Int64 // Clusters of its name
 	unsaved  atomic.Int64 // times that one of them began to go without a finished Backup
 	finished atomic.Int64 // Backups of them
+	flushed  atomic.Int64 // times that the source of a restore was flushed
+}
+
+// cluster is that of the story's subject.
+func (w *scene) cluster() *cnpgv1.Cluster {
+	return apitest.Get[cnpgv1.Cluster](w.kube, fakeNamespace, w.story.subject().cluster)
 }
 
 // begin makes the scenes of a story alike: what is there before it is applied once.
@@ -49,15 +70,23 @@ func (s *story) begin(t *testing.T) *scene {
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup-s3-creds"}},
 	)
 	w := &scene{fakes: f, story: s, workspace: terraformtest.New(t, onFakes)}
+	s.subject().world(w)
+	s.subject().store(w)
 	if s.before == "" {
 		return w
 	}
-	if s.tainted {
+	switch {
+	case s.spoil != nil:
+		s.spoil(w)
+	case s.tainted:
 		w.kube.Fail(apitest.Each(apitest.VerbApply, "scheduledbackups", apitest.Fault{Status: 403}))
 	}
 	w.workspace.Write(w.text(s.before, false))
 	if diags := w.workspace.Apply(t.Context()); diags.HasError() != s.tainted {
 		t.Fatalf("before: %s", diags)
+	}
+	if s.forgotten {
+		w.workspace.Forget(s.subject().address)
 	}
 	return w
 }
@@ -73,6 +102,7 @@ func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
 	f.s3.Archive(fakeBucket, "pg", "theirs").WAL("000000010000000000000001", f.now())
 	c := &scene{fakes: f, story: w.story, workspace: w.workspace.Copy(t, providers)}
 	f.kube.React(c.count)
+	c.story.subject().store(c)
 	if c.story.prepare != nil {
 		c.story.prepare(c)
 	}
@@ -81,10 +111,11 @@ func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
 
 func (w *scene) count(e apitest.Event) {
 	cluster, backup := apitest.As[cnpgv1.Cluster](e.Object), apitest.As[cnpgv1.Backup](e.Object)
+	name := w.story.subject().cluster
 	switch {
-	case cluster != nil && cluster.Name == "my-db" && e.Type == watch.Added:
+	case cluster != nil && cluster.Name == name && e.Type == watch.Added:
 		w.made.Add(1)
-	case cluster != nil && cluster.Name == "my-db" && cluster.DeletionTimestamp != nil && w.finished.Load() == 0:
+	case cluster != nil && cluster.Name == name && cluster.DeletionTimestamp != nil && w.finished.Load() == 0:
 		w.unsaved.Add(1)
 	case backup != nil && backup.Status.Phase == cnpgv1.BackupPhaseCompleted && e.Type == watch.Modified:
 		w.finished.Add(1)
@@ -99,7 +130,7 @@ func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 	if diags.HasError() {
 		return diags
 	}
-	w.planned = plan.Change(db)
+	w.planned = plan.Change(w.story.subject().address)
 	w.told = slices.Concat(diags, w.workspace.ApplyPlan(t.Context(), plan))
 	return w.told
 }
@@ -126,7 +157,7 @@ func (v *view) folder() string {
 func (w *scene) look() *view {
 	v := &view{theirs: map[string]string{}, volumes: map[string]types.UID{}, files: w.s3.Keys(fakeBucket, "")}
 	note := func(kind string, o metav1.Object) {
-		if strings.HasPrefix(o.GetName(), "theirs") || o.GetName() == ownKeys {
+		if !strings.HasPrefix(o.GetName(), w.story.subject().cluster) {
 			v.theirs[kind+" "+o.GetName()] = o.GetResourceVersion()
 		} else if kind != "Cluster" {
 			v.leftover = append(v.leftover, kind+" "+o.GetName())
@@ -146,9 +177,11 @@ func (w *scene) look() *view {
 	}
 	for _, o := range apitest.All[corev1.PersistentVolumeClaim](w.kube) {
 		note("PersistentVolumeClaim", &o)
-		v.volumes[o.Name] = o.UID
+		if _, others := v.theirs["PersistentVolumeClaim "+o.Name]; !others {
+			v.volumes[o.Name] = o.UID
+		}
 	}
-	v.cluster, v.object = w.cluster(), w.workspace.Object(db)
+	v.cluster, v.object = w.cluster(), w.workspace.Object(w.story.subject().address)
 	v.made = w.made.Load()
 	return v
 }
@@ -176,7 +209,7 @@ func (w *scene) check(before *view, diags terraformtest.Diagnostics) (broken []s
 		}
 	}
 	unknown := strings.Contains(diags.String(), "whether it exists now is not known")
-	if now.cluster != nil && now.object == nil && !unknown {
+	if now.cluster != nil && now.object == nil && !unknown && !w.story.forgotten {
 		tell("the Cluster %s exists, and the state does not know it", now.cluster.Name)
 	}
 	if now.cluster == nil && now.object == nil && len(now.leftover) > 0 {
@@ -224,7 +257,7 @@ func (w *scene) reached() (missing []string) {
 	if status := now.object.Attribute("status"); status.IsNull() || status.AsString() != "READY" {
 		tell("the status is %#v", status) // the operator of the fakes is done when a request is answered, so that waits change nothing
 	}
-	if now.cluster.Spec.Bootstrap == nil || now.cluster.Spec.Bootstrap.InitDB == nil {
+	if now.cluster.Spec.Bootstrap == nil || !w.story.subject().made(now.cluster.Spec.Bootstrap) {
 		tell("the bootstrap fields are gone")
 	}
 	if w.story.wanted != nil {
@@ -235,9 +268,11 @@ func (w *scene) reached() (missing []string) {
 	if w.story.begins && w.finished.Load() == 0 {
 		tell("there is no base backup to restore from")
 	}
-	scheduled := apitest.Get[cnpgv1.ScheduledBackup](w.kube, fakeNamespace, "my-db")
-	secret := apitest.Get[corev1.Secret](w.kube, fakeNamespace, "my-db-backup-s3-creds")
-	if !strings.Contains(w.story.config, "schedule") {
+	name := w.story.subject().cluster
+	scheduled := apitest.Get[cnpgv1.ScheduledBackup](w.kube, fakeNamespace, name)
+	secret := apitest.Get[corev1.Secret](w.kube, fakeNamespace, name+"-backup-s3-creds")
+	schedule := w.story.schedule()
+	if schedule == "" {
 		if told := strings.Contains(w.told.String(), "Secret Not Removed"); scheduled != nil || secret != nil && !told || now.cluster.Spec.Backup != nil {
 			tell("it is still backed up, or its keys are left: %v, %v, %v", scheduled, secret, now.cluster.Spec.Backup)
 		}
@@ -247,7 +282,7 @@ func (w *scene) reached() (missing []string) {
 	if w.story.rotated {
 		key = rotatedKey
 	}
-	if scheduled == nil || !strings.Contains(w.story.config, scheduled.Spec.Schedule[2:]) {
+	if scheduled == nil || scheduled.Spec.Schedule != "0 "+schedule {
 		tell("the schedule is %v", scheduled)
 	}
 	if w.story.keys == "" && (secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key) {
@@ -257,8 +292,8 @@ func (w *scene) reached() (missing []string) {
 	if store == nil || store.ServerName == "" {
 		return append(missing, fmt.Sprintf("the Cluster does not archive: %v", now.cluster.Spec.Backup))
 	}
-	if name := store.AWS.AccessKeyIDReference.Name; name != cmp.Or(w.story.keys, "my-db-backup-s3-creds") {
-		tell("the pods have the keys of %s", name)
+	if used := store.AWS.AccessKeyIDReference.Name; used != cmp.Or(w.story.keys, name+"-backup-s3-creds") {
+		tell("the pods have the keys of %s", used)
 	}
 	return missing
 }

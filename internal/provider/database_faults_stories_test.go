@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,10 +18,14 @@ import (
 // story is one thing that is done to a database.
 type story struct {
 	name string
-	// before is the configuration that is applied first; with tainted its creation fails when the Cluster exists.
-	before  string
-	tainted bool
-	prepare func(*scene)
+	of   *subject // theDatabase where it is nil
+	// before is the configuration that is applied first; with tainted its creation fails when the Cluster exists, as spoil has
+	// it where there is one; with forgotten the state does not have it any more.
+	before    string
+	tainted   bool
+	spoil     func(*scene)
+	forgotten bool
+	prepare   func(*scene)
 	// config is the configuration whose apply meets the faults; without one the database is destroyed.
 	config string
 	// rotated is done with other keys for S3 than before, and endpoint with another address of it for the pods.
@@ -36,6 +41,33 @@ type story struct {
 	wanted func(*scene) string
 	// keys is the Secret that the pods have their keys from in the end, where it is not the provider's own.
 	keys string
+	// sample has requests that change nothing meet one in so many of the faults, in turn; others meet four times as many. 0 is all.
+	sample int
+}
+
+func (s *story) subject() *subject {
+	if s.of == nil {
+		return theDatabase
+	}
+	return s.of
+}
+
+// each is in how many of its faults a request fails once.
+func (s *story) each(p point) int {
+	if p.writes {
+		return max(1, s.sample/4)
+	}
+	return max(1, s.sample)
+}
+
+var configuredSchedule = regexp.MustCompile(`schedule = "([^"]+)"`)
+
+// schedule is the one that the database has in the end; "" for none.
+func (s *story) schedule() string {
+	if m := configuredSchedule.FindStringSubmatch(s.config); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 const (

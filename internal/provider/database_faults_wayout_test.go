@@ -33,13 +33,13 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 	plan, diags := w.workspace.Plan(t.Context())
 	if plan != nil && failed.HasError() && before.object != nil && left.object != nil && w.planned != nil {
 		// What stands in Kubernetes now is what this plan has refreshed; what stood there before is what the story's plan had.
-		if change := plan.Change(db); change != nil && !change.Before.IsNull() &&
+		if change := plan.Change(w.story.subject().address); change != nil && !change.Before.IsNull() &&
 			!left.object.Value.RawEquals(change.Before) && !left.object.Value.RawEquals(w.planned.Before) {
 			tell("the state after the error is neither what stands there nor what it was before:\n%#v\n%#v", left.object.Value, change.Before)
 		}
 	}
 	tainted := left.object != nil && left.object.Tainted && w.story.config != ""
-	lost := left.object == nil && left.cluster != nil
+	lost := left.object == nil && left.cluster != nil && !w.story.forgotten
 	switch {
 	case tainted && left.cluster != nil, lost:
 		if !diags.HasError() {
@@ -80,14 +80,16 @@ func (w *scene) leave(out way, refusal terraformtest.Diagnostics) (problem strin
 	if command == nil || block == "" {
 		return "the refusal does not print both ways out: " + refusal.String()
 	}
-	object := w.workspace.Object(db)
+	address := w.story.subject().address
+	_, name, _ := strings.Cut(address, ".")
+	object := w.workspace.Object(address)
 	if object != nil && out == untaint {
-		w.workspace.Untaint(strings.Replace(command[1], "NAME", "db", 1))
+		w.workspace.Untaint(strings.Replace(command[1], "NAME", name, 1))
 		return ""
 	}
 	if object != nil {
-		w.workspace.Forget(db)
+		w.workspace.Forget(address)
 	}
-	w.workspace.Write(w.text(w.story.config, true) + strings.Replace(block, "NAME", "db", 1))
+	w.workspace.Write(w.text(w.story.config, true) + strings.Replace(block, "NAME", name, 1))
 	return ""
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
@@ -41,17 +42,22 @@ const lastSegment = "000000010000000000000011"
 func withSource(t *testing.T) (*fakes, s3test.Archive) {
 	t.Helper()
 	f := operated(t)
-	f.kube.Put(f.archivedCluster(), &corev1.Pod{
+	f.kube.Put(sourceObjects(f.archivedCluster())...)
+	f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + lastSegment + "\n", "", nil })
+	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
+	archiveOfSource(t, a)
+	return f, a
+}
+
+// sourceObjects are a database and what belongs to it.
+func sourceObjects(source *cnpgv1.Cluster) []runtime.Object {
+	return []runtime.Object{source, &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-1", Labels: map[string]string{cnpg.LabelCluster: "my-db"}},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "postgres"}}},
 	}, &cnpgv1.ScheduledBackup{
 		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"},
 		Spec:       cnpgv1.ScheduledBackupSpec{Schedule: "0 0 2 * * *", Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
-	})
-	f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + lastSegment + "\n", "", nil })
-	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
-	archiveOfSource(t, a)
-	return f, a
+	}}
 }
 
 // archiveOfSource writes the source's archive.

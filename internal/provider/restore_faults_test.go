@@ -1,0 +1,216 @@
+package provider_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+)
+
+// What TestDatabaseSurvivesEveryFault is for databases, this is for restores. Beside that, nothing of the source is changed,
+// and it is flushed once for each attempt to create, and never otherwise.
+func TestRestoreSurvivesEveryFault(t *testing.T) {
+	t.Parallel()
+	surviveEveryFault(t, restoreStories)
+}
+
+// theRestore is one of myorg/my-db, which lives, archives, and belongs to somebody else.
+var theRestore = &subject{
+	address: pitr, cluster: "my-db-pitr", world: (*scene).putSource, store: (*scene).stockSource,
+	made: func(b *cnpgv1.BootstrapConfiguration) bool { return b.Recovery != nil && b.Recovery.Source == "origin" },
+}
+
+func (w *scene) putSource() {
+	source := w.archivedCluster()
+	source.Spec.Backup.BarmanObjectStore.EndpointURL = "http://s3.test" // the same in all scenes
+	w.kube.Put(sourceObjects(source)...)
+}
+
+// stockSource is what S3 has of the source, and what the pods answer: a flush ends the last segment that S3 has.
+func (w *scene) stockSource() {
+	archiveOfSource(w.t, w.s3.Archive(fakeBucket, "pg", "my-db-v1"))
+	w.kube.OnExec(func(pod, _ string, command []string) (string, string, error) {
+		switch {
+		case pod == "my-db-1":
+			w.flushed.Add(1)
+			return "f\n" + lastSegment + "\n", "", nil
+		case strings.Contains(strings.Join(command, " "), "shop"):
+			return "42\n", "", nil
+		}
+		return "", "", nil
+	})
+}
+
+const (
+	withinTheWindow = "target_time = \"2026-03-26T11:30:00Z\"\n"
+	nightly         = "backup = { schedule = \"0 2 * * *\" }\n"
+	notBackedUp     = "backup = { enabled = false }\n"
+)
+
+// archiveAlone restores from what S3 has of myorg/my-db, whoever wrote it.
+func archiveAlone(attributes string) string {
+	return strings.Replace(restoreOf(unprotected+withinTheWindow+"database_name = \"shop\"\nowner = \"seller\"\ntier = \"DEV\"\n"+attributes),
+		`{ database = "myorg/my-db" }`, `{ object_store = { server_name = "my-db-v1" } }`, 1)
+}
+
+var restoreStories = []*story{
+	{
+		name:   "restore the latest state",
+		config: restoreOf(unprotected + nightly),
+		makes: []string{
+			"get pods/exec myorg/my-db-1", "ListObjects pg/my-db-v1/wals/", "GetObject pg/my-db-v1/base/", "ListObjects pg/my-db-pitr/",
+			"apply clusters", "apply secrets", "apply scheduledbackups", "watch clusters", "watch jobs", "watch pods",
+		},
+		wanted: wantsFlushes(1),
+		sample: 8,
+	},
+	{
+		name:   "restore from an archive alone",
+		config: archiveAlone(nightly),
+		makes:  []string{"apply clusters", "apply secrets", "apply scheduledbackups", "watch clusters", "GetObject pg/my-db-v1/base/"},
+		wanted: wantsFlushes(0),
+		sample: 12,
+	},
+	{
+		name:   "restore with a Secret for the archive alone",
+		config: archiveAlone(notBackedUp),
+		makes:  []string{"apply clusters", "apply secrets myorg/my-db-pitr-origin-s3-creds", "watch clusters"},
+		wanted: wantsOriginSecret,
+		sample: 12,
+	},
+	{
+		name:   "restore to a time without a flush, and verify",
+		config: restoreOf(unprotected + nightly + withinTheWindow + "flush_source = false\nverify = { query = \"SELECT count(*) FROM orders\", expect = \"42\" }\n"),
+		makes:  []string{"apply clusters", "watch clusters", "get pods/exec myorg/my-db-pitr-1"},
+		wanted: wantsFlushes(0),
+		sample: 12,
+	},
+	{
+		name:   "restore without waiting",
+		config: restoreOf(unprotected + nightly + withinTheWindow + "wait = false\n"),
+		makes:  []string{"apply clusters", "apply secrets", "apply scheduledbackups"},
+		sample: 12,
+	},
+	{
+		name:   "change parameters of a restored database",
+		before: restoreOf(unprotected + nightly + withinTheWindow),
+		config: restoreOf(unprotected + nightly + withinTheWindow + "parameters = { work_mem = \"16MB\" }\n"),
+		makes:  []string{"get clusters", "apply clusters", "watch clusters"},
+		wanted: wantsParameter("16MB"),
+		sample: 8,
+	},
+	{
+		name:      "import a restored database",
+		before:    restoreOf(unprotected + nightly + withinTheWindow),
+		forgotten: true,
+		config:    restoreOf(unprotected+nightly+withinTheWindow) + "import {\n  to = " + pitr + "\n  id = \"myorg/my-db-pitr\"\n}\n",
+		makes:     []string{"get clusters"},
+		sample:    4,
+	},
+	{
+		name:   "restore anew to another time",
+		before: restoreOf(unprotected + nightly + withinTheWindow),
+		config: restoreOf(unprotected + nightly + "target_time = \"2026-03-26T12:30:00Z\"\n"),
+		makes:  []string{"delete clusters", "delete scheduledbackups", "apply clusters", "watch clusters"},
+		wanted: wantsTarget("2026-03-26 12:30:00"),
+		sample: 12,
+	},
+	{
+		name:    "restore anew what has failed",
+		before:  restoreOf(nightly + "target_time = \"2026-03-26T12:59:59Z\"\n"),
+		tainted: true,
+		spoil:   (*scene).recoveryFails,
+		config:  restoreOf(nightly + withinTheWindow),
+		makes:   []string{"delete clusters", "apply clusters", "watch clusters"},
+		wanted:  wantsTarget("2026-03-26 11:30:00"),
+		sample:  8,
+	},
+	{
+		name:   "destroy a restored database",
+		before: restoreOf(unprotected + nightly + withinTheWindow),
+		makes:  []string{"delete clusters", "delete scheduledbackups", "get secrets", "watch persistentvolumeclaims"},
+		sample: 4,
+	},
+	{
+		name:    "destroy a restore that has failed",
+		before:  restoreOf(notBackedUp + withinTheWindow),
+		tainted: true,
+		spoil:   (*scene).recoveryFails,
+		makes:   []string{"delete clusters", "get secrets myorg/my-db-pitr-origin-s3-creds", "watch persistentvolumeclaims"},
+		sample:  4,
+	},
+}
+
+func init() {
+	for _, s := range restoreStories {
+		s.of = theRestore
+	}
+}
+
+func wantsTarget(at string) func(*scene) string {
+	return func(w *scene) string {
+		if b := w.cluster().Spec.Bootstrap; b.Recovery == nil || !strings.HasPrefix(b.Recovery.RecoveryTarget.TargetTime, at) {
+			return "the new target"
+		}
+		return ""
+	}
+}
+
+func wantsOriginSecret(w *scene) string {
+	if apitest.Get[corev1.Secret](w.kube, fakeNamespace, "my-db-pitr-origin-s3-creds") == nil {
+		return "the Secret that the archive is read with"
+	}
+	return ""
+}
+
+// wantsFlushes allows the source so many flushes for each attempt to create.
+func wantsFlushes(most int64) func(*scene) string {
+	return func(w *scene) string {
+		if n := w.flushed.Load(); n > 2*most { // the story's attempt and the one on its way out
+			return fmt.Sprintf("restraint: the source was flushed %d times", n)
+		}
+		return ""
+	}
+}
+
+// recoveryFails plays a recovery that fails at once, as CNPG leaves it.
+func (w *scene) recoveryFails() {
+	w.recovering(func(pod *corev1.Pod, job *batchv1.Job) {
+		pod.Status.Phase, job.Status.Failed = corev1.PodFailed, 1
+		w.kube.Log(fakeNamespace, pod.Name, "full-recovery",
+			`{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"recovery ended before configured recovery target was reached"}}`)
+	})
+}
+
+// recovering plays a recovery that goes on in a Job, as far as change has it.
+func (w *scene) recovering(change func(*corev1.Pod, *batchv1.Job)) {
+	w.kube.React(func(e apitest.Event) {
+		c := apitest.As[cnpgv1.Cluster](e.Object)
+		if c == nil || e.Type != watch.Added || c.Name != w.story.subject().cluster {
+			return
+		}
+		part := metav1.ObjectMeta{
+			Namespace: c.Namespace, Name: c.Name + "-1-full-recovery",
+			Labels:          map[string]string{cnpg.LabelCluster: c.Name, "cnpg.io/jobRole": "full-recovery", "batch.kubernetes.io/job-name": c.Name + "-1-full-recovery"},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
+		}
+		pod, job := &corev1.Pod{ObjectMeta: part}, &batchv1.Job{ObjectMeta: part}
+		pod.Name += "-x7x7x"
+		pod.Spec.Containers = []corev1.Container{{Name: "full-recovery"}}
+		pod.Status.Phase = corev1.PodRunning
+		change(pod, job)
+		w.kube.Put(pod, job)
+		apitest.Delete[corev1.Pod](w.kube, c.Namespace, c.Name+"-1")
+		apitest.Edit(w.kube, c.Namespace, c.Name, func(c *cnpgv1.Cluster) {
+			c.Status = cnpgv1.ClusterStatus{Phase: cnpgv1.PhaseFirstPrimary, TargetPrimary: c.Name + "-1"}
+		})
+	})
+}
