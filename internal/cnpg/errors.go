@@ -19,6 +19,8 @@ var (
 	ErrReplaced = errors.New("deleted, or made anew, since it was read")
 	// ErrHasRun says that a Cluster that had never been ready has had an instance since; nothing was changed.
 	ErrHasRun = errors.New("it has had a running instance since it was read")
+	// ErrOlderVolume says that a Cluster that had never been ready has a volume that is older than it; nothing was changed.
+	ErrOlderVolume = errors.New("it is older than the Cluster, so that it may hold a database")
 	// ErrOutcomeUnknown says that the connection was lost while the object was being made, and that whether it exists
 	// cannot be asked either.
 	ErrOutcomeUnknown = errors.New("whether it exists now is not known")

@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -32,9 +33,14 @@ func NeverReady(cluster *cnpgv1.Cluster) bool {
 }
 
 // DeleteNeverReady is [Client.DeleteCluster] for a Cluster that is [NeverReady], and deletes none that is not so any more: a
-// recovery that was given up may have succeeded meanwhile. That is [ErrHasRun].
+// recovery that was given up may have succeeded meanwhile. That is [ErrHasRun]. Nor does it delete one with a volume that was
+// there before it: tools that bring back a namespace, or wake a Cluster, make it anew from what it was made of, without its
+// status and with its volumes. That is [ErrOlderVolume].
 func (c *Client) DeleteNeverReady(ctx context.Context, live *cnpgv1.Cluster) error {
 	key := KeyOf(live)
+	if err := c.refuseOlderVolumes(ctx, live); err != nil {
+		return err
+	}
 	for {
 		if !NeverReady(live) {
 			return fmt.Errorf("Cluster %s: %w", key, ErrHasRun)
@@ -61,4 +67,19 @@ func (c *Client) DeleteNeverReady(ctx context.Context, live *cnpgv1.Cluster) err
 		}
 		live = now
 	}
+}
+
+// refuseOlderVolumes is [ErrOlderVolume] where a Cluster has got the volume of a former one. Volumes that may not be seen are
+// taken for its own.
+func (c *Client) refuseOlderVolumes(ctx context.Context, live *cnpgv1.Cluster) error {
+	volumes, err := c.volumes(ctx, KeyOf(live))
+	if err != nil && !errors.Is(err, ErrForbidden) {
+		return err
+	}
+	for i := range volumes {
+		if volumes[i].CreationTimestamp.Before(&live.CreationTimestamp) {
+			return fmt.Errorf("Cluster %s: volume claim %s: %w", KeyOf(live), volumes[i].Name, ErrOlderVolume)
+		}
+	}
+	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/wait"
 	utilexec "k8s.io/client-go/util/exec"
 )
 
@@ -77,6 +78,16 @@ func (c *Client) Query(ctx context.Context, cluster Key, database, query string)
 		err = fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
 	return "", &PrimaryError{Cluster: cluster, Err: fmt.Errorf("Pod %s: %w", KeyOf(pod), err)}
+}
+
+// QueryPatiently is Query that asks again, for some seconds, a primary that could not be asked.
+func (c *Client) QueryPatiently(ctx context.Context, cluster Key, database, query string) (answer string, err error) {
+	_ = wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
+		answer, err = c.Query(ctx, cluster, database, query)
+		var unasked *PrimaryError
+		return !errors.As(err, &unasked) || errors.Is(err, ErrForbidden), nil
+	})
+	return answer, err
 }
 
 const (

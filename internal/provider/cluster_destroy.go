@@ -23,7 +23,9 @@ type destruction struct {
 	protection  types.Bool
 	finalBackup types.Bool
 	limits      timeouts.Value
-	restored    bool // whether it was made from an archive
+	restored    bool   // whether it was made from an archive
+	failed      bool   // whether it is destroyed because the plan has seen a restore that never had a ready instance
+	inputs      string // of that restore, as the state has them
 }
 
 // destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
@@ -55,11 +57,15 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		addFailureOf(d.kind, diags, summary, overdue(ctx, err), stateAfterDestroy(d.of), "Nothing was destroyed.")
 		return
 	}
-	if live != nil && !d.is.is(live) {
+	if live != nil && (!d.is.is(live) || d.failed && live.Annotations[cnpg.AnnotationRestore] != d.inputs) {
 		diags.AddError(summary, paragraphs(anotherHasTheName(d.kind, d.of), "Nothing was destroyed."))
 		return
 	}
 	empty := d.restored && live != nil && cnpg.NeverReady(live)
+	if d.failed && live != nil && !empty {
+		addFailureOf(d.kind, diags, summary, fmt.Errorf("Cluster %s: %w", d.of, cnpg.ErrHasRun), "Nothing was destroyed.")
+		return
+	}
 	if d.protection.ValueBool() && !empty {
 		refuseDestroy(d.of, diags)
 		return
@@ -73,15 +79,19 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		owner = live.UID
 		adopted = d.seen.hasAdopted(live)
 	}
-	err = client.DeleteScheduledBackup(ctx, d.of, owner, adopted)
-	remove := client.DeleteCluster
-	if empty && (d.protection.ValueBool() || d.finalBackup.ValueBool()) { // what spares it these has to hold until it is deleted
-		remove = client.DeleteNeverReady
+	// What spares it these has to hold until it is deleted, so that goes first: of what never ran no backup is begun on the way.
+	sparing := empty && (d.failed || d.protection.ValueBool() || d.finalBackup.ValueBool())
+	if sparing {
+		err = client.DeleteNeverReady(ctx, live)
 	}
-	if err == nil && live != nil {
-		err = remove(ctx, live)
+	lives := ""
+	if err == nil {
+		err = client.DeleteScheduledBackup(ctx, d.of, owner, adopted)
+		if err == nil && live != nil && !sparing {
+			err = client.DeleteCluster(ctx, live)
+		}
+		lives = d.schedule(live, err)
 	}
-	lives := d.schedule(live, err)
 	if err == nil && live != nil {
 		err = client.WaitDeleted(ctx, live)
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
@@ -39,9 +40,10 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 		}
 	}
 	tainted := left.object != nil && left.object.Tainted && w.story.config != ""
+	anew := tainted && w.story.of != nil && left.cluster != nil && cnpg.NeverReady(left.cluster) // a restore that holds nothing goes
 	lost := left.object == nil && left.cluster != nil && !w.story.forgotten
 	switch {
-	case tainted && left.cluster != nil, lost:
+	case tainted && left.cluster != nil && !anew, lost:
 		if !diags.HasError() {
 			return append(problems, "the next plan does not refuse: "+plan.String())
 		}
@@ -68,7 +70,11 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 	if !w.story.deletes() && left.folder() != before.folder() && left.folder() != "" && w.look().folder() != left.folder() {
 		tell("the archive was moved from %q to %q, and from there to %q", before.folder(), left.folder(), w.look().folder())
 	}
-	if made, allowed := w.look().made-before.made, w.story.creates(); made != allowed {
+	allowed := w.story.creates()
+	if anew && left.made > before.made {
+		allowed++
+	}
+	if made := w.look().made - before.made; made != allowed {
 		tell("%d Clusters were made on the way; it takes %d", made, allowed)
 	}
 	return problems

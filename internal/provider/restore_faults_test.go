@@ -80,11 +80,12 @@ var restoreStories = []*story{
 		sample: 12,
 	},
 	{
-		name:   "restore with a Secret for the archive alone",
-		config: archiveAlone(notBackedUp),
-		makes:  []string{"apply clusters", "apply secrets myorg/my-db-pitr-origin-s3-creds", "watch clusters"},
-		wanted: wantsOriginSecret,
-		sample: 12,
+		name:    "restore with a Secret for the archive alone",
+		config:  archiveAlone(notBackedUp),
+		prepare: (*scene).recoversWithItsSecret,
+		makes:   []string{"apply clusters", "apply secrets myorg/my-db-pitr-origin-s3-creds", "watch clusters"},
+		wanted:  wantsOriginSecret,
+		sample:  12,
 	},
 	{
 		name:   "restore to a time without a flush, and verify",
@@ -181,6 +182,39 @@ func wantsFlushes(most int64) func(*scene) string {
 	}
 }
 
+// recoversWithItsSecret plays a recovery that waits for the Secret that its pods read the archive with, and is done when it is
+// there.
+func (w *scene) recoversWithItsSecret() {
+	const secret = "my-db-pitr-origin-s3-creds"
+	w.recovering(func(pod *corev1.Pod, _ *batchv1.Job) {
+		pod.Status.Phase = corev1.PodPending
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{
+			Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError", Message: "secret " + secret + " not found"},
+		}}}
+	})
+	w.kube.React(func(e apitest.Event) {
+		if s := apitest.As[corev1.Secret](e.Object); s != nil && e.Type == watch.Added && s.Name == secret {
+			w.recovered()
+		}
+	})
+}
+
+// recovered plays the end of a recovery.
+func (w *scene) recovered() {
+	cluster := w.cluster()
+	apitest.Delete[batchv1.Job](w.kube, cluster.Namespace, cluster.Name+"-1-full-recovery")
+	apitest.Delete[corev1.Pod](w.kube, cluster.Namespace, cluster.Name+"-1-full-recovery-x7x7x")
+	w.kube.Put(&corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: cluster.Namespace, Name: cluster.Name + "-1", Labels: map[string]string{cnpg.LabelCluster: cluster.Name, "cnpg.io/podRole": "instance"},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(cluster, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
+		},
+		Spec:   corev1.PodSpec{Containers: []corev1.Container{{Name: "postgres", Image: cluster.Spec.ImageName, Resources: cluster.Spec.Resources}}},
+		Status: corev1.PodStatus{Phase: corev1.PodRunning},
+	})
+	apitest.Edit(w.kube, cluster.Namespace, cluster.Name, apitest.Healthy)
+}
+
 // recoveryFails plays a recovery that fails at once, as CNPG leaves it.
 func (w *scene) recoveryFails() {
 	w.recovering(func(pod *corev1.Pod, job *batchv1.Job) {
@@ -206,6 +240,7 @@ func (w *scene) recovering(change func(*corev1.Pod, *batchv1.Job)) {
 		pod.Name += "-x7x7x"
 		pod.Spec.Containers = []corev1.Container{{Name: "full-recovery"}}
 		pod.Status.Phase = corev1.PodRunning
+		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
 		change(pod, job)
 		w.kube.Put(pod, job)
 		apitest.Delete[corev1.Pod](w.kube, c.Namespace, c.Name+"-1")

@@ -84,7 +84,7 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 		}
 		r.planChange(ctx, &plan, &config, state, req.Private, &resp.Diagnostics)
 	} else {
-		r.planRestore(ctx, &plan, &config, state, req.Private, &resp.Diagnostics)
+		r.planRestore(ctx, &plan, &config, state, req.Private, resp.Private, &resp.Diagnostics)
 	}
 	if state != nil {
 		replacement{Of: state.key().String(), Protected: state.DeletionProtection.ValueBool()}.leave(ctx, resp.Private, &resp.Diagnostics)
@@ -120,8 +120,9 @@ func effective(ctx context.Context, config, plan *databaseModel) *databaseModel 
 	return &said
 }
 
-// planRestore plans a restore, and checks, as far as things are known, that it can succeed.
-func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *restoreModel, private privateState, diags *diag.Diagnostics) {
+// planRestore plans a restore, and checks, as far as things are known, that it can succeed. private is what was left for it, and
+// left what it leaves.
+func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *restoreModel, private, left privateState, diags *diag.Diagnostics) {
 	if state != nil {
 		refuseReplace(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection), diags)
 	}
@@ -130,7 +131,7 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 		return
 	}
 	if state == nil {
-		r.planCreate(ctx, plan, private, diags)
+		r.planCreate(ctx, plan, private, left, diags)
 	}
 	from := r.backend.originOf(ctx, plan, diags)
 	if from != nil && state != nil && refuseOwnArchive(state, from, diags) {
@@ -152,13 +153,13 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 
 // planCreate refuses a create that would meet a Cluster. One that is a failed restore holds no data, and goes first: Terraform
 // destroys what it has marked as tainted, which reaches its plan as a create.
-func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, private privateState, diags *diag.Diagnostics) {
+func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, private, left privateState, diags *diag.Diagnostics) {
 	if !known(plan.Name, plan.Namespace) {
 		return
 	}
 	if protection, follows := followsDeletion(ctx, private, plan.key(), diags); follows {
 		refuseReplace(plan.key(), r.backend.protects(ctx, plan.key(), protection), diags)
-	} else if !r.backend.makesRoom(ctx, plan, diags) {
+	} else if !r.backend.makesRoom(ctx, plan, left, diags) {
 		r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
 	}
 	if !diags.HasError() {
@@ -246,9 +247,9 @@ func (b *backend) protects(ctx context.Context, key cnpg.Key, protection types.B
 	return protection
 }
 
-// makesRoom tells whether a Cluster that a restore would meet is a restore that has failed. One that still runs is
-// not thrown away for the same restore once more.
-func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, diags *diag.Diagnostics) bool {
+// makesRoom tells whether a Cluster that a restore would meet is a restore that has failed, and leaves which one it is. One that
+// still runs is not thrown away for the same restore once more.
+func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, private privateState, diags *diag.Diagnostics) bool {
 	client, err := b.kubernetesClient(ctx)
 	if err != nil {
 		return false
@@ -264,5 +265,6 @@ func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, diags *diag
 	}
 	diags.AddWarning("Failed Restore Is Removed", "The Cluster "+plan.key().String()+" is a restore that never had a ready instance, so it holds no data. "+
 		"Where Terraform's state has it, marked as tainted, this apply deletes it and restores anew.")
+	room{Of: plan.key().String(), UID: cluster.UID}.leave(ctx, private, diags)
 	return true
 }

@@ -141,7 +141,7 @@ func (r *restoreResource) verify(ctx context.Context, client *cnpg.Client, plan 
 		database = plan.DatabaseName.ValueString()
 	}
 	at := path.Root("verify")
-	answer, err := client.Query(ctx, plan.key(), database, verify.Query.ValueString())
+	answer, err := client.QueryPatiently(ctx, plan.key(), database, verify.Query.ValueString())
 	if err != nil {
 		diags.AddAttributeError(at, "Unable to Verify the Restored Database", paragraphs(sentence(overdue(ctx, err)), stateAfterVerify(plan.key(), plan.DeletionProtection)))
 		return
@@ -224,11 +224,15 @@ func (r *restoreResource) Update(ctx context.Context, req resource.UpdateRequest
 func (r *restoreResource) Delete(ctx context.Context, req resource.DeleteRequest, resp *resource.DeleteResponse) {
 	var state restoreModel
 	resp.Diagnostics.Append(req.State.Get(ctx, &state)...)
-	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", destruction{
+	d := destruction{
 		kind: "pgplatform_restore", of: state.key(), is: standing(ctx, req.Private, &resp.Diagnostics),
 		seen:       seenArchive(ctx, req.Private, &resp.Diagnostics),
 		protection: state.DeletionProtection, finalBackup: state.FinalBackup, limits: state.Timeouts, restored: true,
-	}, &resp.Diagnostics)
+	}
+	if failed, ok := roomFor(ctx, d.of, d.is, req.Private, &resp.Diagnostics); ok {
+		d.is, d.failed, d.inputs = standsFor{UID: failed.UID}, true, state.inputs(ctx, &resp.Diagnostics).annotation()
+	}
+	r.backend.destroyCluster(ctx, "Unable to Destroy Restored Database", d, &resp.Diagnostics)
 }
 
 func (r *restoreResource) ImportState(ctx context.Context, req resource.ImportStateRequest, resp *resource.ImportStateResponse) {
