@@ -135,7 +135,7 @@ resource "pgplatform_database" "plain" {
 		ProtoV6ProviderFactories: factories,
 		CheckDestroy:             check(func() error { return w.gone("plain") }),
 		Steps: []resource.TestStep{
-			{Config: w.config(database)},
+			{Config: w.config(database), Check: check(func() error { return w.flushes("plain") })},
 			{
 				Config: w.config(database + `
 resource "pgplatform_backup" "now" {
@@ -153,4 +153,17 @@ resource "pgplatform_restore" "never" {
 			},
 		},
 	})
+}
+
+// flushes: each flush of an idle database ends a segment of its own, and names that.
+func (w *world) flushes(name string) error {
+	before := ""
+	for range 20 {
+		segment, err := w.kubernetes.Flush(w.t.Context(), w.key(name))
+		if err != nil || segment <= before {
+			return fmt.Errorf("a flush ended the segment %q, and the next one %q: %w", before, segment, err)
+		}
+		before = segment
+	}
+	return nil
 }
