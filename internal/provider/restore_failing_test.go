@@ -1,0 +1,145 @@
+package provider_test
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// nowhere is an address of S3 that this machine does not reach, whatever the pods do: nothing listens there.
+const nowhere = "http://127.0.0.1:1"
+
+// failing is a restore that fails when it is applied.
+type failing struct {
+	name   string
+	source string // attributes of source
+	more   string // attributes of the restore
+	says   *regexp.Regexp
+	// running tells that no pod fails, nothing that the Cluster is not even made.
+	running, nothing bool
+}
+
+// restores are their configuration. What the archive of a database that is gone does not tell is set.
+func (f *failures) restores(all ...failing) string {
+	var text strings.Builder
+	for _, r := range all {
+		fmt.Fprintf(&text, `
+resource "pgplatform_restore" %[1]q {
+  name          = %[1]q
+  tier          = "DEV"
+  resources     = { cpu = "10m" } # they are many
+  database_name = "app"
+  owner         = "app"
+  source        = {
+    %[2]s
+  }
+  %[3]s
+`, r.name, r.source, r.more)
+		for attribute, value := range map[string]string{"image": fmt.Sprintf("%q", f.image), "backup": "{ enabled = false }"} {
+			if !strings.Contains(r.more, "\n"+attribute+" = ") {
+				fmt.Fprintf(&text, "  %s = %s\n", attribute, value)
+			}
+		}
+		text.WriteString("}\n")
+	}
+	return text.String()
+}
+
+// applyAndFail applies the plan, and returns the errors by address.
+func (f *failures) applyAndFail() map[string]told {
+	f.t.Helper()
+	return f.cli.fails("apply", "-json", "-input=false", "-parallelism=4", "plan")
+}
+
+// check looks at the error of a restore, and says how long it took from the failed pod.
+func (f *failures) check(r failing, is told) {
+	f.t.Helper()
+	if !r.says.MatchString(is.text) {
+		f.t.Errorf("%s: the error is not as expected (%s):\n%s", r.name, r.says, is.text)
+	}
+	_, err := f.cluster(r.name)
+	if r.nothing {
+		if !errors.Is(err, cnpg.ErrNotFound) {
+			f.t.Errorf("%s: the Cluster is there: %v", r.name, err)
+		}
+		return
+	}
+	must(f.t, err)
+	failed, err := f.failedPods(r.name)
+	must(f.t, err)
+	pod := inPod.FindStringSubmatch(is.text)
+	switch {
+	case r.running && pod == nil:
+	case r.running || pod == nil:
+		f.t.Errorf("%s: of the pods that failed, %v, the error names %q", r.name, failed, pod)
+	default:
+		line, _, _ := strings.Cut(is.text[strings.Index(is.text, pod[0])+len(pod[0]):], "\n")
+		f.t.Logf("%s: %.1f s from the failed pod to the error: %s", r.name, is.at.Sub(failed[pod[1]]).Seconds(), line)
+	}
+}
+
+// inPod is where an error names the pod that failed.
+var inPod = regexp.MustCompile(`\(pod ([-a-z0-9]+)\): `)
+
+// failedPods are the pods of a recovery that failed, and when.
+func (w *world) failedPods(name string) (map[string]time.Time, error) {
+	pods, err := w.core.Pods(w.namespace).List(w.t.Context(), metav1.ListOptions{LabelSelector: cnpg.LabelCluster + "=" + name + ",cnpg.io/jobRole=full-recovery"})
+	if err != nil {
+		return nil, err
+	}
+	failed := map[string]time.Time{}
+	for _, pod := range pods.Items {
+		for _, status := range pod.Status.ContainerStatuses {
+			if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
+				failed[pod.Name] = t.FinishedAt.Time
+			}
+		}
+	}
+	return failed, nil
+}
+
+// ownBucket makes a bucket and is a place in it.
+func (m *meddler) ownBucket(name string) place {
+	m.t.Helper()
+	p := place{m.namespace + "-" + name, "backups"}
+	_, err := m.s3.CreateBucket(m.t.Context(), &s3.CreateBucketInput{Bucket: aws.String(p.bucket)})
+	must(m.t, err)
+	return p
+}
+
+// removeBucket takes away a bucket with what is in it.
+func (m *meddler) removeBucket(bucket string) error {
+	if err := m.remove(bucket, ""); err != nil {
+		return err
+	}
+	_, err := m.s3.DeleteBucket(m.t.Context(), &s3.DeleteBucketInput{Bucket: aws.String(bucket)})
+	return err
+}
+
+// once does something as soon as a Cluster exists: the provider has looked at the archive then, and its pods have not yet.
+// The channel tells how that went.
+func (m *meddler) once(name string, do func() error) <-chan error {
+	done := make(chan error, 1)
+	go func() {
+		for m.t.Context().Err() == nil {
+			if _, err := m.cluster(name); err == nil {
+				done <- do()
+				return
+			} else if !errors.Is(err, cnpg.ErrNotFound) {
+				done <- err
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		done <- m.t.Context().Err()
+	}()
+	return done
+}
