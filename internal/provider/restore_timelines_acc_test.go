@@ -7,7 +7,96 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
+
+// Between the base backup and the targets the primary is lost and the other instance goes on, on a timeline of its own: what was
+// committed before that can be restored, and what was committed after it.
+func TestAccRestore_acrossFailover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	source := `
+resource "pgplatform_database" "source" {
+  name                = "source"
+  tier                = "DEV"
+  instances           = 2
+  resources           = { cpu = "0.05", memory = "256Mi" }
+  backup              = { schedule = "@yearly" }
+  deletion_protection = false
+}
+`
+	var before, after time.Time
+	resource.Test(t, resource.TestCase{
+		CheckDestroy: check(func() error { return errors.Join(w.gone("source"), w.gone("pitr"), w.archived("source")) }),
+		Steps: withFactories([]resource.TestStep{
+			{
+				Config: w.config(source),
+				Check: check(func() (err error) {
+					if err := w.eventually(func() error { return w.archived("source") }); err != nil {
+						return err
+					}
+					if before, err = w.numbered("source", 1, 2); err != nil {
+						return err
+					}
+					if _, err = w.numbered("source", 3); err != nil {
+						return err
+					}
+					if err := w.failOver("source"); err != nil {
+						return err
+					}
+					if after, err = w.numbered("source", 4, 5); err != nil {
+						return err
+					}
+					_, err = w.numbered("source", 6)
+					return err
+				}),
+			},
+			{
+				ConfigFile: w.late(func() string { return source + pitrOf("pgplatform_database.source", before) }),
+				Check:      check(func() error { return w.numbers("1,2") }),
+			},
+			{
+				ConfigFile: w.late(func() string { return source + pitrOf("pgplatform_database.source", after) }),
+				Check:      check(func() error { return w.numbers("1,2,3,4,5") }),
+			},
+		}),
+	})
+}
+
+// failOver takes the primary away, and returns when the other instance is the primary and all are ready again.
+func (w *world) failOver(name string) error {
+	// What is not on the other instance yet would be lost by right.
+	if err := w.eventually(func() error {
+		behind, err := w.query(name, "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()")
+		if err != nil || behind != "1" {
+			return fmt.Errorf("%s replicas have everything: %w", behind, err)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	was, err := w.cluster(name)
+	if err != nil {
+		return err
+	}
+	lost := cnpg.PrimaryPod(was)
+	if err := w.core.Pods(w.namespace).Delete(w.t.Context(), lost, metav1.DeleteOptions{GracePeriodSeconds: ptr.To[int64](1)}); err != nil {
+		return err
+	}
+	return w.eventually(func() error {
+		now, err := w.cluster(name)
+		if err != nil {
+			return err
+		}
+		if !cnpg.Healthy(now) || cnpg.PrimaryPod(now) == lost || now.Status.TimelineID <= was.Status.TimelineID {
+			return fmt.Errorf("the primary is %s on timeline %d, the phase %q", cnpg.PrimaryPod(now), now.Status.TimelineID, now.Status.Phase)
+		}
+		return nil
+	})
+}
 
 // A restored database is a database: what is committed there is restored from its own archive, to any time since that has a base
 // backup, on a timeline that its source does not know; and its latest state is that of the moment.
