@@ -39,7 +39,7 @@ func TestAccRestore_sources(t *testing.T) {
 resource "pgplatform_database" "source" {
   name                = "source"
   tier                = "DEV"
-  parameters          = { track_commit_timestamp = "on" }
+  parameters          = { track_commit_timestamp = "on", autovacuum = "off" } # whose transactions would be the last ones
   backup              = { schedule = "@yearly", immediate = false }
   deletion_protection = false
 }
