@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -138,6 +139,7 @@ func TestBackupFailureOfOneOfSeveral(t *testing.T) {
 				Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: key.Name}},
 				Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: "exit status 4", InstanceID: &cnpgv1.InstanceID{PodName: "my-db-1"}},
 			}
+			client.Graces.LookAgain = time.Millisecond
 			server.Put(pod("my-db-1", "postgres"), backup)
 			server.Log(key.Namespace, "my-db-1", "postgres", test.log)
 			want := "exit status 4"
@@ -148,6 +150,30 @@ func TestBackupFailureOfOneOfSeveral(t *testing.T) {
 				t.Errorf("the failure is %q, want %q", got, want)
 			}
 		})
+	}
+}
+
+// What barman said may be in the log only after CNPG has said that the Backup failed.
+func TestBackupFailureWhoseLogComesLate(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	client.Graces.LookAgain = time.Millisecond
+	backup := &cnpgv1.Backup{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "one"},
+		Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: key.Name}},
+		Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: "exit status 1", InstanceID: &cnpgv1.InstanceID{PodName: "my-db-1"}},
+	}
+	server.Put(pod("my-db-1", "postgres"), backup)
+	server.Log(key.Namespace, "my-db-1", "postgres", `{"level":"info","msg":"ERROR: (InvalidAccessKeyId)"}`+"\n")
+	var asked atomic.Int32
+	server.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Subresource == "log" && asked.Add(1) == 1 { // the next time it is there
+			return &apitest.Fault{Status: http.StatusNotFound}
+		}
+		return nil
+	})
+	if got, want := client.BackupFailure(ctx, backup).Detail, "exit status 1; ERROR: (InvalidAccessKeyId)"; got != want {
+		t.Errorf("the failure is %q, want %q", got, want)
 	}
 }
 

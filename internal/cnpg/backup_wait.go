@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // BackupError is a Backup that ended without one; Detail is CNPG's and barman's own account of it.
@@ -83,19 +85,32 @@ func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *Back
 			details = append(details, text)
 		}
 	}
-	clusterKey := Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name}
-	if cluster, err := c.GetCluster(ctx, clusterKey); err == nil {
-		if works, _ := ContinuousArchiving(cluster); works != nil && !*works {
-			details = append(details, c.archivingError(ctx, cluster, c.clock.now().Sub(backup.CreationTimestamp.Time)).words())
-		}
-	}
-	if instance := backup.Status.InstanceID; instance != nil && instance.PodName != "" {
-		if line := c.backupLogLine(ctx, backup); line != "" {
-			details = append(details, line)
-		}
-	}
+	// The log may come after the failure that it is about.
+	var said []string
+	again := wait.Backoff{Duration: c.Graces.LookAgain, Factor: 1, Steps: asks}
+	_ = wait.ExponentialBackoffWithContext(ctx, again, func(ctx context.Context) (bool, error) {
+		said = c.saidOf(ctx, backup)
+		return slices.ContainsFunc(said, func(text string) bool { return strings.Contains(text, "ERROR") }), nil
+	})
+	details = append(details, said...)
 	if len(details) == 0 {
 		details = append(details, "CNPG gives no reason")
 	}
 	return &BackupError{Key: key, Phase: string(backup.Status.Phase), Detail: strings.Join(details, "; ")}
+}
+
+// saidOf is what the Cluster's condition and the logs say of a failed Backup.
+func (c *Client) saidOf(ctx context.Context, backup *cnpgv1.Backup) []string {
+	var said []string
+	if cluster, err := c.GetCluster(ctx, Key{Namespace: backup.Namespace, Name: backup.Spec.Cluster.Name}); err == nil {
+		if works, _ := ContinuousArchiving(cluster); works != nil && !*works {
+			said = append(said, c.archivingError(ctx, cluster, c.clock.now().Sub(backup.CreationTimestamp.Time)).words())
+		}
+	}
+	if instance := backup.Status.InstanceID; instance != nil && instance.PodName != "" {
+		if line := c.backupLogLine(ctx, backup); line != "" {
+			said = append(said, line)
+		}
+	}
+	return said
 }

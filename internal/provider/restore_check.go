@@ -122,8 +122,11 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 	case !isRefusal(err):
 		at = plan.sourcePath()
 	}
-	// Of nested attributes the CLI shows no line.
-	diags.AddAttributeError(at, cannotSucceed, paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), more, "Nothing was changed."))
+	text := sentence(err)
+	if len(at.Steps()) > 1 { // of nested attributes the CLI shows no line
+		text = fmt.Sprintf("%s: %s", at, text)
+	}
+	diags.AddAttributeError(at, cannotSucceed, paragraphs(text, more, "Nothing was changed."))
 }
 
 // othersThere names the archives that lie beside one that is not there.

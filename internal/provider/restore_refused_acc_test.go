@@ -59,10 +59,10 @@ resource "pgplatform_backup" "base" {
 		name, attributes string
 		says             []string
 	}{
-		{"before", alive + at(early), []string{"target_time: the target", "lies before the recovery window", "UTC", "+02:00"}},
+		{"before", alive + at(early), []string{"the target", "lies before the recovery window", "UTC", "+02:00"}},
 		{"future", alive + at(time.Now().Add(time.Hour)), []string{"Target Lies in the Future", "target_time", "has not come yet"}},
 		{"dead", store(dead, "source"), nil},
-		{"past-end", store(dead, "source") + at(time.Now().Add(-time.Millisecond)), []string{"target_time: the target", "lies after the end of the archive, whose last WAL segment is " + segments[1], "UTC", "+02:00"}},
+		{"past-end", store(dead, "source") + at(time.Now().Add(-time.Millisecond)), []string{"the target", "lies after the end of the archive, whose last WAL segment is " + segments[1], "UTC", "+02:00"}},
 		{"hole", store(holed, "source"), []string{"source.object_store", "lies in a gap", segments[0] + " is missing from the archive"}},
 		{"no-backup", store(empty, "source"), []string{"source.object_store", "the archive has no base backup"}},
 		{"no-such-backup", alive + "\nbackup_id = \"20010101T000000\"", []string{"backup_id: there is no backup 20010101T000000; those that can be restored: 20"}},
