@@ -177,6 +177,32 @@ func TestBackupFailureWhoseLogComesLate(t *testing.T) {
 	}
 }
 
+// A wait that archiving ends while it asks why the Backup failed still says why.
+func TestWaitBackupThatEndsWhileItAsksWhy(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	client.Graces.LookAgain = time.Millisecond
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	server.Put(pod("my-db-1", "postgres"), &cnpgv1.Backup{
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "one"},
+		Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: key.Name}},
+		Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: "exit status 1", InstanceID: &cnpgv1.InstanceID{PodName: "my-db-1"}},
+	})
+	server.Log(key.Namespace, "my-db-1", "postgres", `{"level":"info","msg":"ERROR: (InvalidAccessKeyId)"}`+"\n")
+	server.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Resource == "clusters" { // the first thing that is asked
+			cancel()
+		}
+		return nil
+	})
+	_, err := client.WaitBackup(ctx, cnpg.Key{Namespace: key.Namespace, Name: "one"})
+	var failed *cnpg.BackupError
+	if !errors.As(err, &failed) || failed.Detail != "exit status 1; ERROR: (InvalidAccessKeyId)" {
+		t.Errorf("the wait ends with %v", err)
+	}
+}
+
 func TestWaitBackupThatFails(t *testing.T) {
 	t.Parallel()
 	barman := `{"level":"info","logger":"barman-cloud-backup","msg":"2026-03-26 14:20:44,102 [61] ERROR: Backup failed uploading data (An error occurred (AccessDenied) when calling the PutObject operation: Access Denied)","pipe":"stderr"}`

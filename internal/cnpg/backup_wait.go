@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -45,7 +46,8 @@ func (c *Client) WaitBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error
 		}
 		return false, nil
 	})
-	if err != nil && ctx.Err() != nil && last != nil {
+	var failed *BackupError
+	if err != nil && ctx.Err() != nil && last != nil && !errors.As(err, &failed) {
 		err = &StalledError{Err: err, Waiting: append([]string{fmt.Sprintf("the backup is in phase %q", last.Status.Phase)}, warnings(told)...)}
 	}
 	return last, err
@@ -76,8 +78,14 @@ func (c *Client) WhileArchiving(ctx context.Context, key Key, f func(context.Con
 	return err
 }
 
-// BackupFailure gathers what is known of a failed Backup: barman's exit status alone tells nobody anything.
+// failureTimeout bounds what is asked about a failure that is certain.
+const failureTimeout = 10 * time.Second
+
+// BackupFailure gathers what is known of a failed Backup: barman's exit status alone tells nobody anything. It does so also where
+// ctx has ended, which it has where archiving fails of the same.
 func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *BackupError {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
+	defer cancel()
 	key := KeyOf(backup)
 	var details []string
 	for _, text := range []string{backup.Status.Error, backup.Status.CommandError} {

@@ -44,7 +44,7 @@ resource "pgplatform_restore" "copy" {
 
 	cli.write("main.tf", restore("1,2,3", ""))
 	fails([]string{"Restored Database Is Not as Expected", "verify.query answers in the database app:", "1,2", "verify.expect is:", "1,2,3",
-		w.namespace + "/copy runs", "terraform untaint pgplatform_restore.NAME"}, "apply", "-auto-approve")
+		w.namespace + "/copy is restored", "terraform untaint pgplatform_restore.NAME"}, "apply", "-auto-approve")
 	before, err := w.cluster("copy")
 	must(t, err)
 	// Neither as it was, nor with other inputs, is it thrown away.
