@@ -98,6 +98,7 @@ resource "pgplatform_restore" %[1]q {
 				ConfigFile: both.late(func() string {
 					return listed + restore("of-store", "1,2,3,4,5", fmt.Sprintf(`
   tier          = "DEV"
+  image         = %q
   database_name = "app"
   owner         = "app"
   source        = { object_store = { server_name = "source" }, credentials_secret = { name = "reader" } }
@@ -106,7 +107,7 @@ resource "pgplatform_restore" %[1]q {
     object_store       = { destination_path = "s3://%s/%s" }
     credentials_secret = { name = "writer" }
   }
-`, writer.bucket, w.namespace))
+`, env(t, "PGPLATFORM_POSTGRES_17"), writer.bucket, w.namespace))
 				}),
 				Check: resource.ComposeAggregateTestCheckFunc(
 					resource.TestCheckResourceAttr("pgplatform_restore.of-store", "archive.continuous_archiving", "true"),
