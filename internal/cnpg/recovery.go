@@ -37,7 +37,7 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 		if err := progress.look(ctx, s); err != nil {
 			return false, err
 		}
-		if pod := succeededRecoveryPod(s); pod != nil && !read {
+		if pod := recoveryPodIn(s, corev1.PodSucceeded); pod != nil && !read {
 			recovered, read = c.recoveredBy(ctx, pod)
 		}
 		return is.reached(ctx, s)
@@ -48,9 +48,10 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 	return last.Cluster, c.askRecovered(ctx, key, recovered), nil
 }
 
-func succeededRecoveryPod(s *Snapshot) *corev1.Pod {
+// recoveryPodIn is a pod of the recovery Job that is in a phase; nil where there is none.
+func recoveryPodIn(s *Snapshot, phase corev1.PodPhase) *corev1.Pod {
 	for i := range s.Pods {
-		if pod := &s.Pods[i]; pod.Labels[labelJobRole] == recoveryJobRole && pod.Status.Phase == corev1.PodSucceeded {
+		if pod := &s.Pods[i]; pod.Labels[labelJobRole] == recoveryJobRole && pod.Status.Phase == phase {
 			return pod
 		}
 	}

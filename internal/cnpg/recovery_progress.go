@@ -53,7 +53,7 @@ func (p *restoreProgress) look(ctx context.Context, s *Snapshot) error {
 	}
 	same := text == p.told
 	p.told, p.at = text, time.Now()
-	pod := runningRecoveryPod(s)
+	pod := recoveryPodIn(s, corev1.PodRunning)
 	if pod != nil {
 		p.read(ctx, pod)
 		if stage := p.journal.stage(p.course); stage != "" {
@@ -94,15 +94,6 @@ func (p *restoreProgress) read(ctx context.Context, pod *corev1.Pod) {
 		return
 	}
 	p.journal.add(bytes.NewReader(log))
-}
-
-func runningRecoveryPod(s *Snapshot) *corev1.Pod {
-	for i := range s.Pods {
-		if pod := &s.Pods[i]; pod.Labels[labelJobRole] == recoveryJobRole && pod.Status.Phase == corev1.PodRunning {
-			return pod
-		}
-	}
-	return nil
 }
 
 // recoveryJournal is how far a recovery is, as its log tells.

@@ -64,10 +64,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
 	from.catalogue = from.catalogueFor(plan, config)
-	plan.refuseMissing(ctx, from, diags)
-	plan.refuseAnotherName(from, diags)
-	plan.refuseSourceFolder(ctx, r.backend, from, diags)
-	plan.planInheritedSchedule(ctx, config, from, diags)
+	plan.refuseSettings(ctx, r.backend, config, from, diags)
 	if !diags.HasError() && plan.Image.IsUnknown() {
 		diags.AddAttributeError(path.Root("image"), unableToRestore, paragraphs(
 			"image: which PostgreSQL runs the restored database is not set, and the archive that would tell cannot be read from here.", "Nothing was created."))
@@ -83,8 +80,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 			return nil, false
 		}
 		prepared.choice = &choice
-		plan.refuseSmall(ctx, choice.Backup, diags)
-		plan.refuseTablespaces(choice.Backup, diags)
+		plan.refuseBackup(ctx, choice.Backup, diags)
 	}
 	if plan.backup(ctx, diags).schedules() {
 		if err := freeForSchedule(ctx, client, plan.key()); err != nil {

@@ -14,7 +14,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"k8s.io/apimachinery/pkg/api/resource"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
@@ -90,8 +89,6 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 	var timeline *recovery.TimelineNotFoundError
 	var missing *recovery.BackupNotFoundError
 	var unusable *recovery.BackupUnusableError
-	var system *recovery.SystemMismatchError
-	var store *archive.BucketNotFoundError
 	at, more := plan.targetPath(), ""
 	switch {
 	case errors.As(err, &none):
@@ -115,10 +112,6 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		if plan.BackupID.ValueString() == "" {
 			at = plan.sourcePath()
 		}
-	case errors.As(err, &system):
-		at = plan.sourcePath()
-	case errors.As(err, &store):
-		at = plan.sourcePath()
 	case !isRefusal(err):
 		at = plan.sourcePath()
 	}
@@ -166,6 +159,20 @@ func (m *restoreModel) refuseSmall(ctx context.Context, backup *recovery.Backup,
 		fmt.Sprintf("%s: the base backup %s is one of %s, which do not fit into %s.",
 			at, backup.ID, resource.NewQuantity(*backup.ClusterSize, resource.BinarySI), storage.Size.ValueString()),
 		"Nothing was changed."))
+}
+
+// refuseBackup refuses a base backup that the new database cannot be made from, although it leads to the target.
+func (m *restoreModel) refuseBackup(ctx context.Context, backup *recovery.Backup, diags *diag.Diagnostics) {
+	m.refuseSmall(ctx, backup, diags)
+	m.refuseTablespaces(backup, diags)
+}
+
+// refuseSettings refuses what is planned for the new database where it does not go with its source.
+func (m *restoreModel) refuseSettings(ctx context.Context, b *backend, config *restoreModel, from *origin, diags *diag.Diagnostics) {
+	m.refuseMissing(ctx, from, diags)
+	m.refuseAnotherName(from, diags)
+	m.refuseSourceFolder(ctx, b, from, diags)
+	m.planInheritedSchedule(ctx, config, from, diags)
 }
 
 // refuseTablespaces refuses what CNPG restores only into a Cluster that declares the very same tablespaces, which no attribute does.

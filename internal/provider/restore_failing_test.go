@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -129,17 +131,17 @@ func (m *meddler) removeBucket(bucket string) error {
 func (m *meddler) once(name string, do func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		for m.t.Context().Err() == nil {
-			if _, err := m.cluster(name); err == nil {
-				done <- do()
-				return
-			} else if !errors.Is(err, cnpg.ErrNotFound) {
-				done <- err
-				return
+		err := wait.PollUntilContextCancel(m.t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
+			_, err := m.kubernetes.GetCluster(ctx, cnpg.Key{Namespace: m.namespace, Name: name})
+			if errors.Is(err, cnpg.ErrNotFound) {
+				return false, nil
 			}
-			time.Sleep(100 * time.Millisecond)
+			return true, err
+		})
+		if err == nil {
+			err = do()
 		}
-		done <- m.t.Context().Err()
+		done <- err
 	}()
 	return done
 }

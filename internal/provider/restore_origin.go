@@ -59,10 +59,7 @@ func (b *backend) originOf(ctx context.Context, plan *restoreModel, diags *diag.
 	default:
 		from = b.originOfDatabase(ctx, source.Database.ValueString(), plan.key(), diags)
 	}
-	if from == nil {
-		return nil
-	}
-	if diags.HasError() {
+	if from == nil || diags.HasError() {
 		return nil
 	}
 	from.backupID = cmp.Or(plan.BackupID.ValueString(), from.backupID)

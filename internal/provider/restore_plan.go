@@ -180,12 +180,9 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 	if !r.backend.changes(from) { // else what it will be decides when it is
 		plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
 	}
-	plan.refuseMissing(ctx, from, diags)
 	plan.warnLeftOut(from, diags)
 	plan.warnImage(config, from, diags)
-	plan.refuseAnotherName(from, diags)
-	plan.refuseSourceFolder(ctx, r.backend, from, diags)
-	plan.planInheritedSchedule(ctx, config, from, diags)
+	plan.refuseSettings(ctx, r.backend, config, from, diags)
 	if diags.HasError() || !plan.targetKnown() {
 		return
 	}
@@ -208,8 +205,7 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 		r.backend.addRefusal(ctx, plan, config, from, err, diags)
 		return
 	}
-	plan.refuseSmall(ctx, choice.Backup, diags)
-	plan.refuseTablespaces(choice.Backup, diags)
+	plan.refuseBackup(ctx, choice.Backup, diags)
 }
 
 // changes tells whether this run changes the source before it restores from it.
