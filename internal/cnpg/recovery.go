@@ -24,7 +24,8 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 	read := false // the log of the pod that succeeded: CNPG removes it soon after the Cluster is ready
 	is := c.newReadiness(key)
 	progress := c.newRestoreProgress(course, tell)
-	failures := &recoveryFailures{client: c, tell: tell}
+	defer progress.stop()
+	failures := &recoveryFailures{client: c, tell: progress.event}
 	kinds := []Kind{KindCluster, KindJob, KindPod, KindVolume, KindEvent}
 	err := c.Observe(ctx, key, kinds, func(s *Snapshot) (bool, error) {
 		last = s

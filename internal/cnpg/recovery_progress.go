@@ -8,6 +8,7 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,38 +33,82 @@ type Course struct {
 type restoreProgress struct {
 	client *Client
 	course Course
-	tell   Progress
+	began  time.Time
 
-	began, at time.Time // when the wait began, and when something was told last
-	told      string
-	journal   recoveryJournal
-	unread    bool // the pods' logs may not be read
+	seen    string    // what the last snapshot showed
+	read    time.Time // when the recovery's log was asked for last
+	journal recoveryJournal
+	unread  bool // the pods' logs may not be read
+
+	mu     sync.Mutex // guards what follows, which the timer uses too
+	tell   Progress
+	told   string // how it stood last
+	repeat *time.Timer
 }
 
+// newRestoreProgress begins to tell; [restoreProgress.stop] ends that.
 func (c *Client) newRestoreProgress(course Course, tell Progress) *restoreProgress {
-	return &restoreProgress{client: c, course: course, tell: tell, began: time.Now()}
+	p := &restoreProgress{client: c, course: course, began: time.Now(), tell: tell, told: "the API server has not answered yet"}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.repeat = time.AfterFunc(c.Graces.Progress, p.again)
+	return p
+}
+
+// again tells how it stood last: what the next look asks may take its time to answer.
+func (p *restoreProgress) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.tell != nil {
+		p.say(p.told, true)
+	}
+}
+
+// say tells a text, with mu held.
+func (p *restoreProgress) say(text string, since bool) {
+	if since {
+		text += fmt.Sprintf(" (%s so far)", time.Since(p.began).Round(time.Second))
+	}
+	p.repeat.Reset(p.client.Graces.Progress)
+	p.tell(text)
+}
+
+// event tells of something that has happened.
+func (p *restoreProgress) event(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.say(text, false)
+}
+
+// stop ends the telling: nothing is told after it.
+func (p *restoreProgress) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tell = nil
+	p.repeat.Stop()
 }
 
 // look tells what a snapshot shows, and what the recovery's log shows beyond it: what has changed at once, and what goes on
-// as it did from time to time. The error is a recovery that goes on no more.
+// as it did twice as often as something has to be told, so that there is time to read the log. The error is a recovery that goes
+// on no more.
 func (p *restoreProgress) look(ctx context.Context, s *Snapshot) error {
 	text := progressOf(s)
-	if text == p.told && time.Since(p.at) < p.client.Graces.Progress {
+	same := text == p.seen
+	if same && time.Since(p.read) < p.client.Graces.Progress/2 {
 		return nil
 	}
-	same := text == p.told
-	p.told, p.at = text, time.Now()
+	p.seen, p.read = text, time.Now()
 	pod := recoveryPodIn(s, corev1.PodRunning)
 	if pod != nil {
-		p.read(ctx, pod)
+		p.readLog(ctx, pod)
 		if stage := p.journal.stage(p.course); stage != "" {
 			text += ": " + stage
 		}
 	}
-	if same {
-		text += fmt.Sprintf(" (%s so far)", p.at.Sub(p.began).Round(time.Second))
-	}
-	p.tell(text)
+	p.mu.Lock()
+	p.told = text
+	p.say(text, same)
+	p.mu.Unlock()
 	if pod != nil && p.journal.pod == pod.Name && p.journal.paused != nil {
 		return &RecoveryError{Key: KeyOf(s.Cluster), Pod: pod.Name, Cause: *p.journal.paused, Failed: p.journal.pausedAt}
 	}
@@ -78,8 +123,8 @@ const (
 	journalTimeout = 3 * time.Second
 )
 
-// read brings the journal up to date. What cannot be read just now is read the next time.
-func (p *restoreProgress) read(ctx context.Context, pod *corev1.Pod) {
+// readLog brings the journal up to date. What cannot be read just now is read the next time.
+func (p *restoreProgress) readLog(ctx context.Context, pod *corev1.Pod) {
 	if p.journal.pod != pod.Name {
 		p.journal = recoveryJournal{pod: pod.Name}
 	}

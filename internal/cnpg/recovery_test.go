@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -79,35 +80,33 @@ func logReads(server *apitest.Server) int {
 	return reads
 }
 
-// A recovery that goes on for long is told of from time to time, with what its log says.
+// A recovery that goes on for long is told of from time to time, with what its log says by then.
 func TestWaitRestoredTellsHowItGoesOn(t *testing.T) {
 	t.Parallel()
-	ctx, server, client := setup(t)
-	client.Graces.LookAgain, client.Graces.Progress = time.Millisecond, time.Millisecond
 	const restores = "my-db-1-full-recovery-aaaaa"
-	server.Put(restoring(), recovering(restores))
-	log := `{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"LOG","message":"restored log file \"000000010000000000000004\" from archive"}}` + "\n"
-	var told []string
-	course := cnpg.Course{FirstWAL: "000000010000000000000003", LastWAL: "000000010000000000000005"}
-	_, _, err := client.WaitRestored(ctx, key, course, func(text string) {
-		told = append(told, text)
-		switch len(told) {
-		case 2:
-			server.Log(key.Namespace, restores, "full-recovery", log)
-		case 5:
-			apitest.Edit(server, key.Namespace, key.Name, healthy)
+	synctest.Test(t, func(t *testing.T) {
+		server, client := clocked(t)
+		server.Put(restoring(), recovering(restores))
+		var told []string
+		course := cnpg.Course{FirstWAL: "000000010000000000000003", LastWAL: "000000010000000000000005"}
+		_, _, err := client.WaitRestored(t.Context(), key, course, func(text string) {
+			told = append(told, text)
+			switch len(told) {
+			case 2:
+				server.Log(key.Namespace, restores, "full-recovery", lineOf("LOG", `restored log file "000000010000000000000004" from archive`))
+			case 4:
+				apitest.Edit(server, key.Namespace, key.Name, healthy)
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		const base, wal = "Setting up primary, pod my-db-1-full-recovery-aaaaa Running", ": replaying WAL, segment 000000010000000000000004 (2 of at most 3)"
+		want := []string{base, base + " (5s so far)", base + wal + " (10s so far)", base + wal + " (15s so far)", strings.Replace(base, "Setting up primary", "Cluster in healthy state", 1) + wal}
+		if !slices.Equal(told, want) {
+			t.Errorf("told: %q, want %q", told, want)
 		}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	base := "Setting up primary, pod my-db-1-full-recovery-aaaaa Running"
-	if told[0] != base || !strings.HasPrefix(told[1], base+" (0s so far)") {
-		t.Errorf("told at first: %q", told[:2])
-	}
-	if want := base + ": replaying WAL, segment 000000010000000000000004 (2 of at most 3) ("; !strings.HasPrefix(told[3], want) {
-		t.Errorf("told then: %q, want %q", told[3], want)
-	}
 }
 
 // PostgreSQL waits for somebody to change the settings, and the Job with it, without an end.
@@ -133,26 +132,27 @@ func TestWaitRestoredEndsWhereARecoveryIsPaused(t *testing.T) {
 
 func TestWaitRestoredAsksNoMoreForLogsItMayNotRead(t *testing.T) {
 	t.Parallel()
-	ctx, server, client := setup(t)
-	client.Graces.LookAgain, client.Graces.Progress = time.Millisecond, time.Millisecond
-	server.Put(restoring(), recovering("my-db-1-full-recovery-aaaaa"))
-	server.Fail(func(r apitest.Request) *apitest.Fault {
-		if r.Subresource == "log" {
-			return &apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot get resource "pods/log"`}
+	synctest.Test(t, func(t *testing.T) {
+		server, client := clocked(t)
+		server.Put(restoring(), recovering("my-db-1-full-recovery-aaaaa"))
+		server.Fail(func(r apitest.Request) *apitest.Fault {
+			if r.Subresource == "log" {
+				return &apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot get resource "pods/log"`}
+			}
+			return nil
+		})
+		told := 0
+		if _, _, err := client.WaitRestored(t.Context(), key, cnpg.Course{}, func(string) {
+			if told++; told == 5 {
+				apitest.Edit(server, key.Namespace, key.Name, healthy)
+			}
+		}); err != nil {
+			t.Fatal(err)
 		}
-		return nil
+		if reads := logReads(server); reads != 1 {
+			t.Errorf("logs were asked for %d times", reads)
+		}
 	})
-	told := 0
-	if _, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(string) {
-		if told++; told == 5 {
-			apitest.Edit(server, key.Namespace, key.Name, healthy)
-		}
-	}); err != nil {
-		t.Fatal(err)
-	}
-	if reads := logReads(server); reads != 1 {
-		t.Errorf("logs were asked for %d times", reads)
-	}
 }
 
 // What the recovery itself has logged is read while its pod is there; the restored database tells the rest.

@@ -34,6 +34,7 @@ type Server struct {
 	CA []byte
 
 	clients *authority // signs client certificates; nil of a server made by New
+	memory  *memory    // of a server made by NewInMemory
 
 	mu       sync.Mutex
 	objects  map[*resource]map[types.NamespacedName]*unstructured.Unstructured
@@ -56,20 +57,28 @@ type Server struct {
 // New starts a server without TLS that stops with the test. It has the namespace default.
 func New(t testing.TB) *Server {
 	t.Helper()
-	return start(t, nil)
+	return start(t, nil, nil)
+}
+
+// NewInMemory starts a server as New does, which only [Server.Config] reaches: without a network, so that it can run where
+// testing/synctest plays the clock.
+func NewInMemory(t testing.TB) *Server {
+	t.Helper()
+	return start(t, nil, newMemory())
 }
 
 // NewTLS starts a server whose certificate [Server.CA] has signed: for 127.0.0.1, and for [TLSServerName]. It takes the
 // client certificates that [Server.ClientCertificate] makes.
 func NewTLS(t testing.TB) *Server {
 	t.Helper()
-	return start(t, newAuthority(t))
+	return start(t, newAuthority(t), nil)
 }
 
-func start(t testing.TB, clients *authority) *Server {
+func start(t testing.TB, clients *authority, listener *memory) *Server {
 	t.Helper()
 	s := &Server{
 		clients: clients,
+		memory:  listener,
 		objects: map[*resource]map[types.NamespacedName]*unstructured.Unstructured{},
 		news:    make(chan struct{}),
 		logs:    map[logKey]string{},
@@ -78,6 +87,10 @@ func start(t testing.TB, clients *authority) *Server {
 	}
 	http := httptest.NewUnstartedServer(s)
 	http.Config.ErrorLog = log.New(io.Discard, "", 0) // what tests of certificates expect
+	if listener != nil {
+		_ = http.Listener.Close()
+		http.Listener = listener
+	}
 	if clients == nil {
 		http.Start()
 	} else {
@@ -117,10 +130,14 @@ func (s *Server) Copy(t testing.TB) *Server {
 
 // Config is the configuration of a client of this server.
 func (s *Server) Config() *rest.Config {
-	return &rest.Config{
+	config := &rest.Config{
 		Host: s.URL, QPS: -1, TLSClientConfig: rest.TLSClientConfig{CAData: s.CA},
 		ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}, // it does not speak protobuf
 	}
+	if s.memory != nil {
+		config.Dial = s.memory.dial
+	}
+	return config
 }
 
 // Kubeconfig writes a kubeconfig file whose current context "test" reaches this server, and returns its path.
