@@ -135,7 +135,10 @@ func storeOverrideAttribute() schema.SingleNestedAttribute {
 			"for another store, to which the provider's `pod_endpoint_url`, `ca_certificate` and `use_path_style` do not apply; a `profile` of its own takes the place of the provider's keys and `assume_role`. " +
 			"It takes no key: the pods' are named by `credentials_secret` or by the provider.",
 		Attributes: map[string]schema.Attribute{
-			"destination_path": schema.StringAttribute{Optional: true, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist.", Validators: []validator.String{isDestinationPath()}},
+			"destination_path": schema.StringAttribute{
+				Optional: true, CustomType: locationType, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist.",
+				Validators: []validator.String{isDestinationPath()}, PlanModifiers: []planmodifier.String{keepSameMeaning{kindLocation}},
+			},
 			"endpoint_url":     schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as Terraform reaches it.", Validators: []validator.String{isURL()}},
 			"pod_endpoint_url": schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as the database pods reach it. Default: `endpoint_url`.", Validators: []validator.String{isURL()}},
 			"region":           schema.StringAttribute{Optional: true, MarkdownDescription: "Region of the bucket.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},

@@ -47,7 +47,7 @@ type archiveSource struct {
 
 func (s *archiveSource) override() *storeOverride {
 	return &storeOverride{
-		DestinationPath: s.DestinationPath, EndpointURL: s.EndpointURL, Region: s.Region, Profile: s.Profile,
+		DestinationPath: semanticString{StringValue: s.DestinationPath, kind: kindLocation}, EndpointURL: s.EndpointURL, Region: s.Region, Profile: s.Profile,
 		AssumeRole: s.AssumeRole, UsePathStyle: s.UsePathStyle, CACertificate: s.CACertificate,
 	}
 }

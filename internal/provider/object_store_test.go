@@ -162,7 +162,7 @@ func TestStoreOverride(t *testing.T) {
 		want     func(*objectStore)
 	}{
 		"nothing":     {storeOverride{}, func(*objectStore) {}},
-		"a path":      {storeOverride{DestinationPath: value("s3://two")}, func(s *objectStore) { s.destinationPath = "s3://two" }},
+		"a path":      {storeOverride{DestinationPath: locationType.value("s3://two")}, func(s *objectStore) { s.destinationPath = "s3://two" }},
 		"a region":    {storeOverride{Region: value("r2")}, func(s *objectStore) { s.region, s.client.Region = "r2", "r2" }},
 		"pods' alone": {storeOverride{PodEndpointURL: value("http://p2")}, func(s *objectStore) { s.podEndpointURL = "http://p2" }},
 		"an endpoint is another store": {storeOverride{EndpointURL: value("https://e2")}, func(s *objectStore) {

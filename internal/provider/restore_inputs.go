@@ -88,13 +88,7 @@ func (m *restoreModel) take(i restoreInputs) {
 	m.Source = types.ObjectValueMust(sourceTypes, map[string]attr.Value{
 		"database": types.StringPointerValue(i.Database), "backup": types.StringPointerValue(i.Backup), "object_store": store, "credentials_secret": secret,
 	})
-	written := func(kind semanticStringType, s *string) semanticString {
-		if s == nil {
-			return kind.null()
-		}
-		return kind.value(*s)
-	}
-	m.TargetTime, m.TargetLSN = written(instantType, i.TargetTime), written(lsnType, i.TargetLSN)
+	m.TargetTime, m.TargetLSN = instantType.pointer(i.TargetTime), lsnType.pointer(i.TargetLSN)
 	m.TargetXID, m.TargetName, m.BackupID = types.StringPointerValue(i.TargetXID), types.StringPointerValue(i.TargetName), types.StringPointerValue(i.BackupID)
 	m.TargetInclusive = types.BoolValue(!i.Exclusive)
 	m.TargetTimeline = wholeNumber{Int64Value: types.Int64PointerValue(i.TargetTimeline)}

@@ -297,6 +297,46 @@ func TestRestoreFromAPlaceAsksNothingOfTheSource(t *testing.T) {
 	}
 }
 
+// A path in S3 can be written in several ways. The first one is kept; another one restores nothing anew and changes nothing,
+// also after an import. Another path does.
+func TestRestoreSourceWritings(t *testing.T) {
+	t.Parallel()
+	for _, writings := range [][]string{
+		{"s3://attic/pg", "s3://attic/pg/", "s3://attic//pg"},
+		{"s3://attic/pg/", "s3://attic/pg"},
+		{"s3://attic", "s3://attic/", "s3://attic//"},
+	} {
+		t.Run(writings[0], func(t *testing.T) {
+			t.Parallel()
+			f, _ := withSource(t)
+			f.moveSource("attic", strings.Trim(strings.TrimPrefix(writings[0], "s3://attic"), "/"))
+			f.s3.CreateBucket("garret")
+			s := onStage(t, f)
+			config := func(of, to string) string {
+				return s.config(restoreFrom(fmt.Sprintf(`object_store = { destination_path = %q, server_name = "my-db-v1" }`, of),
+					strings.Replace(goneDatabase, "schedule = ", fmt.Sprintf(`object_store = { destination_path = %q }, schedule = `, to), 1)))
+			}
+			first := writings[0]
+			s.apply(config(first, first))
+			for _, writing := range writings[1:] {
+				for _, config := range []string{config(writing, first), config(first, writing), config(writing, writing)} {
+					if plan, _ := s.plan(config); !plan.Empty() {
+						t.Errorf("with %s the plan is\n%s", writing, plan)
+					}
+				}
+				s.importable(config(writing, writing))
+			}
+			if got := s.at("source", "object_store", "destination_path"); got != first {
+				t.Errorf("the state has %s", got)
+			}
+			s.refused(config("s3://garret", first), "Database Is Protected")
+			if action := s.action(config(first, "s3://garret")); action != terraformtest.Update {
+				t.Errorf("with another path to archive to the plan is to %s", action)
+			}
+		})
+	}
+}
+
 // An archive in another store is read as that store wants it, here and by the pods.
 func TestRestoreFromAnotherStore(t *testing.T) {
 	t.Parallel()

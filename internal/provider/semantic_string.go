@@ -14,7 +14,7 @@ import (
 )
 
 // semanticStringType is a string of which several writings mean the same: a schedule in five or six fields, a quantity,
-// an instant, a duration, a WAL location. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
+// an instant, a duration, a WAL location, a path in S3. The writing of the configuration is kept, whatever the writing that Kubernetes keeps.
 type semanticStringType struct {
 	basetypes.StringType
 	kind semanticKind
@@ -29,6 +29,7 @@ const (
 	kindInstant  semanticKind = "instant"
 	kindDuration semanticKind = "duration"
 	kindLSN      semanticKind = "lsn"
+	kindLocation semanticKind = "location"
 )
 
 // The types of attributes whose values may be written in several ways.
@@ -38,6 +39,7 @@ var (
 	instantType  = semanticStringType{kind: kindInstant}
 	durationType = semanticStringType{kind: kindDuration}
 	lsnType      = semanticStringType{kind: kindLSN}
+	locationType = semanticStringType{kind: kindLocation}
 )
 
 var (
@@ -71,6 +73,8 @@ func (k semanticKind) same(a, b string) bool {
 		x, errX := recovery.ParseLSN(a)
 		y, errY := recovery.ParseLSN(b)
 		return errX == nil && errY == nil && x == y
+	case kindLocation:
+		return sameLocation(a, b)
 	}
 	return false
 }
@@ -104,6 +108,11 @@ func (t semanticStringType) ValueFromTerraform(ctx context.Context, in tftypes.V
 
 func (t semanticStringType) value(s string) semanticString {
 	return semanticString{StringValue: basetypes.NewStringValue(s), kind: t.kind}
+}
+
+// pointer is null for nil.
+func (t semanticStringType) pointer(s *string) semanticString {
+	return semanticString{StringValue: basetypes.NewStringPointerValue(s), kind: t.kind}
 }
 
 func (t semanticStringType) null() semanticString {

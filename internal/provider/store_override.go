@@ -13,7 +13,7 @@ import (
 
 // storeOverride is a database's object_store: what differs from the provider's.
 type storeOverride struct {
-	DestinationPath types.String     `tfsdk:"destination_path"`
+	DestinationPath semanticString   `tfsdk:"destination_path"`
 	EndpointURL     types.String     `tfsdk:"endpoint_url"`
 	PodEndpointURL  types.String     `tfsdk:"pod_endpoint_url"`
 	Region          types.String     `tfsdk:"region"`
@@ -26,7 +26,7 @@ type storeOverride struct {
 var assumeRoleTypes = map[string]attr.Type{"role_arn": types.StringType, "session_name": types.StringType, "external_id": types.StringType}
 
 var storeOverrideTypes = map[string]attr.Type{
-	"destination_path": types.StringType,
+	"destination_path": locationType,
 	"endpoint_url":     types.StringType,
 	"pod_endpoint_url": types.StringType,
 	"region":           types.StringType,
@@ -98,7 +98,7 @@ func (o *storeOverride) attributes() map[string]attr.Value {
 		role = types.ObjectValueMust(assumeRoleTypes, map[string]attr.Value{"role_arn": r.RoleARN, "session_name": r.SessionName, "external_id": r.ExternalID})
 	}
 	return map[string]attr.Value{
-		"destination_path": o.DestinationPath,
+		"destination_path": typed(o.DestinationPath, locationType),
 		"endpoint_url":     o.EndpointURL,
 		"pod_endpoint_url": o.PodEndpointURL,
 		"region":           o.Region,
@@ -125,7 +125,7 @@ func parseOverride(annotation string) *storeOverride {
 
 func (k keptOverride) override() *storeOverride {
 	o := &storeOverride{
-		DestinationPath: types.StringPointerValue(k.DestinationPath),
+		DestinationPath: locationType.pointer(k.DestinationPath),
 		EndpointURL:     types.StringPointerValue(k.EndpointURL),
 		PodEndpointURL:  types.StringPointerValue(k.PodEndpointURL),
 		Region:          types.StringPointerValue(k.Region),
@@ -145,7 +145,7 @@ func (b *backend) storeOverrideOf(cluster *cnpgv1.Cluster) types.Object {
 	override, archiver := overrideOf(cluster), cnpg.Archiver(cluster)
 	if b != nil && b.store != nil && !cnpg.Applied(cluster) {
 		if !sameLocation(archiver.DestinationPath, b.store.destinationPath) {
-			override.DestinationPath = types.StringValue(archiver.DestinationPath)
+			override.DestinationPath = locationType.value(archiver.DestinationPath)
 		}
 		if archiver.EndpointURL != "" && archiver.EndpointURL != cmp.Or(b.store.podEndpointURL, b.store.environment.EndpointURL) {
 			override.PodEndpointURL = types.StringValue(archiver.EndpointURL)
