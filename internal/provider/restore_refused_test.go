@@ -40,6 +40,20 @@ var refusals = map[string]refusal{
 		config: restoreOf(`target_time = "2026-03-26T12:00:00+05:30"`), at: "target_time",
 		want: []string{"the target 2026-03-26 06:30:00 UTC (2026-03-26 12:00:00+05:30)", "2026-03-26 10:00:00 UTC (2026-03-26 15:30:00+05:30)", "2026-03-26 13:00:00 UTC (2026-03-26 18:30:00+05:30)"},
 	},
+	"before the window, since a backup cannot be read": {
+		prepare: func(_ *fakes, a s3test.Archive) {
+			a.Put("base/20260326T085900/backup.info", "status=DONE\nbegin_time=yesterday\n", onTheDay(9, 0))
+		},
+		config: restoreOf(`target_time = "2026-03-26T09:30:00Z"`), at: "target_time",
+		want: []string{"lies before the recovery window", "2026-03-26 13:00:00 UTC; a base backup that would lead to it is there, but cannot be used: 20260326T085900: its status is UNREADABLE", `begin_time: "yesterday" is no time`},
+	},
+	"before the window, since a backup has failed": {
+		prepare: func(_ *fakes, a s3test.Archive) {
+			a.Backup("20260326T085900", onTheDay(9, 0), s3test.Segment(1, 4), s3test.Segment(1, 4), map[string]string{"status": "FAILED", "error": "disk full"})
+		},
+		config: restoreOf(`target_time = "2026-03-26T09:30:00Z"`), at: "target_time",
+		want: []string{"lies before the recovery window", "cannot be used: 20260326T085900: its status is FAILED: disk full"},
+	},
 	"before the end of the backup that was asked for": {
 		config: restoreOf("target_time = \"2026-03-26T11:00:00Z\"\nbackup_id = \"" + lateBackup + "\""), at: "target_time",
 		want: []string{"lies before the end of backup " + lateBackup, "2026-03-26 12:00:00 UTC"},

@@ -104,6 +104,21 @@ func (b *Backup) Major() int {
 // of tells whether the backup may be the database's: older barman did not write the system identifier.
 func (b *Backup) of(systemID string) bool { return b.SystemID == systemID || b.SystemID == "" }
 
+// mayLeadTo tells whether the backup ended before the target, as far as it says that itself: of one that cannot be read, its name
+// tells when it began.
+func (b *Backup) mayLeadTo(t Target) bool {
+	began, dated := ParseBackupID(b.ID)
+	switch {
+	case t.Kind == TargetTime && !b.EndTime.IsZero():
+		return !b.EndTime.After(t.Time)
+	case t.Kind == TargetTime:
+		return dated && !began.After(t.Time)
+	case t.Kind == TargetLSN && b.EndLSN != 0:
+		return b.EndLSN <= t.LSN
+	}
+	return dated
+}
+
 // segments is the range of WAL that the backup needs to become consistent, as barman names it.
 func (b *Backup) segments(size SegmentSize) (begin, end Segment, err error) {
 	if b.SegmentSize != 0 && b.SegmentSize != size {

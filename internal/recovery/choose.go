@@ -44,7 +44,7 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 	if err := c.knownTimeline(r.Target.Timeline); err != nil {
 		return Choice{}, err
 	}
-	candidates, err := c.candidates(r)
+	candidates, unusable, err := c.candidates(r)
 	if err != nil {
 		return Choice{}, err
 	}
@@ -55,7 +55,10 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 		if r.BackupID != "" {
 			w = oldest.window(c.WAL.SegmentSize())
 		}
-		return Choice{}, &BeforeWindowError{Target: r.Target, BackupID: r.BackupID, Window: w}
+		older := slices.DeleteFunc(unusable, func(b *BackupUnusableError) bool {
+			return false
+		})
+		return Choice{}, &BeforeWindowError{Target: r.Target, BackupID: r.BackupID, Window: w, Unusable: older}
 	}
 	u, covered := c.newest(before, r)
 	if covered {
@@ -63,7 +66,10 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 	}
 	switch {
 	case u.reach.gap != nil:
-		return Choice{}, &GapError{Target: r.Target, Gap: *u.reach.gap, Window: c.windowOf(u), Next: c.windowAfter(u, candidates)}
+		newer := slices.DeleteFunc(unusable, func(b *BackupUnusableError) bool {
+			return b.ID < u.backup.ID || !c.Backup(b.ID).mayLeadTo(r.Target)
+		})
+		return Choice{}, &GapError{Target: r.Target, Gap: *u.reach.gap, Window: c.windowOf(u), Next: c.windowAfter(u, candidates), Unusable: newer}
 	case !r.Live:
 		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u)}
 	}
@@ -74,14 +80,16 @@ func (c *Catalog) choice(u usable, covered bool) Choice {
 	return Choice{Backup: u.backup, Timeline: u.timeline, Window: u.window(c.WAL.SegmentSize()), Covered: covered}
 }
 
-// candidates are the usable backups that the request allows, newest first, never none.
-func (c *Catalog) candidates(r Request) ([]usable, error) {
+// candidates are the usable backups that the request allows, newest first, never none, and those of the same database that are
+// not usable.
+func (c *Catalog) candidates(r Request) ([]usable, []*BackupUnusableError, error) {
 	if r.BackupID != "" {
-		return c.requested(r)
+		found, err := c.requested(r)
+		return found, nil, err
 	}
 	system := cmp.Or(r.SystemID, c.SystemID())
 	if r.SystemID != "" && !slices.Contains(c.SystemIDs(), r.SystemID) && len(c.SystemIDs()) > 0 {
-		return nil, &SystemMismatchError{Want: r.SystemID, Have: c.SystemIDs()}
+		return nil, nil, &SystemMismatchError{Want: r.SystemID, Have: c.SystemIDs()}
 	}
 	var found []usable
 	var unusable []*BackupUnusableError
@@ -107,11 +115,11 @@ func (c *Catalog) candidates(r Request) ([]usable, error) {
 	}
 	switch {
 	case len(found) > 0:
-		return found, nil
+		return found, unusable, nil
 	case mismatch != nil:
-		return nil, mismatch
+		return nil, nil, mismatch
 	}
-	return nil, &NoBackupError{Unusable: unusable}
+	return nil, nil, &NoBackupError{Unusable: unusable}
 }
 
 // requested is the one backup that the request names.

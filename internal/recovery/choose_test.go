@@ -79,6 +79,12 @@ func TestChoose(t *testing.T) {
 	foreign := done("A", 1, 3, 4)
 	foreign.SystemID = "8"
 	systems := catalog(segments(1, 1, 20), foreign, done("B", 1, 10, 11))
+	const dated, later = "20260326T120230", "20260326T121130"
+	unreadable := recovery.Backup{ID: dated, Status: recovery.StatusUnreadable, Message: "no UTF-8"}
+	unread := catalog(segments(1, 1, 20), unreadable, done("20260326T120300", 1, 3, 4), failed)
+	brokenBehind := recovery.Backup{ID: later, Status: recovery.StatusUnreadable, Message: "no UTF-8"}
+	broken := catalog(segments(1, 1, 20, 7, 8), done("20260326T120300", 1, 3, 4), brokenBehind)
+	lacking := catalog(segments(1, 5, 20), done("20260326T120100", 1, 1, 2), done("20260326T120200", 1, 2, 3), done("20260326T120500", 1, 5, 6))
 	forked := catalog(append(append(segments(1, 1, 12), segments(2, 10, 15)...), partial(1, 13)), done("A", 1, 3, 4), done("B", 1, 11, 12), done("C", 2, 13, 14))
 	forked.Histories = []recovery.History{history(2, "1\t0/A000100\tx")}
 
@@ -89,6 +95,7 @@ func TestChoose(t *testing.T) {
 		waits   bool   // not yet covered
 		err     any
 		text    string
+		lacks   string // in the error
 	}{
 		"latest":                       {catalog: plain, want: "B"},
 		"latest on a live source":      {catalog: plain, request: recovery.Request{Live: true}, want: "B"},
@@ -122,11 +129,33 @@ func TestChoose(t *testing.T) {
 			err: new(*recovery.BeforeWindowError),
 			text: "the target 2026-03-26 12:03:29.999999 UTC (2026-03-26 13:03:29.999999+01:00) lies before the recovery window, which is " +
 				"2026-03-26 12:03:30 UTC (2026-03-26 13:03:30+01:00) to about 2026-03-26 12:20:00 UTC (2026-03-26 13:20:00+01:00)",
+			lacks: "cannot be used",
+		},
+		"before the window and before a backup that cannot be read": {
+			catalog: unread, request: recovery.Request{Target: recovery.AtTime(minute(2))}, err: new(*recovery.BeforeWindowError), lacks: "cannot be used",
+		},
+		"in the gap, before a backup that cannot be read": {
+			catalog: broken, request: recovery.Request{Target: recovery.AtTime(minute(7))}, err: new(*recovery.GapError), lacks: "cannot be used",
 		},
 		"location before the window": {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x4000000)}, err: new(*recovery.BeforeWindowError), text: "up to 0/15000000"},
 		"before the named backup": {
 			catalog: plain, request: recovery.Request{BackupID: "B", Target: recovery.AtTime(minute(9))},
 			err: new(*recovery.BeforeWindowError), text: "lies before the end of backup B, which can be restored to 2026-03-26 12:10:30 UTC",
+		},
+		"before the window, for a backup that cannot be read": {
+			catalog: unread, request: recovery.Request{Target: recovery.AtTime(minute(3))}, err: new(*recovery.BeforeWindowError),
+			text: "to about 2026-03-26 12:20:00 UTC; a base backup that would lead to it is there, but cannot be used: " + dated + ": its status is UNREADABLE: no UTF-8",
+		},
+		"location before the window, for a backup that cannot be read": {
+			catalog: unread, request: recovery.Request{Target: recovery.AtLSN(0x3800000)}, err: new(*recovery.BeforeWindowError), text: dated + ": its status is UNREADABLE: no UTF-8",
+		},
+		"before the window, for lack of WAL": {
+			catalog: lacking, request: recovery.Request{Target: recovery.AtTime(minute(4))}, err: new(*recovery.BeforeWindowError),
+			text: "; 2 base backups that would lead to it are there, but cannot be used: 20260326T120200: its first WAL segment 000000010000000000000002 is not in the archive, 20260326T120100: its first",
+		},
+		"in the gap, for a backup that cannot be read": {
+			catalog: broken, request: recovery.Request{Target: recovery.AtTime(minute(15))}, err: new(*recovery.GapError),
+			text: "to about 2026-03-26 12:06:00 UTC; a base backup that would lead to it is there, but cannot be used: " + later + ": its status is UNREADABLE: no UTF-8",
 		},
 		"past the end": {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21))}, err: new(*recovery.PastEndError), text: "last WAL segment is 000000010000000000000014",
@@ -158,7 +187,7 @@ func TestChoose(t *testing.T) {
 			t.Parallel()
 			got, err := test.catalog.Choose(test.request)
 			if test.err != nil {
-				if err == nil || !errors.As(err, test.err) || !strings.Contains(err.Error(), test.text) {
+				if err == nil || !errors.As(err, test.err) || !strings.Contains(err.Error(), test.text) || strings.Contains(err.Error(), test.lacks) && test.lacks != "" {
 					t.Fatalf("got %v, %v (%T)\nwant %T %q", got.Backup, err, err, test.err, test.text)
 				}
 				return

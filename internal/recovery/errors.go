@@ -39,11 +39,27 @@ func (e *NoBackupError) Error() string {
 	if len(e.Unusable) == 0 {
 		return "the archive has no base backup"
 	}
-	reasons := make([]string, len(e.Unusable))
-	for i, u := range e.Unusable {
-		reasons[i] = u.ID + ": " + u.Reason
+	return fmt.Sprintf("none of the %d base backups can be restored: %s", len(e.Unusable), reasons(e.Unusable, 5))
+}
+
+// reasons says of at most n backups why they cannot be used.
+func reasons(unusable []*BackupUnusableError, n int) string {
+	texts := make([]string, len(unusable))
+	for i, u := range unusable {
+		texts[i] = u.ID + ": " + u.Reason
 	}
-	return fmt.Sprintf("none of the %d base backups can be restored: %s", len(reasons), list(reasons, 5))
+	return list(texts, n)
+}
+
+// wouldLead says which backups are there for a target and cannot be used, behind what else an error says; "" for none.
+func wouldLead(unusable []*BackupUnusableError) string {
+	switch len(unusable) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("; a base backup that would lead to it is there, but cannot be used: %s", reasons(unusable, 1))
+	}
+	return fmt.Sprintf("; %d base backups that would lead to it are there, but cannot be used: %s", len(unusable), reasons(unusable, 3))
 }
 
 // BeforeWindowError says that the target lies before the end of the first backup that could lead to it.
@@ -51,6 +67,8 @@ type BeforeWindowError struct {
 	Target   Target
 	BackupID string // the backup that was asked for, or "" where none was
 	Window   Window
+	// Unusable are older backups, newest first, that would lead to the target if they could be used.
+	Unusable []*BackupUnusableError
 }
 
 func (e *BeforeWindowError) Error() string {
@@ -58,7 +76,7 @@ func (e *BeforeWindowError) Error() string {
 		return fmt.Sprintf("the target %s lies before the end of backup %s, which can be restored to %s",
 			e.Target, e.BackupID, e.Target.window(e.Window))
 	}
-	return fmt.Sprintf("the target %s lies before the recovery window, which is %s", e.Target, e.Target.window(e.Window))
+	return fmt.Sprintf("the target %s lies before the recovery window, which is %s%s", e.Target, e.Target.window(e.Window), wouldLead(e.Unusable))
 }
 
 // PastEndError says that the target lies behind the last WAL of an archive that does not grow any more.
@@ -79,6 +97,8 @@ type GapError struct {
 	Window Window // the window that the gap ends
 	// Next is the window behind the gap; nil where there is none.
 	Next *Window
+	// Unusable are backups behind the gap, newest first, that would lead to the target if they could be used.
+	Unusable []*BackupUnusableError
 }
 
 func (e *GapError) Error() string {
@@ -86,8 +106,8 @@ func (e *GapError) Error() string {
 	if e.Next != nil {
 		next = ", and behind the gap " + e.Target.window(*e.Next)
 	}
-	return fmt.Sprintf("the target %s lies in a gap: %s missing from the archive; what can be restored is %s%s",
-		e.Target, verb(e.Gap), e.Target.window(e.Window), next)
+	return fmt.Sprintf("the target %s lies in a gap: %s missing from the archive; what can be restored is %s%s%s",
+		e.Target, verb(e.Gap), e.Target.window(e.Window), next, wouldLead(e.Unusable))
 }
 
 func verb(g Gap) string {
