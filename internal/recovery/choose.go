@@ -56,7 +56,7 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 			w = oldest.window(c.WAL.SegmentSize())
 		}
 		older := slices.DeleteFunc(unusable, func(b *BackupUnusableError) bool {
-			return false
+			return b.ID > oldest.backup.ID || !c.Backup(b.ID).mayLeadTo(r.Target)
 		})
 		return Choice{}, &BeforeWindowError{Target: r.Target, BackupID: r.BackupID, Window: w, Unusable: older}
 	}
