@@ -109,9 +109,14 @@ var knownCauses = []struct {
 		Remedy:        "Set region in source.object_store, or in the provider's object_store, to the bucket's.",
 		Deterministic: true,
 	}},
-	{[]string{"CERTIFICATE_VERIFY_FAILED", "SSL validation failed"}, Cause{
+	{[]string{"CERTIFICATE_VERIFY_FAILED"}, Cause{
 		Meaning:       "The pods do not trust the certificate of S3.",
 		Remedy:        "Set ca_certificate in the provider's object_store to the authority that vouches for it.",
+		Deterministic: true,
+	}},
+	{[]string{"WRONG_VERSION_NUMBER"}, Cause{
+		Meaning:       "The endpoint that the pods use for S3 speaks no TLS.",
+		Remedy:        "Name it with http:// in pod_endpoint_url, or in endpoint_url where that is the pods' too, or name the port that speaks TLS.",
 		Deterministic: true,
 	}},
 	{[]string{"executable file not found in $PATH"}, Cause{
@@ -131,6 +136,7 @@ var knownCauses = []struct {
 	{[]string{
 		"Could not connect to the endpoint URL", "Can't connect to cloud provider", "Connect timeout", "Read timeout", "Connection was closed", "connectivity failure",
 		"Connection reset", "Connection broken", "reached max retries", "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout",
+		"SSL validation failed", // a TLS handshake that was cut off or took too long
 	}, Cause{
 		Meaning: "The pods could not reach S3, or it failed.",
 		Remedy:  "Check the endpoint that the pods use (pod_endpoint_url), and that the network lets them.",

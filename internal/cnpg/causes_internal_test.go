@@ -1,6 +1,7 @@
 package cnpg
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -61,6 +62,68 @@ func TestCausesOfRealFailures(t *testing.T) {
 			}
 		})
 	}
+}
+
+// What S3 and the network do and may not do again, in the words that barman-cloud 3.19.1 writes of servers that answer so. None of it
+// ends a wait, wherever in a recovery it comes, and whatever PostgreSQL makes of it.
+func TestCausesThatPass(t *testing.T) {
+	t.Parallel()
+	const (
+		url    = "https://s3.example.com/backups?list-type=2&prefix=pg%2Fmy-db%2Fbase%2F&delimiter=%2F&encoding-type=url"
+		listed = " when calling the ListObjectsV2 operation (reached max retries: 4): "
+	)
+	said := map[string]string{
+		"SlowDown":                  "An error occurred (SlowDown)" + listed + "Please reduce your request rate.",
+		"ServiceUnavailable":        "An error occurred (ServiceUnavailable)" + listed + "Service is not able to handle request.",
+		"503 of a load balancer":    "An error occurred (503)" + listed + "Service Unavailable",
+		"502 of a load balancer":    "An error occurred (502)" + listed + "Bad Gateway",
+		"429":                       "An error occurred (TooManyRequests)" + listed + "Please reduce your request rate.",
+		"InternalError":             "An error occurred (InternalError)" + listed + "We encountered an internal error. Please try again.",
+		"an answer that is cut off": "An error occurred (500)" + listed + "Internal Server Error",
+		"RequestTimeout":            "An error occurred (RequestTimeout)" + listed + "Your socket connection to the server was not read from or written to within the timeout period.",
+		"connection reset":          `Connection was closed before we received a valid response from endpoint URL: "` + url + `".`,
+		"connection refused or DNS": `Could not connect to the endpoint URL: "` + url + `"`,
+		"no answer":                 `Read timeout on endpoint URL: "` + url + `"`,
+		"no connection":             `Connect timeout on endpoint URL: "` + url + `"`,
+		"TLS handshake timeout":     "SSL validation failed for " + url + " _ssl.c:1000: The handshake operation timed out",
+		"TLS handshake cut off":     "SSL validation failed for " + url + " [SSL: UNEXPECTED_EOF_WHILE_READING] EOF occurred in violation of protocol (_ssl.c:1006)",
+		"a file that is cut off":    "An error occurred while reading from response stream: ('Connection broken: IncompleteRead(16384 bytes read, 4 more expected)', IncompleteRead(16384 bytes read, 4 more expected))",
+	}
+	places := map[string]func(text string) []string{
+		"looking for the base backup": func(text string) []string {
+			return []string{`{"level":"error","logger":"barman","msg":"Can't extract backup id","command":"barman-cloud-backup-list","stderr":` +
+				jsonText("2026-11-22 22:20:09,266 [16] ERROR: Barman cloud backup list exception: "+text+"\n") + `,"error":"exit status 4"}`, lineExit1}
+		},
+		"copying the base backup": func(text string) []string {
+			return []string{`{"level":"info","logger":"barman-cloud-restore","msg":` + jsonText("2026-11-22 22:20:09,266 [16] ERROR: Barman cloud restore exception: "+text) + `,"pipe":"stderr"}`, lineExit1}
+		},
+		"fetching WAL": func(text string) []string {
+			return []string{
+				lineLog,
+				`{"level":"info","logger":"barman-cloud-wal-restore","msg":` + jsonText("2026-11-22 22:20:09,266 [53] ERROR: Barman cloud WAL restore exception: "+text) + `,"pipe":"stderr"}`,
+				lineTarget, lineSocket, lineExit1,
+			}
+		},
+		"looking at its own archive": func(text string) []string {
+			return []string{`{"level":"info","logger":"barman-cloud-check-wal-archive","msg":` + jsonText("2026-11-22 22:20:09,266 [24] ERROR: Barman cloud WAL archive check exception: "+text) + `,"pipe":"stderr"}`, lineExit1}
+		},
+	}
+	for name, text := range said {
+		for place, log := range places {
+			t.Run(name+"/"+place, func(t *testing.T) {
+				t.Parallel()
+				cause := causeIn([]byte(strings.Join(log(text), "\n")))
+				if cause.Deterministic || !strings.Contains(cause.Line, text) || !strings.Contains(cause.Meaning, "could not reach S3, or it failed") || !strings.Contains(cause.Remedy, "pod_endpoint_url") {
+					t.Errorf("cause is %+v, want one that passes", cause)
+				}
+			})
+		}
+	}
+}
+
+func jsonText(text string) string {
+	encoded, _ := json.Marshal(text) // a string always can be
+	return string(encoded)
 }
 
 // It is no error line: PostgreSQL goes on living, and waits.

@@ -37,6 +37,8 @@ const (
 	lineBackupWAL = `{"logger":"postgres","msg":"record","record":{"error_severity":"FATAL","message":"WAL ends before end of online backup"}}`
 	lineNoCAText  = `ERROR: Barman cloud backup list exception: SSL validation failed for https://s3.example.com/ [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed`
 	lineNoCA      = `{"level":"info","logger":"barman-cloud-backup-list","msg":"` + lineNoCAText + `","pipe":"stderr"}`
+	lineNoTLSText = `ERROR: Barman cloud backup list exception: SSL validation failed for https://s3.example.com/ [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)`
+	lineNoTLS     = `{"level":"info","logger":"barman-cloud-backup-list","msg":"` + lineNoTLSText + `","pipe":"stderr"}`
 	lineNotJSON   = `Defaulted container "full-recovery" out of: full-recovery, bootstrap-controller (init)`
 	lineCutInHalf = `{"level":"error","msg":"restore er`
 )
@@ -92,6 +94,7 @@ func TestCauseOf(t *testing.T) {
 		{"a field of another type", []string{`{"level":"error","msg":"restore error","error":"no target backup found","stderr":{"text":""}}`}, "restore error: no target backup found", true},
 		{"no barman", []string{lineNoBarman, lineStart}, `restore error: unexpected failure invoking barman-cloud-wal-archive: exec: "barman-cloud-check-wal-archive": executable file not found in $PATH`, true},
 		{"no CA", []string{lineNoCA, lineExit1}, lineNoCAText, true},
+		{"no TLS", []string{lineNoTLS, lineExit1}, lineNoTLSText, true},
 		{"another region", []string{lineRegion, lineExit1}, "ERROR: Barman cloud backup list exception: An error occurred (AuthorizationHeaderMalformed) when calling the ListObjectsV2 operation", true},
 		{"WAL of the backup itself", []string{lineBackupWAL, lineSocket}, "FATAL: WAL ends before end of online backup", true},
 		{"no program at all", []string{lineStart, "exec /controller/manager: exec format error", ""}, "exec /controller/manager: exec format error", false},
