@@ -52,6 +52,9 @@ type Object struct {
 	identity *tfprotov6.ResourceIdentityData
 }
 
+// Private are the data that the provider keeps beside the value.
+func (o *Object) Private() []byte { return o.private }
+
 // New makes a workspace with an empty configuration and an empty state.
 func New(t testing.TB, providers Providers) *Workspace {
 	t.Helper()
