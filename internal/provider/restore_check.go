@@ -31,7 +31,7 @@ const (
 
 // flushing is what a plan knows of that.
 func (m *restoreModel) flushing() archiveEnd {
-	if m.FlushSource.ValueBool() {
+	if m.FlushSource.ValueBool() || m.FlushSource.IsUnknown() {
 		return willFlush
 	}
 	return endsThere
@@ -89,6 +89,7 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 	var timeline *recovery.TimelineNotFoundError
 	var missing *recovery.BackupNotFoundError
 	var unusable *recovery.BackupUnusableError
+	var past *recovery.PastEndError
 	at, more := plan.targetPath(), ""
 	switch {
 	case errors.As(err, &none):
@@ -112,6 +113,8 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		if plan.BackupID.ValueString() == "" {
 			at = plan.sourcePath()
 		}
+	case errors.As(err, &past) && from.alive && !plan.FlushSource.ValueBool():
+		more = fmt.Sprintf("The source %s lives and may have written more than it has archived: without flush_source = false, a restore has it archive that first.", from)
 	case !isRefusal(err):
 		at = plan.sourcePath()
 	}

@@ -66,6 +66,14 @@ var refusals = map[string]refusal{
 		config: dead(`target_time = "2026-03-26T13:00:05Z"`), at: "target_time",
 		want: []string{"lies after the end of the archive, whose last WAL segment is " + lastSegment, "2026-03-26 13:00:00 UTC"},
 	},
+	"past the end of what a living source has archived, which is not flushed": {
+		config: restoreOf("flush_source = false\ntarget_time = \"2026-03-26T13:00:05Z\""), at: "target_time",
+		want: []string{"lies after the end of the archive, whose last WAL segment is " + lastSegment, "The source myorg/my-db lives and may have written more", "without flush_source = false"},
+	},
+	"a place past the end of what a living source has archived, which is not flushed": {
+		config: restoreOf("flush_source = false\ntarget_lsn = \"0/12000000\""), at: "target_lsn",
+		want: []string{"lies after the end of the archive", "The source myorg/my-db lives", "without flush_source = false"},
+	},
 	"past the end of a dead archive, in another zone": {
 		config: dead(`target_time = "2026-03-26T15:00:05+02:00"`), at: "target_time",
 		want: []string{"2026-03-26 13:00:05 UTC (2026-03-26 15:00:05+02:00)", "2026-03-26 13:00:00 UTC (2026-03-26 15:00:00+02:00)"},
@@ -261,6 +269,27 @@ func TestRestoreNotRefused(t *testing.T) {
 				t.Errorf("restored is %s", s.at("status"))
 			}
 			s.apply(s.config(config))
+		})
+	}
+}
+
+// Whether a target behind the archive is reached is seen when it is applied, where a plan does not know whether the source is flushed.
+func TestRestoreWithAFlushThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for flush, refused := range map[string]bool{"true": false, "false": true} {
+		t.Run(flush, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			const behind = "target_time = \"2026-03-26T13:00:05Z\"\nflush_source = "
+			plan, _ := s.plan(s.config(restoreOf(behind + "unknown")))
+			s.w.Write(s.config(restoreOf(behind + flush)))
+			if refused {
+				s.nothingMade(plan, "Restore Cannot Succeed", "lies after the end of the archive")
+				return
+			}
+			if diags := s.w.ApplyPlan(t.Context(), plan); diags.HasError() {
+				t.Error(diags)
+			}
 		})
 	}
 }
