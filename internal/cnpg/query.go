@@ -1,6 +1,7 @@
 package cnpg
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -82,12 +83,12 @@ func (c *Client) Query(ctx context.Context, cluster Key, database, query string)
 
 // QueryPatiently is Query that asks again, for some seconds, a primary that could not be asked.
 func (c *Client) QueryPatiently(ctx context.Context, cluster Key, database, query string) (answer string, err error) {
-	_ = wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
+	ended := wait.ExponentialBackoffWithContext(ctx, askAgainBackoff, func(ctx context.Context) (bool, error) {
 		answer, err = c.Query(ctx, cluster, database, query)
 		var unasked *PrimaryError
 		return !errors.As(err, &unasked) || errors.Is(err, ErrForbidden), nil
 	})
-	return answer, err
+	return answer, cmp.Or(err, ended) // one that ended before it began has asked nothing
 }
 
 const (

@@ -1,6 +1,7 @@
 package cnpg_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -43,6 +44,24 @@ func TestQuery(t *testing.T) {
 		if text := fmt.Sprint(r.Path, r.Query); strings.Contains(text, "odd$names") {
 			t.Errorf("the query is in the address of a request: %s", text)
 		}
+	}
+}
+
+// A query that nobody has time for any more has no answer, rather than an empty one.
+func TestQueryThatComesTooLate(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	cluster := wanted()
+	healthy(cluster)
+	server.Put(cluster, pod("my-db-1", "postgres"))
+	server.OnExec(func(string, string, []string) (string, string, error) { return "\n", "", nil })
+	if answer, err := client.QueryPatiently(ctx, key, "app", "SELECT ''"); answer != "" || err != nil {
+		t.Fatalf("in time it is %q, %v", answer, err)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	if answer, err := client.QueryPatiently(over, key, "app", "SELECT ''"); !errors.Is(err, context.Canceled) {
+		t.Errorf("too late it is %q, %v", answer, err)
 	}
 }
 

@@ -40,6 +40,16 @@ func (p *preparedRestore) backupID() string {
 	return p.from.backupID
 }
 
+// along is a target with the timeline that the choice leads along. Unless it is told, PostgreSQL looks for the newest one by
+// itself, and takes a history file that cannot be fetched for a moment for one that is not there: it would follow the timeline
+// that a failover has left. Timeline 1 has no such file, and needs none.
+func (p *preparedRestore) along(target recovery.Target) recovery.Target {
+	if p.choice != nil && p.choice.Timeline > 1 && target.Kind != recovery.TargetImmediate {
+		target.Timeline = p.choice.Timeline
+	}
+	return target
+}
+
 // prepare does everything that comes before the new Cluster: it reads the source, flushes it, chooses the base backup
 // and the folder of the new archive. What the plan could not check is checked here, before anything is created.
 func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan, config *restoreModel, diags *diag.Diagnostics) (*preparedRestore, bool) {

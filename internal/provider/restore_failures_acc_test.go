@@ -122,7 +122,7 @@ func (f *failures) later() []failing {
 		},
 		{ // the latest state that the archive had is not what was restored
 			name: "short", source: f.seen(f.short), more: "\ndeletion_protection = false", running: true,
-			says: says("the recovery ended at", "before the WAL segment", "which the archive had when it began", "The database", "runs and is recorded in Terraform's state"),
+			says: says("the recovery ended at", "before the WAL segment", "which the archive had when it began", "The database", "is restored and recorded in Terraform's state"),
 		},
 		{
 			name: "other-major", source: f.unseen(f.whole), more: imageIs(env(f.t, "PGPLATFORM_POSTGRES_15")),

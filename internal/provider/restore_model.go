@@ -52,10 +52,10 @@ func (m *restoreModel) sourcePath() path.Path {
 // originName is what the restored Cluster calls the archive that it is made from.
 const originName = "origin"
 
-// toCluster is the restored Cluster, with its bootstrap fields: location is where it will archive itself, and backupID the
-// base backup that it begins from, "" where CNPG is to pick it.
-func (m *restoreModel) toCluster(ctx context.Context, from *origin, backupID string, location archiveLocation, diags *diag.Diagnostics) *cnpgv1.Cluster {
-	cluster := m.databaseModel.toCluster(ctx, location, diags)
+// toCluster is the restored Cluster, with its bootstrap fields, as it was prepared.
+func (m *restoreModel) toCluster(ctx context.Context, way *preparedRestore, diags *diag.Diagnostics) *cnpgv1.Cluster {
+	from := way.from
+	cluster := m.databaseModel.toCluster(ctx, way.location, diags)
 	if diags.HasError() {
 		return nil
 	}
@@ -66,7 +66,7 @@ func (m *restoreModel) toCluster(ctx context.Context, from *origin, backupID str
 		Source:         originName,
 		Database:       m.DatabaseName.ValueString(),
 		Owner:          m.Owner.ValueString(),
-		RecoveryTarget: toRecoveryTarget(m.target(from.backupID), backupID),
+		RecoveryTarget: toRecoveryTarget(way.along(m.target(from.backupID)), way.backupID()),
 	}}
 	cluster.Spec.ExternalClusters = []cnpgv1.ExternalCluster{{Name: originName, BarmanObjectStore: from.barmanStore(m.Name.ValueString())}}
 	if role := from.store.pods.iamRoleARN; role != "" && cluster.Spec.ServiceAccountTemplate == nil { // it archives nowhere, or as somebody else

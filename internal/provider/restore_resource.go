@@ -66,7 +66,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if !ok {
 		return
 	}
-	cluster := plan.toCluster(ctx, way.from, way.backupID(), way.location, &resp.Diagnostics)
+	cluster := plan.toCluster(ctx, way, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return
 	}
@@ -90,18 +90,23 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), way.location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
-	var recovered cnpg.Recovered
+	restored, recovered := created, cnpg.Recovered{}
 	if err == nil && plan.Wait.ValueBool() {
-		created, recovered, err = client.WaitRestored(ctx, key, way.course(), func(text string) {
+		restored, recovered, err = client.WaitRestored(ctx, key, way.course(), func(text string) {
 			tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
 		})
 	}
 	if err != nil {
-		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), stateAfterFailure(err, &plan), unverified(&plan))
+		holds := []string{stateAfterRestore(key)}
+		if hasRun(ctx, client, created, err) {
+			resp.Diagnostics.Append(resp.State.SetAttribute(ctx, path.Root("restored_to"), instantOf(recovered.LastTransaction))...)
+			holds = []string{way.latest(&plan, recovered), stateAfterVerify(key, plan.DeletionProtection)}
+		}
+		addFailureOf("pgplatform_restore", &resp.Diagnostics, unableToRestore, overdue(ctx, err), append(holds, unverified(&plan))...)
 		return
 	}
-	plan.observe(created)
-	plan.fromCluster(created)
+	plan.observe(restored)
+	plan.fromCluster(restored)
 	plan.RestoredTo = instantOf(recovered.LastTransaction)
 	early = plan
 	early.nullUnknowns()
@@ -169,13 +174,32 @@ func unverified(plan *restoreModel) string {
 	return "verify.query was not run, and will not be: after an untaint, run it by hand."
 }
 
-// stateAfterFailure says what Terraform's state holds after a failure, by whether there are data.
-func stateAfterFailure(err error, plan *restoreModel) string {
-	var failed *cnpg.RecoveryError
-	if errors.As(err, &failed) && failed.Recovered {
-		return stateAfterVerify(plan.key(), plan.DeletionProtection)
+// hasRun tells whether a restore that failed with err has an instance that was ever ready, so that there are data. Where the
+// Cluster cannot be asked, the error may tell.
+func hasRun(ctx context.Context, client *cnpg.Client, created *cnpgv1.Cluster, err error) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), defaultReadTimeout)
+	defer cancel()
+	if live, askErr := client.GetCluster(ctx, cnpg.KeyOf(created)); askErr == nil && live.UID == created.UID {
+		return !cnpg.NeverReady(live)
 	}
-	return stateAfterRestore(plan.key())
+	var failed *cnpg.RecoveryError
+	return errors.As(err, &failed) && failed.Recovered
+}
+
+// latest says of a database that is restored, but whose restore failed later, what nobody will look at again: whether the latest
+// state is what was restored.
+func (p *preparedRestore) latest(plan *restoreModel, recovered cnpg.Recovered) string {
+	target := plan.target(p.from.backupID)
+	if target.Kind != recovery.TargetLatest {
+		return ""
+	}
+	if err := reached(p.choice, target, recovered); err != nil {
+		return "Beside that, " + err.Error() + "."
+	}
+	if recovered.LSN == 0 || p.choice == nil {
+		return "Whether the recovery reached the end of the archive was not seen: compare the newest rows with what you expect."
+	}
+	return ""
 }
 
 // stateAfterRestore says what Terraform's state holds when a restore fails after its Cluster was made, and how to go on.
@@ -188,7 +212,7 @@ func stateAfterRestore(key cnpg.Key) string {
 func stateAfterVerify(key cnpg.Key, protection types.Bool) string {
 	holds := fmt.Sprintf("The database %s is restored and recorded in Terraform's state, marked as tainted. ", key)
 	if !protection.ValueBool() {
-		return holds + "deletion_protection is off, so the next apply destroys it and restores anew. To keep it as it is, run terraform untaint pgplatform_restore.NAME."
+		return holds + "To keep it as it is, run terraform untaint pgplatform_restore.NAME. To restore anew, run that too, and then apply corrected inputs: deletion_protection is off, so they replace it."
 	}
 	return holds + "deletion_protection holds, so the next plan does not replace it. " +
 		"To keep it as it is, run terraform untaint pgplatform_restore.NAME. To restore anew, run that first, then apply deletion_protection = false with the same inputs, and then the corrected ones."

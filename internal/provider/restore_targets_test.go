@@ -249,6 +249,31 @@ func TestRestoreTimelines(t *testing.T) {
 	}
 }
 
+// PostgreSQL is told the newest timeline, which it would not find where its history cannot be fetched for a moment.
+func TestRestoreNamesTheNewestTimeline(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ attributes, want string }{
+		"the latest state":    {"", "2"},
+		"a time":              {`target_time = "2026-03-26T13:02:00Z"`, "2"},
+		"a base backup alone": {`backup_id = "` + lateBackup + `"`, ""},
+		"an older timeline":   {`target_timeline = 1`, "1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, a := restoreStage(t)
+			a.History(2, "1\t0/12000000\tno recovery target specified\n", onTheDay(13, 1))
+			a.Segments(2, 18, 2, onTheDay(13, 5), 15*60*1e9)
+			s.apply(s.config(restoreOf(test.attributes)))
+			if tli := s.restored().Spec.Bootstrap.Recovery.RecoveryTarget.TargetTLI; tli != test.want {
+				t.Errorf("the timeline is %q, want %q", tli, test.want)
+			}
+			if timeline := s.at("target_timeline"); timeline != map[string]string{"an older timeline": "1"}[name] {
+				t.Errorf("the state says %q", timeline)
+			}
+		})
+	}
+}
+
 // Whatever a look at the configuration alone shows to be wrong with a target names the attribute.
 func TestRestoreTargetsInvalid(t *testing.T) {
 	t.Parallel()

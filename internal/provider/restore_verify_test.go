@@ -135,14 +135,34 @@ func (s *stage) unverified(config string) {
 	}
 }
 
+// recovers has a pod do the recovery, whose log says where PostgreSQL has ended it, and then does something to the Cluster.
+func (f *fakes) recovers(lsn string, then func(*cnpgv1.Cluster)) {
+	const (
+		pod = "my-db-pitr-1-full-recovery-x7x7x"
+		log = `{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"redo done at LSN system usage: CPU"}}
+{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"last completed transaction was at log time 2026-03-26 12:20:07.123456+00"}}
+{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"selected new timeline ID: 2"}}
+`
+	)
+	f.kube.Log(fakeNamespace, pod, "full-recovery", strings.Replace(log, "LSN", lsn, 1))
+	f.kube.React(func(e apitest.Event) {
+		if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && e.Type == watch.Added && c.Name == "my-db-pitr" {
+			done := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: pod, Labels: map[string]string{
+				cnpg.LabelCluster: "my-db-pitr", "cnpg.io/jobRole": "full-recovery", "batch.kubernetes.io/job-name": "my-db-pitr-1-full-recovery",
+			}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
+			done.Status.Phase = corev1.PodSucceeded
+			f.kube.Put(done)
+			if then != nil {
+				apitest.Edit(f.kube, fakeNamespace, c.Name, then)
+			}
+		}
+	})
+}
+
 // A recovery of the latest state that ends before the archive did is told; where it ended, and when, is read from the log of
 // its pod.
 func TestRestoreThatEndsEarly(t *testing.T) {
 	t.Parallel()
-	const log = `{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"redo done at LSN system usage: CPU"}}
-{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"last completed transaction was at log time 2026-03-26 12:20:07.123456+00"}}
-{"level":"info","logger":"postgres","msg":"record","record":{"log_time":"2026-03-26 13:10:00.000 UTC","error_severity":"LOG","message":"selected new timeline ID: 2"}}
-`
 	for name, test := range map[string]struct {
 		lsn, attributes string
 		early           bool
@@ -155,23 +175,48 @@ func TestRestoreThatEndsEarly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, _ := restoreStage(t)
-			const pod = "my-db-pitr-1-full-recovery-x7x7x"
-			s.kube.Log(fakeNamespace, pod, "full-recovery", strings.Replace(log, "LSN", or(test.lsn, "somewhere"), 1))
-			s.kube.React(func(e apitest.Event) {
-				if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && e.Type == watch.Added && c.Name == "my-db-pitr" {
-					done := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: pod, Labels: map[string]string{
-						cnpg.LabelCluster: "my-db-pitr", "cnpg.io/jobRole": "full-recovery", "batch.kubernetes.io/job-name": "my-db-pitr-1-full-recovery",
-					}}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
-					done.Status.Phase = corev1.PodSucceeded
-					s.kube.Put(done)
-				}
-			})
+			s.recovers(or(test.lsn, "somewhere"), nil)
 			s.answers("", "", nil, nil)
 			config := s.config(restoreOf(test.attributes))
 			if test.early {
 				s.fails(config, "Unable to Restore Database", "the recovery ended at "+test.lsn+", before the WAL segment "+lastSegment, "The database myorg/my-db-pitr is restored", "terraform untaint")
 			} else {
 				s.apply(config)
+			}
+			if to := s.at("restored_to"); to != "2026-03-26T12:20:07.123456Z" {
+				t.Errorf("restored to %q", to)
+			}
+		})
+	}
+}
+
+// What goes wrong once the restored database runs is no failed recovery: the error says that there are data, that protection
+// holds, and what nobody will look at again.
+func TestRestoreThatFailsOnceItRuns(t *testing.T) {
+	t.Parallel()
+	const protected, unseen = "deletion_protection holds", "Whether the recovery reached the end of the archive was not seen"
+	for name, test := range map[string]struct {
+		lsn, attributes string
+		want            string
+		not             string
+	}{
+		"before the end of the archive": {lsn: "0/E000100", want: "the recovery ended at 0/E000100, before the WAL segment " + lastSegment},
+		"at its end":                    {lsn: "0/11000100", want: protected, not: "the archive"},
+		"nobody knows where":            {lsn: "somewhere", want: unseen},
+		"at a target":                   {lsn: "0/E000100", attributes: `target_time = "2026-03-26T12:20:08Z"`, want: protected, not: "the archive"},
+		"without protection":            {lsn: "0/11000100", attributes: unprotected, want: "deletion_protection is off, so they replace it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			s.recovers(test.lsn, archivingFails("AccessDenied"))
+			s.answers("", "", nil, nil)
+			s.w.Write(s.config(strings.Replace(verifying(`"41"`, ""), "  source = {", test.attributes+"\n  source = {", 1)))
+			errors := s.w.Apply(t.Context()).Errors().String()
+			if want := []string{"Unable to Restore Database", "AccessDenied", test.want, "verify.query was not run"}; !says(want...).MatchString(errors) ||
+				!says("The database myorg/my-db-pitr is restored", "terraform untaint").MatchString(errors) || strings.Contains(errors, "was ever ready") ||
+				test.not != "" && strings.Contains(errors, test.not) {
+				t.Errorf("the apply says\n%s\nwant %q", errors, want)
 			}
 			if to := s.at("restored_to"); to != "2026-03-26T12:20:07.123456Z" {
 				t.Errorf("restored to %q", to)
