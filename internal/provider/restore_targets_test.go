@@ -243,6 +243,8 @@ func TestRestoreTimelines(t *testing.T) {
 	a.History(2, "1\t0/12000000\tno recovery target specified\n", onTheDay(13, 1))
 	a.Segments(2, 18, 2, onTheDay(13, 5), 15*60*1e9)
 	s.refused(s.config(restoreOf("target_timeline = 3")), "Restore Cannot Succeed", `AttributeName("target_timeline")`, "the archive has no timeline 3; it has 1, 2")
+	// The source lives, and writes to the other one.
+	s.refused(s.config(restoreOf("target_timeline = 1\ntarget_time = \"2026-03-26T13:10:00Z\"")), "Restore Cannot Succeed", `AttributeName("target_time")`, "lies after the end of timeline 1")
 	s.apply(s.config(restoreOf("target_timeline = 2")))
 	if tli := s.restored().Spec.Bootstrap.Recovery.RecoveryTarget.TargetTLI; tli != "2" {
 		t.Errorf("the timeline is %q", tli)

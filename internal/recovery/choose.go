@@ -70,7 +70,7 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 			return b.ID < u.backup.ID || !c.Backup(b.ID).mayLeadTo(r.Target)
 		})
 		return Choice{}, &GapError{Target: r.Target, Gap: *u.reach.gap, Window: c.windowOf(u), Next: c.windowAfter(u, candidates), Unusable: newer}
-	case !r.Live:
+	case !r.Live || c.left(u.timeline):
 		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u)}
 	}
 	return c.choice(u, false), nil
@@ -231,6 +231,13 @@ func (c *Catalog) knownTimeline(timeline uint32) error {
 		return nil
 	}
 	return &TimelineNotFoundError{Want: timeline, Have: known}
+}
+
+// left tells whether a timeline ends where another one began, so that nobody archives WAL of it any more.
+func (c *Catalog) left(timeline uint32) bool {
+	return slices.ContainsFunc(c.Histories, func(h History) bool {
+		return slices.ContainsFunc(h.Switches, func(s Switch) bool { return s.Parent == timeline })
+	})
 }
 
 // Timelines lists the timelines that the archive has WAL or a history of, in ascending order.

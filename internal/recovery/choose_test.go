@@ -123,6 +123,7 @@ func TestChoose(t *testing.T) {
 		"the abandoned timeline":       {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(12), Timeline: 1}}, want: "B"},
 		"the partial segment's end":    {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(13), Timeline: 1}}, want: "B"},
 		"latest on the child timeline": {catalog: forked, want: "C"},
+		"past the living timeline's":   {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
 
 		"before the window": {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5).Add(-time.Microsecond).In(time.FixedZone("", 3600)))},
@@ -161,6 +162,10 @@ func TestChoose(t *testing.T) {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21))}, err: new(*recovery.PastEndError), text: "last WAL segment is 000000010000000000000014",
 		},
 		"location past the end": {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x15000000)}, err: new(*recovery.PastEndError)},
+		"past the end of the abandoned timeline, live": {
+			catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(14), Timeline: 1}},
+			err: new(*recovery.PastEndError), text: "lies after the end of timeline 1, whose last WAL segment is 00000001000000000000000D",
+		},
 		"in the gap": {
 			catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(7)), Live: true}, err: new(*recovery.GapError),
 			text: "WAL segments 000000010000000000000007 to 000000010000000000000008 (2) are missing from the archive; what can be restored is " +

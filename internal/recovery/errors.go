@@ -79,15 +79,19 @@ func (e *BeforeWindowError) Error() string {
 	return fmt.Sprintf("the target %s lies before the recovery window, which is %s%s", e.Target, e.Target.window(e.Window), wouldLead(e.Unusable))
 }
 
-// PastEndError says that the target lies behind the last WAL of an archive that does not grow any more.
+// PastEndError says that the target lies behind the last WAL of an archive, or of a timeline in it, that does not grow any more.
 type PastEndError struct {
 	Target Target
 	Window Window
 }
 
 func (e *PastEndError) Error() string {
-	return fmt.Sprintf("the target %s lies after the end of the archive, whose last WAL segment is %s; the recovery window is %s",
-		e.Target, e.Window.LatestWAL, e.Target.window(e.Window))
+	grown := "the archive"
+	if e.Target.Timeline != 0 {
+		grown = fmt.Sprintf("timeline %d", e.Target.Timeline)
+	}
+	return fmt.Sprintf("the target %s lies after the end of %s, whose last WAL segment is %s; the recovery window is %s",
+		e.Target, grown, e.Window.LatestWAL, e.Target.window(e.Window))
 }
 
 // GapError says that the target lies where WAL is missing.

@@ -482,6 +482,13 @@ func (w world) choose(q recovery.Request) string {
 	case !q.Live:
 		return "past"
 	}
+	for _, switches := range w.switches { // nobody writes to a timeline that was left
+		for _, s := range switches {
+			if s.Parent == ends[best.ID].timeline {
+				return "past"
+			}
+		}
+	}
 	return best.ID + " false"
 }
 
