@@ -3,6 +3,7 @@ package cnpg_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -101,13 +102,17 @@ func stuck(server *apitest.Server) {
 	pulling.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "postgres", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{
 		Reason: "ImagePullBackOff", Message: `Back-off pulling image "example.com/postgresql:17"`,
 	}}}}
+	alike := pod("my-db-4-join-x", "join")
+	alike.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "Unschedulable", Message: "0/1 nodes are available"}}
+	gated := pod("my-db-5-join-x", "join") // by whoever lets it go later
+	gated.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: "SchedulingGated"}}
 	starting := pod("my-db-1", "postgres")
 	starting.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "postgres", State: corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}}}}
 	volume := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "my-db-2", Labels: map[string]string{cnpg.LabelCluster: key.Name}}}
 	volume.Status.Phase = corev1.ClaimPending
 	warning := event("my-db.1", "my-db", corev1.EventTypeWarning)
 	warning.Reason, warning.Message = "FailedCreate", "exceeded quota: compute"
-	server.Put(cluster, unschedulable, pulling, starting, volume, warning)
+	server.Put(cluster, unschedulable, alike, gated, pulling, starting, volume, warning)
 }
 
 func TestWaitSaysWhatItWaitedFor(t *testing.T) {
@@ -135,6 +140,17 @@ func TestWaitSaysWhatItWaitedFor(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), "ContainerCreating") {
 		t.Errorf("the error names what is no obstacle:\n%v", err)
+	}
+	// What is known of it, each once, although another pod waits for the same.
+	var lines []string
+	for _, cause := range stalled.Causes {
+		lines = append(lines, cause.Line)
+		if cause.Meaning == "" || cause.Remedy == "" || cause.Deterministic {
+			t.Errorf("the cause says %+v", cause)
+		}
+	}
+	if want := []string{"0/1 nodes are available: 1 Insufficient memory.", `Back-off pulling image "example.com/postgresql:17"`}; !slices.Equal(lines, want) {
+		t.Errorf("the causes are %q, want %q", lines, want)
 	}
 }
 

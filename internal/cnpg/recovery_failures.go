@@ -113,6 +113,7 @@ func (f *recoveryFailures) explain(err error) error {
 	case errors.As(err, &stalled):
 		for _, failure := range f.all {
 			stalled.Waiting = append(stalled.Waiting, fmt.Sprintf("pod %s has failed: %s", failure.Pod, failure.Cause.Line))
+			stalled.Causes = withCause(stalled.Causes, failure.Cause, failure.Cause.Line)
 		}
 	case errors.As(err, &terminal):
 		failure := *f.all[0]

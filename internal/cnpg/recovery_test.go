@@ -367,17 +367,32 @@ func TestWaitRestoredEndsWithTheJobThatHasTriedForLong(t *testing.T) {
 
 func TestWaitRestoredThatIsCutOffTellsWhatHasFailed(t *testing.T) {
 	t.Parallel()
-	ctx, server, client := setup(t)
-	ctx, cancel := context.WithCancel(ctx)
-	server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
-	server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", `{"level":"error","msg":"restore error","error":"exit status 2"}`)
-	_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
-		if strings.Contains(text, "failed and will be tried again") {
-			cancel()
-		}
-	})
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "pod my-db-1-full-recovery-aaaaa has failed: restore error: exit status 2") {
-		t.Errorf("WaitRestored: %v", err)
+	for name, test := range map[string]struct {
+		log, says string
+		known     bool
+	}{
+		"known":   {`{"level":"info","msg":"ERROR: Could not connect to the endpoint URL"}`, "ERROR: Could not connect to the endpoint URL", true},
+		"unknown": {`{"level":"error","msg":"restore error","error":"exit status 2"}`, "restore error: exit status 2", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			ctx, cancel := context.WithCancel(ctx)
+			server.Put(restoring(), recoveryPod("my-db-1-full-recovery-aaaaa", 1))
+			server.Log(key.Namespace, "my-db-1-full-recovery-aaaaa", "full-recovery", test.log)
+			_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, func(text string) {
+				if strings.Contains(text, "failed and will be tried again") {
+					cancel()
+				}
+			})
+			var stalled *cnpg.StalledError
+			if !errors.As(err, &stalled) || !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "pod my-db-1-full-recovery-aaaaa has failed: "+test.says) {
+				t.Fatalf("WaitRestored: %v", err)
+			}
+			if known := len(stalled.Causes) == 1 && stalled.Causes[0].Line == test.says && stalled.Causes[0].Remedy != ""; known != test.known || !known && len(stalled.Causes) > 0 {
+				t.Errorf("the causes are %+v", stalled.Causes)
+			}
+		})
 	}
 }
 

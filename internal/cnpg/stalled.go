@@ -10,10 +10,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// StalledError is a wait that its context ended; Waiting are the reasons that were visible then.
+// StalledError is a wait that its context ended; Waiting are the reasons that were visible then, and Causes what is known of
+// what some of them mean.
 type StalledError struct {
 	Err     error
 	Waiting []string
+	Causes  []Cause
 }
 
 func (e *StalledError) Error() string {
@@ -29,7 +31,7 @@ func stalled(ctx context.Context, err error, last *Snapshot) error {
 	if ctx.Err() == nil || last == nil {
 		return err
 	}
-	return &StalledError{Err: err, Waiting: waitingFor(last)}
+	return &StalledError{Err: err, Waiting: waitingFor(last), Causes: obstacles(last.Pods)}
 }
 
 // waitingFor says in CNPG's, the scheduler's and the kubelet's own words what keeps a Cluster from being ready.

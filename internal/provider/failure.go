@@ -114,6 +114,7 @@ func remedy(err error) string {
 	var growth *cnpg.GrowthError
 	var leftover *cnpg.LeftoverVolumesError
 	var timeout *timeoutError
+	var stalled *cnpg.StalledError
 	var upgrade *cnpg.UpgradeError
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
@@ -149,6 +150,12 @@ func remedy(err error) string {
 		return "Look at what the volume holds. If nobody needs it, delete the Cluster with kubectl, and apply."
 	case errors.As(err, &recovery):
 		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
+	case errors.As(err, &timeout) && errors.As(err, &stalled) && len(stalled.Causes) > 0:
+		var known []string
+		for _, cause := range stalled.Causes {
+			known = append(known, cause.Meaning+" "+cause.Remedy)
+		}
+		return paragraphs(append(known, fmt.Sprintf("The time in timeouts.%s is over; a longer one helps only where that is mended meanwhile.", timeout.operation))...)
 	case errors.As(err, &timeout):
 		return fmt.Sprintf("The time in timeouts.%s is over; a longer one may be all that is needed.", timeout.operation)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -108,6 +108,48 @@ func TestFailedRestoreIsNoDeadEnd(t *testing.T) {
 	}
 }
 
+// What keeps the recovery's pod from starting may go by itself. When the time is over, the error says what it means and what to
+// change.
+func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status corev1.PodStatus
+		says   []string
+	}{
+		"unschedulable": {
+			corev1.PodStatus{Conditions: []corev1.PodCondition{{
+				Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: corev1.PodReasonUnschedulable, Message: "0/3 nodes are available: 3 Insufficient cpu.",
+			}}},
+			[]string{"Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.", "No node takes the pod", "scheduling (node_selector, tolerations), resources", "timeouts.create is over; a longer one helps only"},
+		},
+		"no image": {
+			corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{Name: "bootstrap-controller", State: corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "failed to resolve reference"},
+			}}}},
+			[]string{"ErrImagePull: failed to resolve reference", "The image cannot be pulled", "Check that image or postgres_version names one that exists, set image_pull_secrets", "timeouts.create is over; a longer one helps only"},
+		},
+		"anything else": {
+			corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{
+				Waiting: &corev1.ContainerStateWaiting{Reason: "PodSandboxIsSlow"},
+			}}}},
+			[]string{"PodSandboxIsSlow", "timeouts.create is over; a longer one may be all that is needed"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			s.kube.React(func(e apitest.Event) {
+				if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && c.Name == "my-db-pitr" && e.Type == watch.Added {
+					s.kube.Put(&corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Status: test.status})
+					apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
+				}
+			})
+			s.fails(s.config(restoreOf("timeouts = { create = \"2s\" }")),
+				append(append([]string{"Unable to Restore Database", "not done after 2s"}, test.says...), "marked as tainted")...)
+		})
+	}
+}
+
 // A recovery that still runs is not thrown away for the same one once more.
 func TestRestoreThatStillRuns(t *testing.T) {
 	t.Parallel()

@@ -150,7 +150,7 @@ func recoveryAttributes() map[string]schema.Attribute {
 		},
 		"restored_to": schema.StringAttribute{
 			Computed:            true,
-			MarkdownDescription: "Time of the last transaction that was restored, in RFC 3339; null where the recovery did not tell, and after an import.",
+			MarkdownDescription: "Time of the last transaction that was restored, in RFC 3339; null where the recovery did not tell, and after an import. A commit at the very place of an inclusive `target_lsn` is restored, and PostgreSQL tells the transaction before it.",
 		},
 	}
 }
