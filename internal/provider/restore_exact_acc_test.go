@@ -184,19 +184,19 @@ func (e *exactness) outOfOrder(random *rand.Rand, concurrent []ending) instant {
 	return found[random.IntN(len(found))]
 }
 
-// restore is the configuration of a restore to a target: another name than the one before, which it replaces.
+// restore is the configuration of a restore to a target: another resource than the one before, which is destroyed beside it.
 func (e *exactness) restore(i int) string {
 	target := ""
 	if t := e.targets[i]; !t.at.IsZero() {
 		target = fmt.Sprintf("target_time         = %q\n  target_inclusive    = %t", t.at.UTC().Format("2006-01-02T15:04:05.000000Z"), !t.exclusive)
 	}
 	return fmt.Sprintf(`
-resource "pgplatform_restore" "exact" {
-  name                = %q
+resource "pgplatform_restore" %[1]q {
+  name                = %[1]q
   source              = { database = pgplatform_database.source.id }
   backup              = { enabled = false }
   deletion_protection = false
-  %s
+  %[2]s
 }
 `, restoredName(i), target)
 }
@@ -211,7 +211,7 @@ func (e *exactness) exact(i int) resource.TestCheckFunc {
 		if !target.at.IsZero() {
 			want, last = target.replays(e.wal)
 		}
-		attributes := s.RootModule().Resources["pgplatform_restore.exact"].Primary.Attributes
+		attributes := s.RootModule().Resources["pgplatform_restore."+restoredName(i)].Primary.Attributes
 		got, err := e.numbersIn(restoredName(i))
 		if err == nil {
 			err = sameRows(got, want)
