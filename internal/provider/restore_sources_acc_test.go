@@ -63,7 +63,8 @@ resource "pgplatform_restore" %[1]q {
 	}
 	resource.Test(t, resource.TestCase{
 		CheckDestroy: check(func() error {
-			return errors.Join(w.gone("source"), w.gone("of-backup"), w.gone("at-name"), w.gone("before-xid"), w.gone("at-lsn"), w.gone("of-store"), w.archived("source"))
+			return errors.Join(w.gone("source"), w.gone("of-backup"), w.gone("at-name"), w.gone("of-id"), w.gone("at-xid"), w.gone("before-xid"),
+				w.gone("at-lsn"), w.gone("before-lsn"), w.gone("of-store"), w.archived("source"))
 		}),
 		Steps: withFactories([]resource.TestStep{
 			{ConfigFile: w.late(func() string { return source }), Check: check(m.before)},
@@ -74,16 +75,30 @@ resource "pgplatform_restore" %[1]q {
 					const ofSource = "backup = { enabled = false }\nsource = { database = pgplatform_database.source.id }\n"
 					return source + base +
 						restore("of-backup", "1", ofBase) +
+						restore("of-id", "1", ofSource+"backup_id = pgplatform_backup.base.backup_id") +
 						restore("at-name", "1,2", ofBase+`target_name = "before three"`) +
+						restore("at-xid", "1,2,3", ofBase+fmt.Sprintf("target_xid = %q", m.xid)) +
 						restore("before-xid", "1,2", ofSource+fmt.Sprintf("backup_id = pgplatform_backup.base.backup_id\ntarget_xid = %q\ntarget_inclusive = false", m.xid)) +
-						restore("at-lsn", "1,2,3,4", ofSource+fmt.Sprintf("target_lsn = %q", m.lsn))
+						restore("at-lsn", "1,2,3,4", ofSource+fmt.Sprintf("target_lsn = %q", m.lsn)) +
+						restore("before-lsn", "1,2,3", ofSource+fmt.Sprintf("target_lsn = %q\ntarget_inclusive = false", m.lsn))
 				}),
 				Check: resource.ComposeAggregateTestCheckFunc(
 					resource.TestCheckResourceAttrPair("pgplatform_restore.of-backup", "base_backup_id", "pgplatform_backup.base", "backup_id"),
+					resource.TestCheckResourceAttrPair("pgplatform_restore.of-id", "base_backup_id", "pgplatform_backup.base", "backup_id"),
 					resource.TestCheckResourceAttrPair("pgplatform_restore.at-lsn", "base_backup_id", "pgplatform_backup.base", "backup_id"),
 					resource.TestCheckResourceAttr("pgplatform_restore.at-name", "source_server_name", "source"),
+					check(func() (err error) {
+						for name, numbers := range map[string]string{
+							"of-backup": "1", "of-id": "1", "at-name": "1,2", "at-xid": "1,2,3", "before-xid": "1,2", "at-lsn": "1,2,3,4", "before-lsn": "1,2,3",
+						} {
+							err = errors.Join(err, w.numbersOf(name, numbers))
+						}
+						return err
+					}),
 					m.restoredTo("pgplatform_restore.before-xid", &m.second),
-					m.restoredTo("pgplatform_restore.at-lsn", &m.fourth),
+					m.restoredTo("pgplatform_restore.at-xid", &m.third),
+					m.restoredTo("pgplatform_restore.before-lsn", &m.third),
+					m.restoredTo("pgplatform_restore.at-lsn", &m.third), // the commit at that very place is there, and not what the log calls the last one
 				),
 			},
 			{ // the database is gone, and the other restores; S3 still tells what there is
@@ -141,12 +156,12 @@ data "pgplatform_backups" "gone" {
 type marks struct {
 	*world
 
-	xid, lsn       string // of the third, and where the fourth has ended
-	second, fourth time.Time
+	xid, lsn      string // of the third, and where the fourth was committed
+	second, third time.Time
 }
 
 func (m *marks) before() error {
-	_, err := m.query("source", "CREATE TABLE numbers (n int); INSERT INTO numbers VALUES (1)")
+	_, err := m.query("source", "CREATE EXTENSION pg_walinspect; CREATE TABLE numbers (n int); INSERT INTO numbers VALUES (1)")
 	return err
 }
 
@@ -161,14 +176,33 @@ func (m *marks) after() (err error) {
 	if m.xid, err = m.query("source", "INSERT INTO numbers VALUES (3) RETURNING pg_current_xact_id()"); err != nil {
 		return err
 	}
-	if m.fourth, err = m.insert(4); err != nil {
+	from, err := m.query("source", "SELECT pg_current_wal_insert_lsn()")
+	if err != nil {
 		return err
 	}
-	if m.lsn, err = m.query("source", "SELECT pg_current_wal_lsn()"); err != nil {
+	if m.third, err = m.committed(3); err != nil {
+		return err
+	}
+	if _, err = m.insert(4); err != nil {
+		return err
+	}
+	if m.lsn, err = m.commitOf(4, from); err != nil {
 		return err
 	}
 	_, err = m.insert(5)
 	return err
+}
+
+// commitOf is where the WAL from a place on has the commit of a number: a recovery to there ends right behind the commit or,
+// exclusive, right before it.
+func (m *marks) commitOf(n int, from string) (string, error) {
+	lsn, err := m.query("source", fmt.Sprintf(`
+		SELECT start_lsn FROM numbers, pg_get_wal_records_info('%s', pg_current_wal_flush_lsn())
+		WHERE n = %d AND xid = xmin AND resource_manager = 'Transaction' AND record_type = 'COMMIT'`, from, n))
+	if err == nil && lsn == "" {
+		err = fmt.Errorf("the WAL has no commit of %d", n)
+	}
+	return lsn, err
 }
 
 // insert commits a number, and returns when PostgreSQL says that it did.
@@ -176,6 +210,11 @@ func (m *marks) insert(n int) (time.Time, error) {
 	if _, err := m.query("source", fmt.Sprintf("INSERT INTO numbers VALUES (%d)", n)); err != nil {
 		return time.Time{}, err
 	}
+	return m.committed(n)
+}
+
+// committed is when a number was committed.
+func (m *marks) committed(n int) (time.Time, error) {
 	out, err := m.query("source", fmt.Sprintf(`SELECT to_char(pg_xact_commit_timestamp(xmin) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') FROM numbers WHERE n = %d`, n))
 	if err != nil {
 		return time.Time{}, err

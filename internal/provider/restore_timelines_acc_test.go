@@ -14,7 +14,7 @@ import (
 )
 
 // Between the base backup and the targets the primary is lost and the other instance goes on, on a timeline of its own: what was
-// committed before that can be restored, and what was committed after it.
+// committed before that can be restored, what was committed after it, and the timeline that was left, as far as its WAL leads.
 func TestAccRestore_acrossFailover(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -28,9 +28,23 @@ resource "pgplatform_database" "source" {
   deletion_protection = false
 }
 `
+	restored := func(name, more string) string {
+		return fmt.Sprintf(`
+resource "pgplatform_restore" %[1]q {
+  name                = %[1]q
+  source              = { database = pgplatform_database.source.id }
+  backup              = { enabled = false }
+  deletion_protection = false
+  %[2]s
+}
+`, name, more)
+	}
+	const one = "instances = 1"
 	var before, after time.Time
 	resource.Test(t, resource.TestCase{
-		CheckDestroy: check(func() error { return errors.Join(w.gone("source"), w.gone("pitr"), w.archived("source")) }),
+		CheckDestroy: check(func() error {
+			return errors.Join(w.gone("source"), w.gone("before"), w.gone("after"), w.gone("left"), w.archived("source"))
+		}),
 		Steps: withFactories([]resource.TestStep{
 			{
 				Config: w.config(source),
@@ -54,13 +68,17 @@ resource "pgplatform_database" "source" {
 					return err
 				}),
 			},
-			{
-				ConfigFile: w.late(func() string { return source + pitrOf("pgplatform_database.source", before) }),
-				Check:      check(func() error { return w.numbers("1,2") }),
+			{ // nobody writes there any more
+				ConfigFile:  w.late(func() string { return source + restored("left", "target_timeline = 1"+targetAt(after)) }),
+				ExpectError: says("Restore Cannot Succeed", "lies after the end of timeline 1"),
 			},
 			{
-				ConfigFile: w.late(func() string { return source + pitrOf("pgplatform_database.source", after) }),
-				Check:      check(func() error { return w.numbers("1,2,3,4,5") }),
+				ConfigFile: w.late(func() string {
+					return source + restored("before", targetAt(before)) + restored("after", one+targetAt(after)) + restored("left", one+"\ntarget_timeline = 1")
+				}),
+				Check: check(func() error {
+					return errors.Join(w.numbersOf("before", "1,2"), w.numbersOf("after", "1,2,3,4,5"), w.numbersOf("left", "1,2,3"), w.numbersOf("source", "1,2,3,4,5,6"))
+				}),
 			},
 		}),
 	})
