@@ -10,6 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 
@@ -61,7 +62,8 @@ func (f *failures) applyAndFail() map[string]told {
 	return f.cli.fails("apply", "-json", "-input=false", "-parallelism=4", "plan")
 }
 
-// check looks at the error of a restore, and says how long it took from the failed pod.
+// check looks at the error of a restore, and whether the first pod that failed has ended the wait, and says how long it took
+// from there to the error.
 func (f *failures) check(r failing, is told) {
 	f.t.Helper()
 	if !r.says.MatchString(is.text) {
@@ -83,6 +85,17 @@ func (f *failures) check(r failing, is told) {
 	case r.running || pod == nil:
 		f.t.Errorf("%s: of the pods that failed, %v, the error names %q", r.name, failed, pod)
 	default:
+		// A Job waits for ten seconds before it tries again, so that whole seconds tell the pods of before from those of after.
+		before := 0
+		for _, at := range failed {
+			if !at.After(is.at) {
+				before++
+			}
+		}
+		if first, ok := failed[pod[1]]; !ok || first.After(is.at) || before != 1 {
+			f.t.Errorf("%s: the error of %s names %q, and the pods of the recovery failed at %v", r.name, is.at, pod[1], failed)
+		}
+		f.goneOn += len(failed) - before
 		line, _, _ := strings.Cut(is.text[strings.Index(is.text, pod[0])+len(pod[0]):], "\n")
 		f.t.Logf("%s: %.1f s from the failed pod to the error: %s", r.name, is.at.Sub(failed[pod[1]]).Seconds(), line)
 	}
@@ -129,15 +142,32 @@ func (m *meddler) removeBucket(bucket string) error {
 // once does something as soon as a Cluster exists: the provider has looked at the archive then, and its pods have not yet.
 // The channel tells how that went.
 func (m *meddler) once(name string, do func() error) <-chan error {
+	return m.when(func(ctx context.Context) (bool, error) {
+		_, err := m.kubernetes.GetCluster(ctx, cnpg.Key{Namespace: m.namespace, Name: name})
+		if errors.Is(err, cnpg.ErrNotFound) {
+			return false, nil
+		}
+		return true, err
+	}, do)
+}
+
+// onceLogged does something as soon as the log of a Cluster's recovery says a text.
+func (m *meddler) onceLogged(name, text string, do func() error) <-chan error {
+	return m.when(func(ctx context.Context) (bool, error) {
+		pods, err := m.core.Pods(m.namespace).List(ctx, metav1.ListOptions{LabelSelector: cnpg.LabelCluster + "=" + name + ",cnpg.io/jobRole=full-recovery"})
+		if err != nil || len(pods.Items) == 0 {
+			return false, err
+		}
+		log, err := m.core.Pods(m.namespace).GetLogs(pods.Items[0].Name, &corev1.PodLogOptions{Container: "full-recovery"}).DoRaw(ctx)
+		return err == nil && strings.Contains(string(log), text), nil // there is no log before the container runs
+	}, do)
+}
+
+// when does something as soon as a condition holds.
+func (m *meddler) when(condition wait.ConditionWithContextFunc, do func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		err := wait.PollUntilContextCancel(m.t.Context(), 100*time.Millisecond, true, func(ctx context.Context) (bool, error) {
-			_, err := m.kubernetes.GetCluster(ctx, cnpg.Key{Namespace: m.namespace, Name: name})
-			if errors.Is(err, cnpg.ErrNotFound) {
-				return false, nil
-			}
-			return true, err
-		})
+		err := wait.PollUntilContextCancel(m.t.Context(), 100*time.Millisecond, true, condition)
 		if err == nil {
 			err = do()
 		}

@@ -35,7 +35,9 @@ func TestAccRestore_failures(t *testing.T) {
 	must(t, errors.Join(f.removeSegment(f.hole, f.segments[2]), f.removeBucket(f.vanished.bucket)))
 	meanwhile := []<-chan error{f.once("bucket-gone", func() error { return f.removeBucket(f.bucketGone.bucket) })}
 	if f.long {
-		meanwhile = append(meanwhile, f.once("short", func() error { return f.removeSegment(f.short, f.segments[2]) }))
+		meanwhile = append(meanwhile,
+			f.once("short", func() error { return f.removeSegment(f.short, f.segments[2]) }),
+			f.onceLogged("bucket-gone-on-the-way", "restored log file", func() error { return f.removeBucket(f.onTheWay.bucket) }))
 	}
 	told := f.applyAndFail()
 	for _, done := range meanwhile {
@@ -43,6 +45,9 @@ func TestAccRestore_failures(t *testing.T) {
 	}
 	for _, r := range all {
 		f.check(r, told["pgplatform_restore."+r.name])
+	}
+	if f.goneOn == 0 {
+		t.Error("no Job has tried again: that one pod had failed when an error came says nothing")
 	}
 	if t.Failed() {
 		return
@@ -100,11 +105,11 @@ func (f *failures) all() []failing {
 		},
 		{
 			name: "unschedulable", source: f.seen(f.whole), more: "\nscheduling = { node_selector = { \"example.com/of-no-node\" = \"none\" } }" + within("1m"), running: true,
-			says: says("not done after 1m", "Unschedulable", "didn't match Pod's node affinity/selector", "The time in timeouts.create is over"),
+			says: says("not done after 1m", "Unschedulable", "didn't match Pod's node affinity/selector", "No node takes the pod", "Change what the message names: scheduling", "The time in timeouts.create is over"),
 		},
 		{
 			name: "no-image", source: f.seen(f.whole), more: imageIs("ghcr.io/cloudnative-pg/postgresql:17.99-of-nobody") + within("2m"), running: true,
-			says: says("not done after 2m", "Image", "17.99-of-nobody", "The time in timeouts.create is over"),
+			says: says("not done after 2m", "Image", "17.99-of-nobody", "The image cannot be pulled", "Check that image or postgres_version names one that exists", "The time in timeouts.create is over"),
 		},
 	}
 }
@@ -119,6 +124,10 @@ func (f *failures) later() []failing {
 		{
 			name: "hole-unseen", source: f.unseen(f.holed), more: targetAt(f.late),
 			says: says("recovery ended before configured recovery target was reached", f.segments[2], "is not in the archive", "Choose a target"),
+		},
+		{ // between two of the segments that it needs
+			name: "bucket-gone-on-the-way", source: f.seen(f.onTheWay), more: targetAt(f.late),
+			says: says("WAL restore exception", "NoSuchBucket", "The bucket does not exist", "Check destination_path"),
 		},
 		{ // the latest state that the archive had is not what was restored
 			name: "short", source: f.seen(f.short), more: "\ndeletion_protection = false", running: true,
@@ -147,12 +156,14 @@ type failures struct {
 	cli  *workdir
 	long bool // all of them
 
+	goneOn int // how many pods have failed after the error of their restore had come
+
 	image            string
 	firstSegment     string    // that the base backup begins in
 	segments         [4]string // that rows 1 to 4 were committed in
 	begin, late, end time.Time // before there was a base backup, between rows 3 and 4, and when nothing was archived any more
 
-	whole, holed, hole, headless, short, bucketGone, vanished place
+	whole, holed, hole, headless, short, bucketGone, onTheWay, vanished place
 }
 
 // live lets a database live, with a base backup and rows in a segment of WAL each, and destroys it: its archive stays.
@@ -184,6 +195,10 @@ resource "pgplatform_backup" "base" {
 	f.cli.run("apply", "-input=false", "-auto-approve", "-no-color")
 	f.row(2)
 	f.row(3)
+	if f.long { // segments that take their time to be fetched
+		_, err := f.query("source", "DO $$ BEGIN FOR i IN 1..16 LOOP PERFORM pg_logical_emit_message(false, '', ''), pg_switch_wal(); END LOOP; END $$")
+		must(f.t, err)
+	}
 	f.late = time.Now()
 	f.row(4)
 	catalog, err := f.catalog("source")
@@ -210,8 +225,8 @@ func (f *failures) row(n int) {
 func (f *failures) copies() {
 	f.t.Helper()
 	f.whole, f.holed, f.hole, f.headless, f.short = f.aside("whole"), f.aside("holed"), f.aside("hole"), f.aside("headless"), f.aside("short")
-	f.bucketGone, f.vanished = f.ownBucket("gone"), f.ownBucket("vanished")
-	for _, to := range []place{f.whole, f.holed, f.hole, f.headless, f.short, f.bucketGone, f.vanished} {
+	f.bucketGone, f.onTheWay, f.vanished = f.ownBucket("gone"), f.ownBucket("on-the-way"), f.ownBucket("vanished")
+	for _, to := range []place{f.whole, f.holed, f.hole, f.headless, f.short, f.bucketGone, f.onTheWay, f.vanished} {
 		f.copyArchive(to, "source")
 	}
 	f.copyArchive(f.whole, "taken")
