@@ -29,42 +29,57 @@ type definition struct {
 	rules      *cel.Validator
 }
 
-// definitions are those of the operator's release manifest, by kind.
+// definitions are those of the release manifests of the operator and its plugin, by kind.
 func definitions() (map[string]*definition, error) {
-	manifest, err := releaseManifest()
-	if err != nil {
-		return nil, err
-	}
 	found := map[string]*definition{}
+	for module, path := range map[string]func(version string) string{
+		"github.com/cloudnative-pg/cloudnative-pg": func(version string) string {
+			return filepath.Join("releases", "cnpg-"+version+".yaml")
+		},
+		"github.com/cloudnative-pg/plugin-barman-cloud": func(string) string { return "manifest.yaml" },
+	} {
+		manifest, err := releaseManifest(module, path)
+		if err != nil {
+			return nil, err
+		}
+		if err := readDefinitions(manifest, found); err != nil {
+			return nil, fmt.Errorf("read the release manifest of %s: %w", module, err)
+		}
+	}
+	return found, nil
+}
+
+// readDefinitions adds those of a manifest.
+func readDefinitions(manifest []byte, found map[string]*definition) error {
 	for documents := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096); ; {
 		var crd apiextensionsv1.CustomResourceDefinition
 		err := documents.Decode(&crd)
 		if errors.Is(err, io.EOF) {
-			return found, nil
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read the operator's release manifest: %w", err)
+			return err
 		}
 		if crd.Kind != "CustomResourceDefinition" {
 			continue
 		}
 		if found[crd.Spec.Names.Kind], err = define(crd); err != nil {
-			return nil, fmt.Errorf("read the definition of %s: %w", crd.Name, err)
+			return fmt.Errorf("the definition of %s: %w", crd.Name, err)
 		}
 	}
 }
 
-// releaseManifest is the one that the operator's Go module carries.
-func releaseManifest() ([]byte, error) {
-	out, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-json", "github.com/cloudnative-pg/cloudnative-pg").Output()
+// releaseManifest is the one that a Go module carries, at a path in it that may depend on its version.
+func releaseManifest(name string, path func(version string) string) ([]byte, error) {
+	out, err := exec.CommandContext(context.Background(), "go", "list", "-m", "-json", name).Output()
 	if err != nil {
-		return nil, fmt.Errorf("find the operator's module: %w", err)
+		return nil, fmt.Errorf("find the module %s: %w", name, err)
 	}
 	var module struct{ Dir, Version string }
 	if err := json.Unmarshal(out, &module); err != nil {
 		return nil, err
 	}
-	return os.ReadFile(filepath.Join(module.Dir, "releases", "cnpg-"+module.Version[1:]+".yaml"))
+	return os.ReadFile(filepath.Join(module.Dir, path(module.Version[1:])))
 }
 
 func define(crd apiextensionsv1.CustomResourceDefinition) (*definition, error) {

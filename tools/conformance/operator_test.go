@@ -11,14 +11,16 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/cloudnative-pg/api/v1"
 	"github.com/cloudnative-pg/cloudnative-pg/webhooks"
+	barmancloudv1 "github.com/cloudnative-pg/plugin-barman-cloud/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	kjson "sigs.k8s.io/json"
 )
 
-// operator admits objects as an API server does on which CloudNativePG is installed: it decodes them strictly into the
-// operator's types, and applies the defaults and checks of schemas and webhooks.
+// operator admits objects as an API server does on which CloudNativePG and its Barman Cloud plugin are installed: it decodes
+// them strictly into their types, and applies the defaults and checks of schemas and of the operator's webhooks. The plugin
+// has none.
 type operator struct {
 	definitions map[string]*definition
 }
@@ -45,6 +47,11 @@ var typed = map[string]func() runtime.Object{
 	"Secret":          func() runtime.Object { return &corev1.Secret{} },
 }
 
+// typedByPlugin are those of the plugin.
+var typedByPlugin = map[string]func() runtime.Object{
+	"ObjectStore": func() runtime.Object { return &barmancloudv1.ObjectStore{} },
+}
+
 // admit is an apitest.Admission.
 func (o *operator) admit(object, old *unstructured.Unstructured) ([]string, error) {
 	ctx := context.Background()
@@ -60,6 +67,9 @@ func (o *operator) admit(object, old *unstructured.Unstructured) ([]string, erro
 	if err != nil {
 		return nil, err
 	}
+	if typedByPlugin[object.GetKind()] != nil {
+		return nil, defined.check(ctx, object.Object, content(old))
+	}
 	if err := webhooks.Default(ctx, wanted); err != nil {
 		return nil, err
 	}
@@ -71,23 +81,32 @@ func (o *operator) admit(object, old *unstructured.Unstructured) ([]string, erro
 	if err := defined.complete(object.Object); err != nil { // the API server does so after each webhook
 		return nil, err
 	}
-	var before map[string]any
 	var was runtime.Object
 	if old != nil {
-		before = old.Object
 		if was, err = decode(old); err != nil {
 			return nil, err
 		}
 	}
-	if err := defined.check(ctx, object.Object, before); err != nil {
+	if err := defined.check(ctx, object.Object, content(old)); err != nil {
 		return nil, err
 	}
 	return webhooks.Validate(ctx, wanted, was)
 }
 
-// decode reads an object into the operator's type. What that does not have is an error.
+// content is what an object says; nil of none.
+func content(object *unstructured.Unstructured) map[string]any {
+	if object == nil {
+		return nil
+	}
+	return object.Object
+}
+
+// decode reads an object into the operator's or the plugin's type. What that does not have is an error.
 func decode(object *unstructured.Unstructured) (runtime.Object, error) {
 	blank := typed[object.GetKind()]
+	if blank == nil {
+		blank = typedByPlugin[object.GetKind()]
+	}
 	if blank == nil {
 		return nil, fmt.Errorf("a %s is nothing that the provider sends", object.GetKind())
 	}

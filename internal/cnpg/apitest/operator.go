@@ -3,6 +3,7 @@ package apitest
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -13,8 +14,11 @@ import (
 	quantities "k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // The storage classes that Operate has, whose volumes can grow. StorageClass is the default one.
@@ -23,8 +27,9 @@ const (
 	FastStorageClass = "fast"
 )
 
-// Operate plays CNPG as long as all goes well: its webhook's defaults, healthy Clusters with a pod and a volume for each
-// instance, working archives, and completed Backups. All of it is there when the request that asked for it is answered.
+// Operate plays CNPG and its Barman Cloud plugin as long as all goes well: the webhook's defaults, healthy Clusters with a
+// pod and a volume for each instance, working archives, and completed Backups. All of it is there when the request that
+// asked for it is answered. A Cluster waits for the ObjectStores that it names.
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
 	for _, class := range []string{StorageClass, FastStorageClass} {
@@ -37,12 +42,53 @@ func (s *Server) Operate() {
 		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
 			return
 		}
-		if c := As[cnpgv1.Cluster](e.Object); c != nil && seen.new(c) {
+		if c := As[cnpgv1.Cluster](e.Object); c != nil && s.hasStores(c) && seen.new(c) {
 			s.run(c)
+		}
+		if o := As[barmancloud.ObjectStore](e.Object); o != nil {
+			for _, c := range All[cnpgv1.Cluster](s) {
+				if slices.Contains(stores(&c), keyOf(o)) && s.hasStores(&c) && seen.new(&c) {
+					s.run(&c)
+				}
+			}
 		}
 		if b := As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == "" {
 			s.backUp(b)
 		}
+	})
+}
+
+// SidecarContainer is the container that archives where the plugin does: an init container that goes on running.
+const SidecarContainer = "plugin-barman-cloud"
+
+// archivesByPlugin tells whether the plugin archives the WAL of a Cluster.
+func archivesByPlugin(c *cnpgv1.Cluster) bool {
+	return slices.ContainsFunc(c.Spec.Plugins, func(p cnpgv1.PluginConfiguration) bool {
+		return p.Name == barmancloud.PluginName && ptr.Deref(p.Enabled, true) && ptr.Deref(p.IsWALArchiver, false)
+	})
+}
+
+// stores are the ObjectStores that a Cluster names: to archive to, and to be restored from.
+func stores(c *cnpgv1.Cluster) []types.NamespacedName {
+	plugins := slices.Clone(c.Spec.Plugins)
+	for _, e := range c.Spec.ExternalClusters {
+		if e.PluginConfiguration != nil {
+			plugins = append(plugins, *e.PluginConfiguration)
+		}
+	}
+	var named []types.NamespacedName
+	for _, p := range plugins {
+		if store := p.Parameters[barmancloud.ObjectStoreParameter]; p.Name == barmancloud.PluginName && store != "" {
+			named = append(named, types.NamespacedName{Namespace: c.Namespace, Name: store})
+		}
+	}
+	return named
+}
+
+// hasStores tells whether all ObjectStores are there that a Cluster names. The plugin lets CNPG do nothing for it before.
+func (s *Server) hasStores(c *cnpgv1.Cluster) bool {
+	return !slices.ContainsFunc(stores(c), func(store types.NamespacedName) bool {
+		return Get[barmancloud.ObjectStore](s, store.Namespace, store.Name) == nil
 	})
 }
 
@@ -110,6 +156,9 @@ func (s *Server) run(c *cnpgv1.Cluster) {
 		pod := &corev1.Pod{ObjectMeta: part(c, name, "cnpg.io/podRole", "instance"), Spec: corev1.PodSpec{
 			Containers: []corev1.Container{{Name: "postgres", Image: c.Spec.ImageName, Resources: c.Spec.Resources}},
 		}}
+		if archivesByPlugin(c) {
+			pod.Spec.InitContainers = []corev1.Container{{Name: SidecarContainer, RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
+		}
 		pod.Status.Phase = corev1.PodRunning
 		s.Put(pod, volume(c, name, "PG_DATA", &c.Spec.StorageConfiguration))
 		if c.Spec.WalStorage != nil {
@@ -156,7 +205,7 @@ func Healthy(c *cnpgv1.Cluster) {
 	c.Status.CurrentPrimary = c.Name + "-1"
 	before := c.Status.Conditions
 	c.Status.Conditions = []metav1.Condition{holds(before, cnpgv1.ConditionClusterReady, "ClusterIsReady", "Cluster is Ready")}
-	if c.Spec.Backup != nil {
+	if c.Spec.Backup != nil || archivesByPlugin(c) {
 		c.Status.Conditions = append(c.Status.Conditions,
 			holds(before, cnpgv1.ConditionContinuousArchiving, "ContinuousArchivingSuccess", "Continuous archiving is working"))
 	}
@@ -177,8 +226,9 @@ func holds(before []metav1.Condition, kind cnpgv1.ClusterConditionType, reason, 
 // EndWAL is the segment that the Backups of Operate begin and end in.
 const EndWAL = "000000010000000000000004"
 
-// backUp completes a Backup at once.
+// backUp completes a Backup at once. Of one that the plugin takes, the status does not tell where it lies.
 func (s *Server) backUp(b *cnpgv1.Backup) {
+	byPlugin := b.Spec.Method == cnpgv1.BackupMethodPlugin
 	var store cnpgv1.BarmanObjectStoreConfiguration
 	if c := Get[cnpgv1.Cluster](s, b.Namespace, b.Spec.Cluster.Name); c != nil && c.Spec.Backup != nil && c.Spec.Backup.BarmanObjectStore != nil {
 		store = *c.Spec.Backup.BarmanObjectStore
@@ -190,6 +240,10 @@ func (s *Server) backUp(b *cnpgv1.Backup) {
 			BackupName: "backup-" + begin.Format("20060102150405"), EndpointURL: store.EndpointURL,
 			StartedAt: &begin, StoppedAt: &begin,
 			BeginWal: EndWAL, EndWal: EndWAL, BeginLSN: "0/4000028", EndLSN: "0/4000120",
+		}
+		if byPlugin {
+			b.Status.Method, b.Status.ServerName = cnpgv1.BackupMethodPlugin, ""
+			b.Status.PluginMetadata = map[string]string{"pluginName": barmancloud.PluginName}
 		}
 	})
 }

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/managedfields"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // resource is a kind of object that the server serves.
@@ -53,6 +55,7 @@ func asUnstructured(object runtime.Object, err error) (*unstructured.Unstructure
 var scheme = func() *runtime.Scheme {
 	s := runtime.NewScheme()
 	utilruntime.Must(cnpgv1.AddToScheme(s))
+	utilruntime.Must(barmancloud.AddToScheme(s))
 	utilruntime.Must(corev1.AddToScheme(s))
 	utilruntime.Must(batchv1.AddToScheme(s))
 	utilruntime.Must(storagev1.AddToScheme(s))
@@ -63,6 +66,7 @@ var resources = []*resource{
 	{gvk: cnpgv1.SchemeGroupVersion.WithKind("Cluster"), plural: "clusters", namespaced: true, hasStatus: true},
 	{gvk: cnpgv1.SchemeGroupVersion.WithKind("Backup"), plural: "backups", namespaced: true, hasStatus: true},
 	{gvk: cnpgv1.SchemeGroupVersion.WithKind("ScheduledBackup"), plural: "scheduledbackups", namespaced: true, hasStatus: true},
+	{gvk: barmancloud.SchemeGroupVersion.WithKind("ObjectStore"), plural: "objectstores", namespaced: true, hasStatus: true},
 	{gvk: corev1.SchemeGroupVersion.WithKind("Secret"), plural: "secrets", namespaced: true, selectable: []string{"type"}},
 	{gvk: corev1.SchemeGroupVersion.WithKind("Pod"), plural: "pods", namespaced: true, hasStatus: true, selectable: []string{"status.phase", "spec.nodeName"}},
 	{gvk: corev1.SchemeGroupVersion.WithKind("PersistentVolumeClaim"), plural: "persistentvolumeclaims", namespaced: true, hasStatus: true},

@@ -158,7 +158,8 @@ func (s *Server) Kubeconfig(t testing.TB) string {
 	return path
 }
 
-// Remove makes the server know nothing of a resource, such as "clusters": CNPG is not installed.
+// Remove makes the server know nothing of a resource: CNPG is not installed ("clusters"), or its Barman Cloud plugin is
+// not ("objectstores").
 func (s *Server) Remove(plural string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
