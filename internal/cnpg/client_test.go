@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -181,11 +182,11 @@ func TestFlush(t *testing.T) {
 	var ran []string
 	server.OnExec(func(pod, container string, command []string) (string, string, error) {
 		ran = append([]string{pod, container}, command...)
-		return "f\n000000010000000000000007\n", "", nil
+		return "2026-03-26T12:00:07.000411Z\nf\n000000010000000000000007\n", "", nil
 	})
-	segment, err := client.Flush(ctx, key)
-	if err != nil || segment != "000000010000000000000007" {
-		t.Fatalf("Flush = %q, %v", segment, err)
+	flushed, err := client.Flush(ctx, key)
+	if want := (cnpg.Flushed{Segment: "000000010000000000000007", At: time.Date(2026, 3, 26, 12, 0, 7, 411_000, time.UTC)}); err != nil || flushed != want {
+		t.Fatalf("Flush = %+v, %v", flushed, err)
 	}
 	if len(ran) < 3 || ran[0] != "my-db-1" || ran[1] != "postgres" || ran[2] != "psql" || !strings.Contains(strings.Join(ran, " "), "pg_switch_wal()") {
 		t.Errorf("ran %q", ran)
@@ -204,7 +205,12 @@ func TestFlushRefused(t *testing.T) {
 		"no pod":       {func(s *apitest.Server) { apitest.Delete[corev1.Pod](s, key.Namespace, "my-db-1") }, "Pod myorg/my-db-1: not found"},
 		"no right":     {func(*apitest.Server) {}, `cannot create resource "pods/exec"`},
 		"psql's error": {func(s *apitest.Server) { s.OnExec(failingPSQL) }, "psql: error: connection to server on socket failed"},
-		"no segment":   {func(s *apitest.Server) { s.OnExec(silentPSQL) }, "unexpected answer"},
+		"no answer":    {func(s *apitest.Server) { s.OnExec(silentPSQL) }, "unexpected answer"},
+		"no segment":   {func(s *apitest.Server) { s.OnExec(answering("2026-03-26T12:00:07.000411Z\nf\n\n")) }, "unexpected answer"},
+		"no time":      {func(s *apitest.Server) { s.OnExec(answering("f\n000000010000000000000007\n")) }, "unexpected answer"},
+		"a time that is none": {func(s *apitest.Server) {
+			s.OnExec(answering("2026-13-26T12:00:07.000411Z\nf\n000000010000000000000007\n"))
+		}, "unexpected answer"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -225,6 +231,11 @@ func failingPSQL(string, string, []string) (string, string, error) {
 	return "", "psql: error: connection to server on socket failed\n", errExit
 }
 
+// answering is a psql that prints a text.
+func answering(text string) apitest.Exec {
+	return func(string, string, []string) (string, string, error) { return text, "", nil }
+}
+
 func silentPSQL(string, string, []string) (string, string, error) { return "", "", nil }
 
 type exitError string
@@ -232,3 +243,41 @@ type exitError string
 func (e exitError) Error() string { return string(e) }
 
 const errExit = exitError("command terminated with exit code 2")
+
+// A database is asked for what it has archived last; what is archived in order tells of a segment.
+func TestArchived(t *testing.T) {
+	t.Parallel()
+	const segment = "00000002000000010000000A"
+	for last, want := range map[string]bool{
+		"":                                         false,
+		"000000020000000100000009":                 false,
+		"00000002000000010000000A":                 true,
+		"00000002000000010000000B":                 true,
+		"000000020000000200000000":                 true,
+		"0000000200000000000000FF":                 false,
+		"00000002000000010000000A.00000028.backup": true,
+		"000000020000000100000009.00000028.backup": false,
+		"00000002000000010000000B.partial":         false,
+		"00000001000000010000000B":                 false,
+		"00000003000000010000000B":                 false,
+		"00000002.history":                         false,
+		"00000003.history":                         false,
+	} {
+		t.Run(last, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			cluster := wanted()
+			healthy(cluster)
+			server.Put(cluster, pod("my-db-1", "postgres"))
+			server.OnExecWithInput(func(_, _ string, _ []string, stdin string) (string, string, error) {
+				if !strings.Contains(stdin, "SELECT last_archived_wal FROM pg_stat_archiver") {
+					t.Errorf("asked %s", stdin)
+				}
+				return last + "\n", "", nil
+			})
+			if told, archived, err := client.Archived(ctx, key, segment); err != nil || archived != want || told != last {
+				t.Errorf("Archived = %q, %t, %v", told, archived, err)
+			}
+		})
+	}
+}

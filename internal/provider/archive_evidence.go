@@ -121,8 +121,8 @@ const (
 	archiveInterval = time.Second
 )
 
-// flush commits on a database's primary and ends the WAL segment, whose name it returns.
-func flush(ctx context.Context, client *cnpg.Client, key cnpg.Key) (segment string, err error) {
+// flush commits on a database's primary and ends the WAL segment.
+func flush(ctx context.Context, client *cnpg.Client, key cnpg.Key) (cnpg.Flushed, error) {
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
 	return client.Flush(ctx, key)
@@ -140,9 +140,9 @@ func reachesAnew(before, applied *cnpgv1.Cluster) bool {
 func (b *backend) provesArchiving(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) error {
 	key := cnpg.KeyOf(cluster)
 	err := b.reachArchive(ctx, cluster)
-	var segment string
+	var flushed cnpg.Flushed
 	if err == nil {
-		segment, err = flush(ctx, client, key)
+		flushed, err = flush(ctx, client, key)
 	}
 	if err != nil && ctx.Err() == nil {
 		diags.AddWarning("Archiving Not Verified", paragraphs(sentence(err), fmt.Sprintf(
@@ -154,8 +154,8 @@ func (b *backend) provesArchiving(ctx context.Context, client *cnpg.Client, clus
 		return err
 	}
 	return client.WhileArchiving(ctx, key, func(ctx context.Context) error {
-		if err := b.waitForSegment(ctx, cluster, segment, b.pace.outage); err != nil {
-			return fmt.Errorf("the WAL segment %s, which ends after the change, is not in S3: %w", segment, err)
+		if err := b.waitForSegment(ctx, cluster, flushed.Segment, b.pace.outage); err != nil {
+			return fmt.Errorf("the WAL segment %s, which ends after the change, is not in S3: %w", flushed.Segment, err)
 		}
 		return nil
 	})

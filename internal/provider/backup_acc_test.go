@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/terraform"
@@ -155,15 +156,19 @@ resource "pgplatform_restore" "never" {
 	})
 }
 
-// flushes: each flush of an idle database ends a segment of its own, and names that.
+// flushes: each flush of an idle database ends a segment of its own, and names that. Its clock is this machine's.
 func (w *world) flushes(name string) error {
 	before := ""
 	for range 20 {
-		segment, err := w.kubernetes.Flush(w.t.Context(), w.key(name))
-		if err != nil || segment <= before {
-			return fmt.Errorf("a flush ended the segment %q, and the next one %q: %w", before, segment, err)
+		began := time.Now()
+		flushed, err := w.kubernetes.Flush(w.t.Context(), w.key(name))
+		if err != nil || flushed.Segment <= before {
+			return fmt.Errorf("a flush ended the segment %q, and the next one %q: %w", before, flushed.Segment, err)
 		}
-		before = segment
+		if flushed.At.Before(began) || flushed.At.After(time.Now()) {
+			return fmt.Errorf("a flush between %s and %s was at %s", began, time.Now(), flushed.At)
+		}
+		before = flushed.Segment
 	}
 	return nil
 }

@@ -209,7 +209,7 @@ func (f *fakes) archives() {
 	f.kube.OnExec(func(string, string, []string) (string, string, error) {
 		segment := s3test.Segment(1, 100+uint64(flushed.Add(1)))
 		f.s3.Archive(fakeBucket, "pg", f.barman().ServerName).WAL(segment, f.now())
-		return "f\n" + segment + "\n", "", nil
+		return flushAnswer(segment), "", nil
 	})
 }
 
@@ -248,7 +248,7 @@ func TestDatabaseProvesThatItArchives(t *testing.T) {
 			s := begin(t)
 			s.kube.OnExec(func(string, string, []string) (string, string, error) {
 				apitest.Edit(s.kube, fakeNamespace, "my-db", archivingFails("InvalidAccessKeyId"))
-				return "f\n" + s3test.Segment(1, 7) + "\n", "", nil
+				return flushAnswer(s3test.Segment(1, 7)), "", nil
 			})
 			s.fails(changed(s.fakes), "Unable to Update Database", "WAL archiving fails: InvalidAccessKeyId")
 			if message := s.attribute("archive", "message"); message != "InvalidAccessKeyId" {

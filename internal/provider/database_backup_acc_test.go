@@ -160,9 +160,11 @@ func (w *world) archives(name string) error {
 	var segment string
 	return w.eventually(func() (err error) {
 		if segment == "" { // PostgreSQL may be being restarted
-			if segment, err = w.kubernetes.Flush(w.t.Context(), w.key(name)); err != nil {
+			flushed, err := w.kubernetes.Flush(w.t.Context(), w.key(name))
+			if err != nil {
 				return err
 			}
+			segment = flushed.Segment
 		}
 		if there, err := w.s3.HasSegment(w.t.Context(), location, cnpg.ServerName(cluster), segment); err != nil || !there {
 			return fmt.Errorf("segment %s is not in %s, folder %s: %w", segment, location, cnpg.ServerName(cluster), err)

@@ -361,7 +361,7 @@ func TestDatabaseFinalBackupIsGoneOnWith(t *testing.T) {
 		}},
 		"after a failover": {anew: true, change: func(f *fakes, _ *cnpgv1.Backup) {
 			f.kube.OnExec(func(string, string, []string) (string, string, error) {
-				return "f\n000000020000000000000009\n", "", nil
+				return flushAnswer("000000020000000000000009"), "", nil
 			})
 		}},
 		"the database cannot be asked": {anew: true, change: func(f *fakes, _ *cnpgv1.Backup) {
@@ -387,7 +387,7 @@ func TestDatabaseFinalBackupIsGoneOnWith(t *testing.T) {
 			f := operated(t)
 			s := onStage(t, f)
 			s.apply(f.config(database(lastBackup + "  timeouts = { delete = \"3s\" }\n")))
-			f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + now + "\n", "", nil })
+			f.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(now), "", nil })
 			f.kube.Forget()
 			if diags := s.w.Destroy(t.Context()); !says("the WAL segment "+endOfBackup, "is not in S3", "Nothing was destroyed").MatchString(diags.Errors().String()) {
 				t.Fatalf("the destroy says\n%s", diags)

@@ -336,7 +336,7 @@ func (s *story) creates() int64 {
 // somebody else's.
 func (w *scene) flushes() {
 	w.s3.Archive(fakeBucket, "pg", "my-db").WAL(apitest.EndWAL, w.now())
-	w.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + apitest.EndWAL + "\n", "", nil })
+	w.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(apitest.EndWAL), "", nil })
 }
 
 // text is a configuration with the provider's block, as it is before the story or, changed, by it. What the pods call S3 is

@@ -125,11 +125,11 @@ func (b *backend) stillHolds(ctx context.Context, client *cnpg.Client, live *cnp
 	if err != nil || there.Status != recovery.StatusDone || there.EndWAL != backup.Status.EndWal || len(there.EndWAL) < timelineDigits {
 		return ""
 	}
-	segment, err = flush(ctx, client, cnpg.KeyOf(live))
-	if err != nil || !strings.HasPrefix(segment, there.EndWAL[:timelineDigits]) {
+	flushed, err := flush(ctx, client, cnpg.KeyOf(live))
+	if err != nil || !strings.HasPrefix(flushed.Segment, there.EndWAL[:timelineDigits]) {
 		return ""
 	}
-	return segment
+	return flushed.Segment
 }
 
 // timelineDigits are the first ones of the name of a WAL segment.

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -147,7 +148,15 @@ func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, p
 			}
 		}
 	}
-	end, failure := r.flush(ctx, client, from.cluster, diags)
+	flushed, failure := flushSource(ctx, client, from.cluster, diags)
+	if flushed != nil {
+		if plan.liesAfter(flushed.At) {
+			catalog, _ = r.backend.catalog(ctx, from, false) // for its window alone
+			plan.refuseBehindFlush(from, flushed.At, catalog, diags)
+			return nil, endsThere, false
+		}
+		end, failure = r.arrived(ctx, client, from.cluster, flushed.Segment, diags)
+	}
 	if ok = read(); !ok || failure == nil {
 		return catalog, end, ok
 	}
@@ -170,33 +179,45 @@ func (m *restoreModel) longArchived(from *origin, catalog *recovery.Catalog) boo
 	return err == nil && choice.Covered && target.Kind == recovery.TargetTime && choice.Window.Latest.Sub(target.Time) >= longArchived
 }
 
-// flush makes the source's archive reach up to now. Where the source's pod cannot be used or S3 not be reached from here, that
-// is only a warning; the error is that its WAL does not arrive in S3.
-func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (archiveEnd, error) {
-	key := cnpg.KeyOf(source)
+// flushSource ends the source's WAL segment behind everything that is committed by now. Where its pod cannot be used that is only a
+// warning, and nil; the error is that its archiving fails.
+func flushSource(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, diags *diag.Diagnostics) (*cnpg.Flushed, error) {
 	if err := client.ArchivingFails(ctx, source); err != nil {
-		return endsThere, err
+		return nil, err
 	}
-	segment, err := flush(ctx, client, key)
+	flushed, err := flush(ctx, client, cnpg.KeyOf(source))
 	if err != nil {
 		diags.AddWarning("Source Not Flushed", paragraphs(sentence(err),
 			"The restore goes on with what is archived already: what was committed last may be missing from it, and a target_time later than the last archived commit is refused."))
-		return endsThere, nil
+		return nil, nil //nolint:nilnil // the warning is all there is
 	}
+	return &flushed, nil
+}
+
+// arrived waits until the segment that a flush has ended is archived: until S3 has it, or, where that cannot be reached from here,
+// until PostgreSQL says so. Where neither can be asked, that is only a warning.
+func (r *restoreResource) arrived(ctx context.Context, client *cnpg.Client, source *cnpgv1.Cluster, segment string, diags *diag.Diagnostics) (archiveEnd, error) {
+	key := cnpg.KeyOf(source)
 	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
 	go wait.JitterUntilWithContext(arriving, func(context.Context) {
 		tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	}, flushProgress, 0, true)
-	err = r.backend.waitForSegment(arriving, source, segment, 0)
+	err := r.backend.waitForSegment(arriving, source, segment, 0)
+	late := fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
+	if archive.Unreachable(err) && arriving.Err() == nil {
+		unseen := err
+		if err = waitForArchiver(arriving, client, key, segment); errors.Is(err, cnpg.ErrForbidden) {
+			diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(unseen), "Whether the source's last WAL has arrived could not be seen, nor could PostgreSQL be asked: "+sentence(err)))
+			return endsThere, nil
+		}
+		late = fmt.Errorf("the WAL segment %s of %s has not been archived within %s: %w", segment, key, archiveTimeout, err)
+	}
 	switch {
 	case err == nil:
 		return isFlushed, nil
 	case arriving.Err() != nil && ctx.Err() == nil:
-		err = fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
-	case archive.Unreachable(err):
-		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err), "Whether the source's last WAL has arrived could not be seen."))
-		return endsThere, nil
+		err = late
 	}
 	if now, getErr := client.GetCluster(ctx, key); getErr == nil {
 		if works, message := cnpg.ContinuousArchiving(now); works != nil && !*works {
@@ -204,6 +225,30 @@ func (r *restoreResource) flush(ctx context.Context, client *cnpg.Client, source
 		}
 	}
 	return endsThere, err
+}
+
+// waitForArchiver waits until PostgreSQL says that it has archived a segment. A primary that cannot be asked for a while may come
+// back; who may not ask never will.
+func waitForArchiver(ctx context.Context, client *cnpg.Client, key cnpg.Key, segment string) error {
+	told := errors.New("PostgreSQL was not asked")
+	err := wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
+		last, archived, err := client.Archived(ctx, key, segment)
+		switch {
+		case errors.Is(err, cnpg.ErrForbidden):
+			return false, err
+		case err != nil && ctx.Err() == nil:
+			told = err
+		case err == nil && last == "":
+			told = errors.New("PostgreSQL has archived nothing since its statistics began")
+		case err == nil:
+			told = fmt.Errorf("the last file that PostgreSQL has archived is %s", last)
+		}
+		return archived, nil
+	})
+	if err != nil && ctx.Err() != nil {
+		return told
+	}
+	return err
 }
 
 // course is what lies before the recovery, as far as that is known.

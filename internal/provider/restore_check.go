@@ -67,19 +67,42 @@ func (m *restoreModel) major() int {
 
 // refuseFuture refuses a target that has not come yet; catalog is nil where the archive was not read.
 func (m *restoreModel) refuseFuture(catalog *recovery.Catalog, diags *diag.Diagnostics) bool {
-	target, now := m.target(""), time.Now()
-	if target.Kind != recovery.TargetTime || !target.Time.After(now) {
+	now := time.Now()
+	if !m.liesAfter(now) {
 		return true
 	}
-	window := ""
-	if catalog != nil {
-		if w, ok := catalog.Window(); ok {
-			window = fmt.Sprintf("The recovery window is %s.", w.In(target.Time.Location()))
-		}
-	}
-	diags.AddAttributeError(path.Root("target_time"), "Target Lies in the Future", paragraphs(
-		fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), m.TargetTime.ValueString()), window, "Nothing was changed."))
+	diags.AddAttributeError(path.Root("target_time"), targetInFuture, paragraphs(
+		fmt.Sprintf("It is %s now; target_time %s has not come yet.", now.UTC().Format(time.RFC3339), m.TargetTime.ValueString()), m.windowOf(catalog), "Nothing was changed."))
 	return false
+}
+
+// refuseBehindFlush refuses a target that has not come yet by the clock of the source, which dates the commits that a recovery stops
+// at: nothing that is archived by now ends it.
+func (m *restoreModel) refuseBehindFlush(from *origin, flushed time.Time, catalog *recovery.Catalog, diags *diag.Diagnostics) {
+	diags.AddAttributeError(path.Root("target_time"), targetInFuture, paragraphs(
+		fmt.Sprintf("It is %s by the clock of the source %s, which a target_time is reached by; target_time %s has not come yet there. The clock of the machine that runs Terraform is ahead of it.",
+			flushed.UTC().Format(time.RFC3339Nano), from, m.TargetTime.ValueString()),
+		m.windowOf(catalog), "Nothing was created. Take the time from the source, as SELECT now() tells it there, or leave target_time out for its latest state."))
+}
+
+const targetInFuture = "Target Lies in the Future"
+
+// liesAfter tells whether the target is a time later than now.
+func (m *restoreModel) liesAfter(now time.Time) bool {
+	target := m.target("")
+	return target.Kind == recovery.TargetTime && target.Time.After(now)
+}
+
+// windowOf says what can be restored, in the zone of target_time; "" where nobody has read the archive, or there is nothing.
+func (m *restoreModel) windowOf(catalog *recovery.Catalog) string {
+	if catalog == nil {
+		return ""
+	}
+	window, ok := catalog.Window()
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf("The recovery window is %s.", window.In(m.target("").Time.Location()))
 }
 
 // addRefusal says why there is nothing to restore the target from, at the attribute that can change it.

@@ -216,8 +216,9 @@ func (f *failures) row(n int) {
 	f.t.Helper()
 	_, err := f.query("source", fmt.Sprintf("INSERT INTO numbers VALUES (%d)", n))
 	must(f.t, err)
-	f.segments[n-1], err = f.kubernetes.Flush(f.t.Context(), f.key("source"))
+	flushed, err := f.kubernetes.Flush(f.t.Context(), f.key("source"))
 	must(f.t, err)
+	f.segments[n-1] = flushed.Segment
 	must(f.t, f.eventually(func() error { return f.hasSegment("source", f.segments[n-1]) }))
 }
 

@@ -44,7 +44,7 @@ func (w *scene) stockSource() {
 		switch {
 		case pod == "my-db-1":
 			w.flushed.Add(1)
-			return "f\n" + lastSegment + "\n", "", nil
+			return flushAnswer(lastSegment), "", nil
 		case strings.Contains(strings.Join(command, " "), "shop"):
 			return "42\n", "", nil
 		}

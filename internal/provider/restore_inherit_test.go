@@ -94,7 +94,7 @@ func (f *fakes) inherits(name string) string {
 func richStage(t *testing.T) (*stage, string) {
 	t.Helper()
 	f := operated(t)
-	f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + lastSegment + "\n", "", nil })
+	f.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(lastSegment), "", nil })
 	s := onStage(t, f)
 	s.apply(f.config(richSource))
 	archiveOfSource(t, f.s3.Archive(fakeBucket, "pg", "my-db-v1"))

@@ -35,10 +35,10 @@ resource "pgplatform_backup" "base" {
 	cli.run("apply", "-input=false", "-auto-approve", "-no-color")
 	var segments [2]string
 	for i := range segments {
-		segment, err := w.kubernetes.Flush(t.Context(), w.key("source"))
+		flushed, err := w.kubernetes.Flush(t.Context(), w.key("source"))
 		must(t, err)
-		must(t, w.eventually(func() error { return w.hasSegment("source", segment) }))
-		segments[i] = segment
+		must(t, w.eventually(func() error { return w.hasSegment("source", flushed.Segment) }))
+		segments[i] = flushed.Segment
 	}
 	dead, holed, empty := w.aside("dead"), w.aside("holed"), w.aside("empty")
 	for _, to := range []place{dead, holed, empty} {

@@ -302,6 +302,43 @@ func TestRestoreToTheFuture(t *testing.T) {
 	s.refused(s.config(restoreOf(`target_time = "`+later+`"`)), "Target Lies in the Future", "("+attribute("target_time")+")", later+" has not come yet")
 }
 
+// Commits are dated by the clock of the source. Where that of this machine is ahead of it, a target may not have come yet there: no
+// commit would end the recovery.
+func TestRestoreToTheFutureOfItsSource(t *testing.T) {
+	t.Parallel()
+	target := time.Date(2026, 3, 26, 13, 0, 5, 0, time.UTC)
+	config := func(s *stage, more string) string {
+		return s.config(restoreOf("target_time = \"2026-03-26T15:00:05+02:00\"\n" + more))
+	}
+	begin := func(t *testing.T, ahead time.Duration) *stage {
+		t.Helper()
+		s, _ := restoreStage(t)
+		s.kube.OnExec(func(string, string, []string) (string, string, error) {
+			return flushAnswerAt(lastSegment, target.Add(-ahead)), "", nil
+		})
+		return s
+	}
+	t.Run("by a microsecond", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t, time.Microsecond)
+		plan, _ := s.plan(config(s, ""))
+		s.nothingMade(plan, "Target Lies in the Future", "("+attribute("target_time")+")", "It is 2026-03-26T13:00:04.999999Z by the clock of the source myorg/my-db",
+			"target_time 2026-03-26T15:00:05+02:00 has not come yet there", "The recovery window is 2026-03-26 10:00:00 UTC (2026-03-26 12:00:00+02:00)", "Nothing was created")
+	})
+	t.Run("without sight of S3", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t, time.Hour)
+		s.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Reset: true} })
+		plan, _ := s.plan(config(s, ""))
+		s.nothingMade(plan, "Target Lies in the Future", "("+attribute("target_time")+")", "by the clock of the source myorg/my-db")
+	})
+	t.Run("and it has just come", func(t *testing.T) {
+		t.Parallel()
+		s := begin(t, 0)
+		s.apply(config(s, ""))
+	})
+}
+
 // Where the plan cannot reach S3, the apply looks at the archive before it creates anything.
 func TestRestoreLooksAgainWhenApplied(t *testing.T) {
 	t.Parallel()

@@ -75,7 +75,7 @@ func TestRestoreFromASourceThatCannotArchive(t *testing.T) {
 	flushed := false
 	s.kube.OnExec(func(string, string, []string) (string, string, error) {
 		flushed = true
-		return "f\n" + s3test.Segment(1, 99) + "\n", "", nil
+		return flushAnswer(s3test.Segment(1, 99)), "", nil
 	})
 	apitest.Edit(s.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
 		c.Status.Conditions = []metav1.Condition{

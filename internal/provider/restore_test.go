@@ -38,12 +38,20 @@ func onTheDay(hour, minute int) time.Time {
 // lastSegment is the newest one in the source's archive, archived at 13:00.
 const lastSegment = "000000010000000000000011"
 
+// flushAnswer is what a database answers that is flushed and whose clock is right.
+func flushAnswer(segment string) string { return flushAnswerAt(segment, time.Now()) }
+
+// flushAnswerAt is flushAnswer where the database's clock shows at.
+func flushAnswerAt(segment string, at time.Time) string {
+	return at.UTC().Format("2006-01-02T15:04:05.000000Z") + "\nf\n" + segment + "\n"
+}
+
 // withSource are fakes with a database myorg/my-db that has base backups of 10:00 and 12:00 and WAL up to 13:00.
 func withSource(t *testing.T) (*fakes, s3test.Archive) {
 	t.Helper()
 	f := operated(t)
 	f.kube.Put(sourceObjects(f.archivedCluster())...)
-	f.kube.OnExec(func(string, string, []string) (string, string, error) { return "f\n" + lastSegment + "\n", "", nil })
+	f.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(lastSegment), "", nil })
 	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
 	archiveOfSource(t, a)
 	return f, a

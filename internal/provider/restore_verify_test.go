@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
@@ -27,7 +28,7 @@ func (f *fakes) answers(answer, stderr string, err error, asked func(database, q
 			}
 			return answer, stderr, err
 		}
-		return "f\n" + lastSegment + "\n", "", nil
+		return flushAnswer(lastSegment), "", nil
 	})
 }
 
@@ -249,11 +250,69 @@ func TestRestoreFlushesOnlyWhereNeeded(t *testing.T) {
 				if pod == "my-db-1" {
 					flushed = true
 				}
-				return "f\n" + lastSegment + "\n", "", nil
+				return flushAnswer(lastSegment), "", nil
 			})
 			s.apply(s.config(test.config))
 			if flushed != test.flushes {
 				t.Errorf("flushed: %t, want %t", flushed, test.flushes)
+			}
+		})
+	}
+}
+
+// Where S3 cannot be reached from here, PostgreSQL says itself when it has archived what a flush has ended; before that nothing is
+// created.
+func TestRestoreWaitsForTheArchiver(t *testing.T) {
+	t.Parallel()
+	config := func(s *stage, more string) string {
+		return s.config(restoreOf("image = \"postgres:17.5\"\n" + more))
+	}
+	// begin is a source that has archived these files, one after the other, each time it is asked; the last one stays.
+	begin := func(t *testing.T, archived ...string) (s *stage, asked *int) {
+		t.Helper()
+		s, _ = restoreStage(t)
+		s.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Reset: true} })
+		asked = new(int)
+		s.kube.OnExecWithInput(func(pod, _ string, _ []string, stdin string) (string, string, error) {
+			switch {
+			case pod != "my-db-1":
+				return "", "", nil
+			case !strings.Contains(stdin, "pg_stat_archiver"):
+				return flushAnswer(lastSegment), "", nil
+			}
+			if s.restored() != nil {
+				t.Error("the Cluster is made before the segment is archived")
+			}
+			*asked++
+			if answer := archived[min(*asked, len(archived))-1]; answer != "down" {
+				return answer + "\n", "", nil
+			}
+			return "", "psql: error: connection to server on socket failed: FATAL:  the database system is starting up\n", apitest.ExitError(2)
+		})
+		return s, asked
+	}
+	t.Run("until it has", func(t *testing.T) {
+		t.Parallel()
+		archived := []string{"000000010000000000000010", "down", "00000002.history", lastSegment}
+		s, asked := begin(t, archived...)
+		if warnings := s.apply(config(s, "")); strings.Contains(warnings, "last WAL") {
+			t.Errorf("it warns %s", warnings)
+		}
+		if *asked != len(archived) || s.at("status") != "READY" {
+			t.Errorf("asked %d times", *asked)
+		}
+	})
+	for name, test := range map[string]struct{ archived, want string }{
+		"and it does not":        {"000000010000000000000010", "the last file that PostgreSQL has archived is 000000010000000000000010"},
+		"and it cannot be asked": {"down", "the database system is starting up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, asked := begin(t, test.archived)
+			plan, _ := s.plan(config(s, `timeouts = { create = "20s" }`))
+			s.nothingMade(plan, "Unable to Restore Database", "("+attribute("flush_source")+")", "not done after 20s", test.want, "Nothing was created", "flush_source = false")
+			if *asked == 0 {
+				t.Error("nobody was asked")
 			}
 		})
 	}
