@@ -99,9 +99,49 @@ func (b *backend) waitForSegment(ctx context.Context, source *cnpgv1.Cluster, se
 	if err != nil {
 		return err
 	}
+	return lookUntil(ctx, outage, func(ctx context.Context) (bool, error) {
+		return s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	})
+}
+
+// waitForWAL waits until a database's archive has all WAL from the begin of a base backup to the end of a segment.
+//
+// PostgreSQL has one segment archived after the other, so that of a database that uploads one at a time none is missing before the
+// last. Where several are uploaded at once, the last may arrive first. what is what the segment ends.
+func (b *backend) waitForWAL(ctx context.Context, source *cnpgv1.Cluster, backupID, last, what string) error {
+	if err := b.waitForSegment(ctx, source, last, b.pace.outage); err != nil {
+		return fmt.Errorf("the WAL segment %s, which ends %s, is not in S3: %w", last, what, err)
+	}
+	if parallelOf(source) == 1 {
+		return nil
+	}
+	s3, loc, err := b.openArchive(ctx, source)
+	if err != nil {
+		return err
+	}
+	var missing error
+	err = lookUntil(ctx, b.pace.outage, func(ctx context.Context) (bool, error) {
+		catalog, err := s3.Catalog(ctx, loc, cnpg.ServerName(source))
+		if err != nil {
+			return false, err
+		}
+		missing = catalog.LeadsTo(backupID, last)
+		return missing == nil, nil
+	})
+	switch {
+	case err == nil:
+		return nil
+	case missing != nil:
+		err = fmt.Errorf("%w (%w)", err, missing)
+	}
+	return fmt.Errorf("not all WAL before the segment %s, which ends %s, is in S3: %w", last, what, err)
+}
+
+// lookUntil looks into S3 until something is found there. S3 may give no answer for the time outage.
+func lookUntil(ctx context.Context, outage time.Duration, look func(context.Context) (found bool, err error)) error {
 	answered, trouble := time.Now(), error(nil)
-	err = wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
-		found, err := s3.HasSegment(ctx, loc, cnpg.ServerName(source), segment)
+	err := wait.PollUntilContextCancel(ctx, archiveInterval, true, func(ctx context.Context) (bool, error) {
+		found, err := look(ctx)
 		if archive.Unreachable(err) && time.Since(answered) < outage {
 			trouble = err
 			return false, nil

@@ -420,6 +420,50 @@ func TestDatabaseFinalBackupIsGoneOnWith(t *testing.T) {
 	}
 }
 
+// WAL that is uploaded several segments at a time arrives in any order: the last segment alone is not enough, neither for the backup
+// nor for what was written since.
+func TestDatabaseFinalBackupWaitsForWALInAnyOrder(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	s := onStage(t, f)
+	parallel := strings.Replace(lastBackup, `schedule = "0 2 * * *"`, `schedule = "0 2 * * *", wal = { max_parallel = 2 }`, 1)
+	s.apply(f.config(database(parallel + "  timeouts = { delete = \"3s\" }\n")))
+	in := f.s3.Archive(fakeBucket, "pg", "my-db")
+	arrive := func(numbers ...uint64) {
+		for _, n := range numbers {
+			in.WAL(s3test.Segment(1, n), f.now())
+		}
+	}
+	f.kube.OnExec(func(string, string, []string) (string, string, error) {
+		return flushAnswer(s3test.Segment(1, 9)), "", nil
+	})
+	f.kube.React(func(e apitest.Event) {
+		b := apitest.As[cnpgv1.Backup](e.Object)
+		if b == nil || b.Status.Phase != cnpgv1.BackupPhaseCompleted || b.Status.EndWal == s3test.Segment(1, 6) {
+			return
+		}
+		in.Backup(b.Status.BackupID, f.now(), endOfBackup, s3test.Segment(1, 6), nil)
+		apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.EndWal = s3test.Segment(1, 6) })
+	})
+	destroy := func(texts ...string) {
+		t.Helper()
+		if diags := s.w.Destroy(t.Context()); !says(append(texts, "Nothing was destroyed")...).MatchString(diags.Errors().String()) {
+			t.Fatalf("the destroy says\n%s\nwant %q", diags, texts)
+		}
+	}
+	arrive(4, 6)
+	destroy("not all WAL before the segment "+s3test.Segment(1, 6), "which ends the backup my-db-", "is in S3", "it needs WAL segment "+s3test.Segment(1, 5))
+	arrive(5, 7, 9)
+	destroy("not all WAL before the segment "+s3test.Segment(1, 9), "which ends what was written since the backup", "WAL segment "+s3test.Segment(1, 8)+" is missing")
+	arrive(8)
+	if diags := s.w.Destroy(t.Context()); diags.HasError() || f.cluster() != nil {
+		t.Errorf("the last destroy says\n%s", diags)
+	}
+	if n := len(apitest.All[cnpgv1.Backup](f.kube)); n != 0 {
+		t.Errorf("%d Backups are left", n)
+	}
+}
+
 // Where somebody has ended the archiving, that no last backup can be taken is known when the destroy is planned.
 func TestDatabaseFinalBackupOfADatabaseThatArchivesNowhere(t *testing.T) {
 	t.Parallel()

@@ -85,16 +85,11 @@ func (b *backend) finalBackup(ctx context.Context, client *cnpg.Client, live *cn
 		return err
 	}
 	return awaitBackup(ctx, client, live, backup, func(ctx context.Context, done *cnpgv1.Backup) error {
-		if err := b.waitForSegment(ctx, live, done.Status.EndWal, b.pace.outage); err != nil {
-			return fmt.Errorf("the WAL segment %s, which ends the backup %s, is not in S3: %w", done.Status.EndWal, done.Name, err)
+		err := b.waitForWAL(ctx, live, done.Status.BackupID, done.Status.EndWal, "the backup "+done.Name)
+		if err != nil || until == "" {
+			return err
 		}
-		if until == "" {
-			return nil
-		}
-		if err := b.waitForSegment(ctx, live, until, b.pace.outage); err != nil {
-			return fmt.Errorf("the WAL segment %s, which ends what was written since the backup %s, is not in S3: %w", until, done.Name, err)
-		}
-		return nil
+		return b.waitForWAL(ctx, live, done.Status.BackupID, until, "what was written since the backup "+done.Name)
 	})
 }
 
@@ -106,9 +101,9 @@ func endedFinal(backup *cnpgv1.Backup) bool {
 // stillHolds ends a WAL segment now, and returns its name where a completed backup holds, with the WAL up to that segment, all
 // that is written until now; "" where that is not certain, so that another backup has to be taken.
 //
-// PostgreSQL archives the segments of a timeline in their order, and keeps each until it is archived: where S3 has this one,
-// it has all between. That holds on the backup's timeline alone, since after a failover nobody may have archived what the
-// former primary had not. S3 must have the backup itself, which retention may have removed. Where one is newer, the database
+// PostgreSQL has the segments of a timeline archived in their order, and keeps each until it is: all between gets to S3 too, see
+// waitForWAL. That holds on the backup's timeline alone, since after a failover nobody may have archived what the former
+// primary had not. S3 must have the backup itself, which retention may have removed. Where one is newer, the database
 // has lived on since, and a last backup is due as before.
 func (b *backend) stillHolds(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, backup *cnpgv1.Backup) (segment string) {
 	all, err := client.ListBackups(ctx, cnpg.KeyOf(live))

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// archiveTimeout bounds the wait for the source's last WAL segment to reach S3.
+	// archiveTimeout bounds the wait for the source's last WAL segment to be archived.
 	archiveTimeout = 5 * time.Minute
 	// flushProgress is how often the log tells that it is waited for.
 	flushProgress = 10 * time.Second
@@ -85,7 +85,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	}
 	prepared := &preparedRestore{from: from}
 	if catalog != nil {
-		choice, err := plan.chooseBackup(from, catalog, end)
+		choice, err := r.chooseArrived(ctx, plan, from, catalog, end)
 		if err != nil {
 			r.backend.addRefusal(ctx, plan, config, from, err, diags)
 			return nil, false

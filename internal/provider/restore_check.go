@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
@@ -45,8 +46,9 @@ func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, end
 	if from.alive {
 		request.SystemID = from.cluster.Status.SystemID
 	}
+	request.Parallel, request.ArrivingSince = from.parallel(), time.Now().Add(-stillArriving)
 	choice, err := catalog.Choose(request)
-	if err != nil || choice.Covered || end == willFlush || end == isFlushed && request.Target.Kind != recovery.TargetLSN {
+	if err != nil || choice.Covered || choice.Arriving != nil || end == willFlush || end == isFlushed && request.Target.Kind != recovery.TargetLSN {
 		return choice, err
 	}
 	if t := request.Target; t.Kind == recovery.TargetTime && !t.Time.After(choice.Window.Latest.Add(time.Second)) {
@@ -54,6 +56,26 @@ func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, end
 	}
 	request.Live = false
 	return catalog.Choose(request)
+}
+
+// stillArriving is how old WAL behind a gap may be that may close yet. CNPG uploads it again with each try to archive what is
+// missing, and PostgreSQL tries once a minute. The rest is for uploads that take long, and for clocks that differ.
+const stillArriving = 10 * time.Minute
+
+// parallel is how many segments the source may be uploading at the same time.
+func (o *origin) parallel() int {
+	if o.cluster == nil || o.late {
+		return 1
+	}
+	return parallelOf(o.cluster)
+}
+
+// parallelOf is how many segments a database uploads at the same time.
+func parallelOf(cluster *cnpgv1.Cluster) int {
+	if archiver := cnpg.Archiver(cluster); archiver != nil && archiver.Wal != nil {
+		return max(1, archiver.Wal.MaxParallel)
+	}
+	return 1
 }
 
 // major is the major version of PostgreSQL that is to run the restored database; 0 where that is open.

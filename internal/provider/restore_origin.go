@@ -23,6 +23,7 @@ type origin struct {
 	cluster   *cnpgv1.Cluster
 	scheduled *cnpgv1.ScheduledBackup
 	alive     bool
+	late      bool // what is missing from its archive was waited for in vain
 
 	store    *objectStore // as this machine reaches the archive, and as the new pods do
 	location archive.Location

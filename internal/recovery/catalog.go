@@ -173,6 +173,29 @@ func (c *Catalog) Usable(b *Backup) error {
 	return err
 }
 
+// LeadsTo tells whether a restore that starts from the backup with this ID finds all WAL up to the end of a segment, on the
+// segment's timeline. The error says what is missing.
+func (c *Catalog) LeadsTo(id, segment string) error {
+	to, err := ParseSegment(segment, c.WAL.SegmentSize())
+	if err != nil {
+		return err
+	}
+	b := c.Backup(id)
+	if b == nil {
+		return &BackupNotFoundError{ID: id}
+	}
+	u, err := c.use(b, to.Timeline)
+	switch {
+	case err != nil:
+		return err
+	case u.reach.last.Number >= to.Number:
+		return nil
+	case u.reach.gap != nil:
+		return fmt.Errorf("%s missing", verb(*u.reach.gap))
+	}
+	return fmt.Errorf("the archive ends with WAL segment %s", u.reach.last.Name(c.WAL.SegmentSize()))
+}
+
 // Obstacle is a history that cannot be read, without which the newest timeline cannot be reached from a backup, the oldest of those it
 // is needed for; nil where there is none.
 func (c *Catalog) Obstacle() (*History, *Backup) {

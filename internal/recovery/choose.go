@@ -23,6 +23,18 @@ type Request struct {
 	Major int
 	// Live says that the source still archives, so that a target behind the last archived WAL may yet be reached.
 	Live bool
+	// Parallel is how many segments a live source uploads at the same time, so that one may arrive before those that it follows.
+	Parallel int
+	// ArrivingSince is when the first segment behind a gap must have been uploaded at the earliest for the gap to close yet.
+	ArrivingSince time.Time
+}
+
+// arriving is a gap that may close yet; nil where there is none.
+func (r Request) arriving(gap *Gap) *Gap {
+	if r.Live && gap.arrives(r.Parallel, r.ArrivingSince) {
+		return gap
+	}
+	return nil
 }
 
 // Choice is the base backup to start from.
@@ -35,6 +47,9 @@ type Choice struct {
 	// Covered tells that the archive already holds WAL from at or after the target, as far as times and locations of
 	// segments can tell; false only where the source is live and the target waits for WAL to come.
 	Covered bool
+	// Arriving is a gap behind the backup that a live source may close yet, since it uploads several segments at the same time; nil
+	// where nothing is missing.
+	Arriving *Gap
 }
 
 // Choose picks the base backup for a target: the newest that is done, of the right database and major version, on
@@ -61,8 +76,9 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 		return Choice{}, &BeforeWindowError{Target: r.Target, BackupID: r.BackupID, Window: w, Unusable: older}
 	}
 	u, covered := c.newest(before, r)
-	if covered {
-		return c.choice(u, true), nil
+	arriving := r.arriving(u.reach.gap)
+	if covered || arriving != nil {
+		return c.choice(u, covered, arriving), nil
 	}
 	switch {
 	case u.reach.gap != nil:
@@ -73,11 +89,11 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 	case !r.Live || c.left(u.timeline):
 		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u)}
 	}
-	return c.choice(u, false), nil
+	return c.choice(u, false, nil), nil
 }
 
-func (c *Catalog) choice(u usable, covered bool) Choice {
-	return Choice{Backup: u.backup, Timeline: u.timeline, Window: u.window(c.WAL.SegmentSize()), Covered: covered}
+func (c *Catalog) choice(u usable, covered bool, arriving *Gap) Choice {
+	return Choice{Backup: u.backup, Timeline: u.timeline, Window: u.window(c.WAL.SegmentSize()), Covered: covered, Arriving: arriving}
 }
 
 // candidates are the usable backups that the request allows, newest first, never none, and those of the same database that are

@@ -72,6 +72,7 @@ func TestChoose(t *testing.T) {
 	failed.Status, failed.Error = recovery.StatusFailed, "no space"
 	withFailed := catalog(segments(1, 1, 20), done("A", 1, 3, 4), failed)
 	gap := catalog(segments(1, 1, 20, 7, 8), done("A", 1, 3, 4), done("B", 1, 10, 11))
+	arriving := catalog(segments(1, 1, 20, 17, 19), done("A", 1, 3, 4))
 	lost := catalog(segments(1, 1, 20, 7, 8), done("A", 1, 3, 4))
 	old := done("B", 1, 10, 11)
 	old.ServerVersion = 160009
@@ -93,37 +94,41 @@ func TestChoose(t *testing.T) {
 		request recovery.Request
 		want    string // ID of the backup, "" for an error
 		waits   bool   // not yet covered
+		arrives string // the gap that may close yet
 		err     any
 		text    string
 		lacks   string // in the error
 	}{
-		"latest":                       {catalog: plain, want: "B"},
-		"latest on a live source":      {catalog: plain, request: recovery.Request{Live: true}, want: "B"},
-		"time behind both":             {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
-		"time between both":            {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(9))}, want: "A"},
-		"time at the end of a backup":  {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5))}, want: "A"},
-		"time right behind a backup":   {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(time.Second))}, want: "A"},
-		"time 2 s behind a backup":     {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(2 * time.Second))}, want: "B"},
-		"time at the end of the WAL":   {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(20))}, want: "B"},
-		"time past the end, live":      {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21)), Live: true}, want: "B", waits: true},
-		"location":                     {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x9000000)}, want: "A"},
-		"location at a backup's end":   {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0xB000120)}, want: "B"},
-		"a named backup":               {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.Immediate()}, want: "A"},
-		"a named backup and a time":    {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtTime(minute(15))}, want: "A"},
-		"a transaction":                {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtXID("771")}, want: "A"},
-		"a failed backup is passed":    {catalog: withFailed, request: recovery.Request{Target: recovery.AtTime(minute(18))}, want: "A"},
-		"before the gap":               {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(6))}, want: "A"},
-		"behind the gap":               {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "B"},
-		"latest behind the gap":        {catalog: gap, want: "B"},
-		"older major":                  {catalog: majors, request: recovery.Request{Major: 17}, want: "A"},
-		"any major":                    {catalog: majors, want: "B"},
-		"the last writer's backups":    {catalog: systems, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
-		"another system's backup":      {catalog: systems, request: recovery.Request{SystemID: "8"}, want: "A"},
-		"over a timeline switch":       {catalog: forked, request: recovery.Request{Target: recovery.AtTime(minute(13))}, want: "A"},
-		"the abandoned timeline":       {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(12), Timeline: 1}}, want: "B"},
-		"the partial segment's end":    {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(13), Timeline: 1}}, want: "B"},
-		"latest on the child timeline": {catalog: forked, want: "C"},
-		"past the living timeline's":   {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
+		"latest":                        {catalog: plain, want: "B"},
+		"latest on a live source":       {catalog: plain, request: recovery.Request{Live: true}, want: "B"},
+		"time behind both":              {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
+		"time between both":             {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(9))}, want: "A"},
+		"time at the end of a backup":   {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5))}, want: "A"},
+		"time right behind a backup":    {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(time.Second))}, want: "A"},
+		"time 2 s behind a backup":      {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(2 * time.Second))}, want: "B"},
+		"time at the end of the WAL":    {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(20))}, want: "B"},
+		"time past the end, live":       {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21)), Live: true}, want: "B", waits: true},
+		"location":                      {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x9000000)}, want: "A"},
+		"location at a backup's end":    {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0xB000120)}, want: "B"},
+		"a named backup":                {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.Immediate()}, want: "A"},
+		"a named backup and a time":     {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtTime(minute(15))}, want: "A"},
+		"a transaction":                 {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtXID("771")}, want: "A"},
+		"a failed backup is passed":     {catalog: withFailed, request: recovery.Request{Target: recovery.AtTime(minute(18))}, want: "A"},
+		"before the gap":                {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(6))}, want: "A"},
+		"behind the gap":                {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "B"},
+		"latest behind the gap":         {catalog: gap, want: "B"},
+		"older major":                   {catalog: majors, request: recovery.Request{Major: 17}, want: "A"},
+		"any major":                     {catalog: majors, want: "B"},
+		"the last writer's backups":     {catalog: systems, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
+		"another system's backup":       {catalog: systems, request: recovery.Request{SystemID: "8"}, want: "A"},
+		"over a timeline switch":        {catalog: forked, request: recovery.Request{Target: recovery.AtTime(minute(13))}, want: "A"},
+		"the abandoned timeline":        {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(12), Timeline: 1}}, want: "B"},
+		"the partial segment's end":     {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(13), Timeline: 1}}, want: "B"},
+		"latest on the child timeline":  {catalog: forked, want: "C"},
+		"past the living timeline's":    {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
+		"latest, arriving in any order": {catalog: arriving, request: recovery.Request{Live: true, Parallel: 4}, want: "A", waits: true, arrives: "17-17"},
+		"a time in what arrives":        {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(17)), Live: true, Parallel: 4, ArrivingSince: minute(18)}, want: "A", waits: true, arrives: "17-17"},
+		"a time before what arrives":    {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(15)), Live: true, Parallel: 4}, want: "A", arrives: "17-17"},
 
 		"before the window": {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5).Add(-time.Microsecond).In(time.FixedZone("", 3600)))},
@@ -171,17 +176,21 @@ func TestChoose(t *testing.T) {
 			text: "WAL segments 000000010000000000000007 to 000000010000000000000008 (2) are missing from the archive; what can be restored is " +
 				"2026-03-26 12:03:30 UTC to about 2026-03-26 12:06:00 UTC, and behind the gap 2026-03-26 12:10:30 UTC to about 2026-03-26 12:20:00 UTC",
 		},
-		"latest with a gap behind the last backup": {catalog: lost, request: recovery.Request{Live: true}, err: new(*recovery.GapError), text: "the target latest lies in a gap"},
-		"no such backup":               {catalog: gap, request: recovery.Request{BackupID: "Z"}, err: new(*recovery.BackupNotFoundError), text: "those that can be restored: B, A"},
-		"a failed backup named":        {catalog: withFailed, request: recovery.Request{BackupID: "C"}, err: new(*recovery.BackupUnusableError), text: "its status is FAILED: no space"},
-		"another major named":          {catalog: majors, request: recovery.Request{BackupID: "B", Major: 17}, err: new(*recovery.MajorMismatchError), text: "taken by PostgreSQL 16 and cannot be restored by PostgreSQL 17"},
-		"only other majors":            {catalog: majors, request: recovery.Request{Major: 15}, err: new(*recovery.MajorMismatchError)},
-		"unknown system":               {catalog: systems, request: recovery.Request{SystemID: "9"}, err: new(*recovery.SystemMismatchError), text: "only of 7, 8"},
-		"unknown timeline":             {catalog: forked, request: recovery.Request{Target: recovery.Target{Timeline: 3}}, err: new(*recovery.TimelineNotFoundError), text: "it has 1, 2"},
-		"nothing":                      {catalog: catalog(nil), err: new(*recovery.NoBackupError), text: "the archive has no base backup"},
-		"WAL of the backup gone":       {catalog: catalog(segments(1, 4, 9), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "A: its first WAL segment 000000010000000000000003 is not in the archive"},
-		"WAL of the backup incomplete": {catalog: catalog(segments(1, 1, 3), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "the archive ends before"},
-		"WAL of the backup broken":     {catalog: catalog(segments(1, 1, 9, 4), done("A", 1, 3, 5)), err: new(*recovery.NoBackupError), text: "it needs WAL segment 000000010000000000000004, not in the archive"},
+		"a gap of a source that is gone":            {catalog: arriving, request: recovery.Request{Parallel: 4}, err: new(*recovery.GapError)},
+		"a gap of a source that uploads in order":   {catalog: arriving, request: recovery.Request{Live: true, Parallel: 1}, err: new(*recovery.GapError)},
+		"a gap too far from the end to be arriving": {catalog: arriving, request: recovery.Request{Live: true, Parallel: 3}, err: new(*recovery.GapError)},
+		"a gap that is too old to be arriving":      {catalog: arriving, request: recovery.Request{Live: true, Parallel: 4, ArrivingSince: minute(18.1)}, err: new(*recovery.GapError)},
+		"latest with a gap behind the last backup":  {catalog: lost, request: recovery.Request{Live: true}, err: new(*recovery.GapError), text: "the target latest lies in a gap"},
+		"no such backup":                            {catalog: gap, request: recovery.Request{BackupID: "Z"}, err: new(*recovery.BackupNotFoundError), text: "those that can be restored: B, A"},
+		"a failed backup named":                     {catalog: withFailed, request: recovery.Request{BackupID: "C"}, err: new(*recovery.BackupUnusableError), text: "its status is FAILED: no space"},
+		"another major named":                       {catalog: majors, request: recovery.Request{BackupID: "B", Major: 17}, err: new(*recovery.MajorMismatchError), text: "taken by PostgreSQL 16 and cannot be restored by PostgreSQL 17"},
+		"only other majors":                         {catalog: majors, request: recovery.Request{Major: 15}, err: new(*recovery.MajorMismatchError)},
+		"unknown system":                            {catalog: systems, request: recovery.Request{SystemID: "9"}, err: new(*recovery.SystemMismatchError), text: "only of 7, 8"},
+		"unknown timeline":                          {catalog: forked, request: recovery.Request{Target: recovery.Target{Timeline: 3}}, err: new(*recovery.TimelineNotFoundError), text: "it has 1, 2"},
+		"nothing":                                   {catalog: catalog(nil), err: new(*recovery.NoBackupError), text: "the archive has no base backup"},
+		"WAL of the backup gone":                    {catalog: catalog(segments(1, 4, 9), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "A: its first WAL segment 000000010000000000000003 is not in the archive"},
+		"WAL of the backup incomplete":              {catalog: catalog(segments(1, 1, 3), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "the archive ends before"},
+		"WAL of the backup broken":                  {catalog: catalog(segments(1, 1, 9, 4), done("A", 1, 3, 5)), err: new(*recovery.NoBackupError), text: "it needs WAL segment 000000010000000000000004, not in the archive"},
 		"backup of the abandoned timeline": {
 			catalog: forked, request: recovery.Request{BackupID: "B"}, err: new(*recovery.BackupUnusableError),
 			text: "it ended at 0/C000120 on timeline 1, which timeline 2 left before, at 0/A000100",
@@ -200,8 +209,12 @@ func TestChoose(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got.Backup.ID != test.want || got.Covered == test.waits {
-				t.Errorf("got %s, covered %t", got.Backup.ID, got.Covered)
+			arrives := ""
+			if got.Arriving != nil {
+				arrives = fmt.Sprintf("%d-%d", got.Arriving.First, got.Arriving.Last)
+			}
+			if got.Backup.ID != test.want || got.Covered == test.waits || arrives != test.arrives {
+				t.Errorf("got %s, covered %t, arriving %s", got.Backup.ID, got.Covered, arrives)
 			}
 		})
 	}

@@ -74,13 +74,13 @@ func TestWindowAndChoiceAgainstAnOracle(t *testing.T) {
 			if err != nil {
 				outcomes[want]++
 			} else {
-				outcomes[fmt.Sprintf("chosen, covered %t", got.Covered)]++
+				outcomes[fmt.Sprintf("chosen, covered %t, arriving %t", got.Covered, got.Arriving != nil)]++
 			}
 		}
 	}
 	// The comparison is worth nothing where the random archives do not come to it.
 	for _, o := range []string{
-		"chosen, covered true", "chosen, covered false", "before", "gap", "past", "none", "major", "system", "timeline", "unusable", "unknown",
+		"chosen, covered true, arriving false", "chosen, covered false, arriving false", "chosen, covered true, arriving true", "chosen, covered false, arriving true", "before", "gap", "past", "none", "major", "system", "timeline", "unusable", "unknown",
 	} {
 		if outcomes[o] < archives/500 {
 			t.Errorf("only %d cases of %q: %v", outcomes[o], o, outcomes)
@@ -221,6 +221,9 @@ type end struct {
 	modified time.Time
 	gap      bool
 	missing  string // numbers of the first and last missing segment of the gap
+	first    uint64 // the first of them
+	behind   uint64 // the newest segment behind the gap
+	after    time.Time
 	timeline uint32 // the one that was aimed at
 }
 
@@ -286,7 +289,10 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	for f := range w.whole {
 		if f.number > n && f.timeline == list[owner(f.number)].timeline {
 			e.gap = true
-			next = min(next, f.number)
+			if f.number < next {
+				next, e.after = f.number, w.whole[f]
+			}
+			e.first, e.behind = n, max(e.behind, f.number)
 		}
 	}
 	if e.gap {
@@ -360,6 +366,12 @@ func randomRequest(r *rand.Rand, w world) recovery.Request {
 		q.Target = recovery.AtLSN(recovery.LSN((uint64(r.IntN(30)) + []uint64{0, w.perLog() - min(6, w.perLog())}[r.IntN(2)]) * uint64(w.size)))
 	}
 	q.Live = r.IntN(2) == 0
+	if r.IntN(2) == 0 {
+		q.Parallel = 1 + r.IntN(8)
+	}
+	if r.IntN(2) == 0 {
+		q.ArrivingSince = day.Add(time.Duration(r.IntN(60_000)) * time.Millisecond)
+	}
 	if r.IntN(6) == 0 {
 		q.Target.Timeline = uint32(1 + r.IntN(4))
 	}
@@ -476,7 +488,9 @@ func (w world) choose(q recovery.Request) string {
 	case rank == 0:
 		return "before"
 	case rank > 1:
-		return best.ID + " true"
+		return best.ID + " true" + ends[best.ID].arrives(q)
+	case ends[best.ID].arrives(q) != "":
+		return best.ID + " false" + ends[best.ID].arrives(q)
 	case ends[best.ID].gap:
 		return "gap"
 	case !q.Live:
@@ -492,7 +506,18 @@ func (w world) choose(q recovery.Request) string {
 	return best.ID + " false"
 }
 
+// arrives tells of a gap that a source may close yet which uploads the first missing segment and the next ones at the same time.
+func (e end) arrives(q recovery.Request) string {
+	if !e.gap || !q.Live || e.behind >= e.first+uint64(q.Parallel) || e.after.Before(q.ArrivingSince) {
+		return ""
+	}
+	return " arriving" + e.missing
+}
+
 func outcome(c recovery.Choice, err error) string {
+	if err == nil && c.Arriving != nil {
+		return fmt.Sprintf("%s %t arriving without %d-%d", c.Backup.ID, c.Covered, c.Arriving.First, c.Arriving.Last)
+	}
 	if err == nil {
 		return fmt.Sprintf("%s %t", c.Backup.ID, c.Covered)
 	}

@@ -125,10 +125,21 @@ func (w *WAL) gapAt(at reach, p path, i int, missing uint64) *Gap {
 		after, _ := w.Modified(first)
 		return &Gap{
 			Timeline: p.timelineOf(missing), First: missing, Last: first.Number - 1,
-			Before: at.modified, After: after, size: w.SegmentSize(),
+			Before: at.modified, After: after, size: w.SegmentSize(), newest: w.newestOn(p),
 		}
 	}
 	return nil
+}
+
+// newestOn is the number of the newest whole segment on a path.
+func (w *WAL) newestOn(p path) uint64 {
+	var newest uint64
+	for _, l := range p {
+		if t := w.timelines[l.timeline]; t != nil && len(t.runs) > 0 {
+			newest = max(newest, min(t.runs[len(t.runs)-1].last(), l.to-1))
+		}
+	}
+	return newest
 }
 
 // timelineOf is the timeline on which the path reads a segment.
@@ -149,7 +160,15 @@ type Gap struct {
 	// one behind it was.
 	Before, After time.Time
 
-	size SegmentSize
+	size   SegmentSize
+	newest uint64 // number of the newest segment behind it
+}
+
+// arrives tells whether it may be no more than the order in which segments arrive that are uploaded at the same time: PostgreSQL has
+// one segment archived after the other, and CNPG uploads with it the next ones that are there, parallel in all, and again with
+// each further try. So none further behind than that, and none that was uploaded before since, comes before what is missing.
+func (g *Gap) arrives(parallel int, since time.Time) bool {
+	return g != nil && parallel > 1 && g.newest-g.First < uint64(parallel) && !g.After.Before(since)
 }
 
 // FirstName and LastName are the file names of the first and last missing segment.
