@@ -34,6 +34,18 @@ func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret, force b
 	return explain(err, "Secret", key)
 }
 
+// ForeignSecret tells whether there is a Secret that [FieldManager] has never applied. One that may not be read counts as none.
+func (c *Client) ForeignSecret(ctx context.Context, key Key) (bool, error) {
+	live, err := c.metadata(ctx, c.core, "secrets", key)
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+		return false, nil
+	case err != nil:
+		return false, explain(err, "Secret", key)
+	}
+	return !Applied(live), nil
+}
+
 // DeleteSecret deletes a Secret that [FieldManager] has applied, and leaves that of anybody else; it is no error when it is
 // gone already. One that belongs to another Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {

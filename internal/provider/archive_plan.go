@@ -20,11 +20,7 @@ func (m *databaseModel) validateBackup(ctx context.Context, diags *diag.Diagnost
 	if backup == nil {
 		return
 	}
-	var secret credentialsSecretModel
-	if whole(ctx, backup.CredentialsSecret, &secret, diags) && known(m.Name) && secret.Name.ValueString() == credentialsSecretName(m.Name.ValueString()) {
-		diags.AddAttributeError(path.Root("backup").AtName("credentials_secret").AtName("name"), "Secret of the Provider's Own",
-			fmt.Sprintf("backup.credentials_secret.name: the Secret %s is the one that the provider itself writes for this database, and removes. Give yours another name.", secret.Name.ValueString()))
-	}
+	refuseOwnSecret(ctx, m.Name, backup.CredentialsSecret, path.Root("backup").AtName("credentials_secret"), diags)
 }
 
 // archivePlan is what a plan can say of where a database will archive.

@@ -66,6 +66,12 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 	if !ok {
 		return
 	}
+	if live.Annotations[cnpg.AnnotationCredentials] == "" { // it has no Secret of the provider's yet
+		if err := location.freeForSecret(ctx, client, plan); err != nil {
+			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
+			return
+		}
+	}
 	desired := plan.toCluster(ctx, location, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return

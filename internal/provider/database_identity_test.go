@@ -238,8 +238,8 @@ func TestRestoreIdentity(t *testing.T) {
 	}
 }
 
-// A Secret that somebody else made under the name of the provider's is theirs: it stops the database's backups from being
-// set up, and it outlives the database.
+// A Secret that somebody else made under the name of the provider's is theirs: it stops a database with backups from being
+// made, and it outlives one without.
 func TestDatabaseSecretOfOthers(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
@@ -248,7 +248,7 @@ func TestDatabaseSecretOfOthers(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db-backup-s3-creds"},
 		Data:       map[string][]byte{"ACCESS_KEY_ID": []byte("THEIRSACCESSKEY00001")},
 	})
-	s.fails(f.config(backedUp("")), "Unable to Create Database", "Secret myorg/my-db-backup-s3-creds", `.data.ACCESS_KEY_ID (owned by "kubectl-client-side-apply")`, "force_conflicts = true")
+	s.fails(f.config(backedUp("")), "Unable to Create Database", "Secret myorg/my-db-backup-s3-creds", "force_conflicts = true", "Nothing was created")
 	theirs := func(when string) {
 		t.Helper()
 		if secret := f.ownSecret(); secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != "THEIRSACCESSKEY00001" || len(secret.OwnerReferences) != 0 {
@@ -256,8 +256,8 @@ func TestDatabaseSecretOfOthers(t *testing.T) {
 		}
 	}
 	theirs("after the create")
-	s.w.Untaint(db)
-	s.fails(f.config(backedUp("retention_days = 7")), "Unable to Update Database", "Secret myorg/my-db-backup-s3-creds", "force_conflicts = true")
+	s.apply(f.config(database(unprotected)))
+	s.fails(f.config(backedUp("")), "Unable to Update Database", "Secret myorg/my-db-backup-s3-creds", "force_conflicts = true", "Nothing was changed")
 	theirs("after an update")
 	s.w.Write(f.config(""))
 	if diags := s.w.Apply(t.Context()); diags.HasError() || f.cluster() != nil {

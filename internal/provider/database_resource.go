@@ -66,6 +66,10 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if !ok {
 		return
 	}
+	if err := location.freeForSecret(ctx, client, &plan); err != nil {
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was created.")
+		return
+	}
 	cluster := plan.toCluster(ctx, location, &resp.Diagnostics)
 	if resp.Diagnostics.HasError() {
 		return

@@ -84,9 +84,12 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var foreign *foreignArchiveError
 	var refused *cnpg.AdmissionError
 	var taken *foreignScheduleError
+	var secret *foreignSecretError
 	switch {
 	case errors.As(err, &taken):
 		return path.Root("backup").AtName("schedule"), true
+	case errors.As(err, &secret):
+		return path.Root("name"), true
 	case errors.As(err, &refused):
 		return refusedAttribute(refused)
 	case errors.As(err, &foreign):
@@ -120,7 +123,15 @@ func remedy(err error) string {
 	var foreign *foreignArchiveError
 	var archiving *cnpg.ArchivingError
 	var taken *foreignScheduleError
+	var secret *foreignSecretError
 	switch {
+	case errors.As(err, &secret):
+		text := fmt.Sprintf("The provider keeps keys for the pods in a Secret of this name. Whoever needs what is there may keep it under another name; then delete this one:\n\n"+
+			"  kubectl delete secret %s --namespace %s", secret.key.Name, secret.key.Namespace)
+		if secret.mayForce {
+			text += "\n\nOr set force_conflicts = true, and the provider takes it over, and deletes it with the database."
+		}
+		return text
 	case errors.As(err, &taken):
 		return fmt.Sprintf("The schedule of a database has the database's name, and another one is never written over, also not with force_conflicts. "+
 			"Have it made anew under another name by whoever needs it, and then delete this one:\n\n  kubectl delete scheduledbackup %s --namespace %s", taken.key.Name, taken.key.Namespace)

@@ -101,9 +101,15 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	if diags.HasError() {
 		return nil, false
 	}
-	prepared.location, ok = r.locate(ctx, &plan.databaseModel, nil, from.seen(config), unableToRestore, diags)
+	if prepared.location, ok = r.locate(ctx, &plan.databaseModel, nil, from.seen(config), unableToRestore, diags); !ok {
+		return nil, false
+	}
 	from.share(prepared.location)
-	return prepared, ok
+	if err := errors.Join(prepared.location.freeForSecret(ctx, client, &plan.databaseModel), from.freeForSecret(ctx, client, plan.key())); err != nil {
+		addFailureOf("pgplatform_restore", diags, unableToRestore, overdue(ctx, err), "Nothing was created.")
+		return nil, false
+	}
+	return prepared, true
 }
 
 // seen is what the new archive keeps of the source's: another folder, and, where the source decides how the new database is

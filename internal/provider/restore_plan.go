@@ -23,6 +23,9 @@ func (r *restoreResource) ValidateConfig(ctx context.Context, req resource.Valid
 		validateFinalBackup(config.databaseModel, backup, &resp.Diagnostics)
 	}
 	config.validateBackup(ctx, &resp.Diagnostics)
+	if source, _, ok := config.source(ctx, &resp.Diagnostics); ok {
+		refuseOwnSecret(ctx, config.Name, source.CredentialsSecret, path.Root("source").AtName("credentials_secret"), &resp.Diagnostics)
+	}
 	if !config.Verify.IsNull() && config.Wait.Equal(types.BoolValue(false)) {
 		resp.Diagnostics.AddAttributeError(path.Root("verify"), "Nothing to Verify", "verify looks into the restored database, and wait = false does not wait for it: leave out one of them.")
 	}
