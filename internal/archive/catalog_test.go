@@ -359,6 +359,13 @@ func TestSharedCatalogReadsOnce(t *testing.T) {
 	if _, err := c.SharedCatalog(gone, loc, "my-db"); !errors.Is(err, context.Canceled) {
 		t.Errorf("a cancelled caller got %v", err)
 	}
+	// A read that takes too long says of the archive no more than one that is not there.
+	hurried, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, err := c.SharedCatalog(hurried, loc, "my-db"); !archive.Unreachable(err) || !errors.Is(err, context.DeadlineExceeded) ||
+		!strings.Contains(err.Error(), "the archive of my-db in "+loc.String()+" was not read within 0s") {
+		t.Errorf("a caller in a hurry got %v", err)
+	}
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Go(func() {

@@ -185,7 +185,8 @@ func (e *tooLargeError) Error() string {
 }
 
 // SharedCatalog is Catalog read once per client: concurrent callers share one read, later ones its result. Plans use
-// it, where many resources look at one archive; what must be fresh calls Catalog. Errors are not kept.
+// it, where many resources look at one archive; what must be fresh calls Catalog. Errors are not kept. A read that takes longer than the
+// context has is an [UnreachableError], and goes on for later callers.
 // The result is shared too and must not be changed.
 func (c *Client) SharedCatalog(ctx context.Context, loc Location, server string) (*recovery.Catalog, error) {
 	key := loc.server(server) + "\x00" + loc.Bucket
@@ -201,9 +202,16 @@ func (c *Client) SharedCatalog(ctx context.Context, loc Location, server string)
 		}
 		return catalog, err
 	})
+	begun := time.Now()
 	select {
 	case <-ctx.Done():
-		return nil, fmt.Errorf("reading the archive of %s in %s: %w", server, loc, ctx.Err())
+		err := fmt.Errorf("reading the archive of %s in %s: %w", server, loc, ctx.Err())
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return nil, &UnreachableError{
+				Endpoint: c.endpoint, Reason: fmt.Sprintf("the archive of %s in %s was not read within %s", server, loc, time.Since(begun).Round(time.Second)), Err: err,
+			}
+		}
+		return nil, err
 	case r := <-result:
 		if r.Err != nil {
 			return nil, r.Err

@@ -10,7 +10,7 @@ import (
 
 // onFakes is without time to settle, since the operator of the fakes has looked at a change when the request that made it is
 // answered, and with little patience for what passes by itself.
-var onFakes = pace{outage: time.Minute, overtaken: 5 * time.Second, graces: cnpg.Graces{
+var onFakes = pace{outage: time.Minute, overtaken: 5 * time.Second, reading: 10 * time.Second, graces: cnpg.Graces{
 	Phase: time.Minute, Restart: time.Minute, Archiving: 500 * time.Millisecond, LookAgain: 100 * time.Millisecond, Progress: time.Second,
 }}
 

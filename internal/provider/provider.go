@@ -30,10 +30,12 @@ type pace struct {
 	outage time.Duration
 	// overtaken is how long WAL that later WAL has overtaken may take until it is in S3 too.
 	overtaken time.Duration
-	graces    cnpg.Graces
+	// reading is how long a plan waits for an archive to be read.
+	reading time.Duration
+	graces  cnpg.Graces
 }
 
-var defaultPace = pace{settle: 10 * time.Second, outage: 5 * time.Minute, overtaken: 5 * time.Minute, graces: cnpg.DefaultGraces}
+var defaultPace = pace{settle: 10 * time.Second, outage: 5 * time.Minute, overtaken: 5 * time.Minute, reading: planTimeout, graces: cnpg.DefaultGraces}
 
 // New returns the constructor that the plugin server asks for. version is what the release build stamped.
 func New(version string) func() provider.Provider {

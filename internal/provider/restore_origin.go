@@ -250,13 +250,15 @@ func (o *origin) applySecret(ctx context.Context, client *cnpg.Client, owner *cn
 	return nil
 }
 
-// catalog reads the archive. shared is for plans, of which several may look at one archive.
+// catalog reads the archive. shared is for plans, of which several may look at one archive, and which wait no longer than a while.
 func (b *backend) catalog(ctx context.Context, from *origin, shared bool) (*recovery.Catalog, error) {
 	client, err := b.s3Client(ctx, from.store)
 	if err != nil {
 		return nil, err
 	}
 	if shared {
+		ctx, cancel := context.WithTimeout(ctx, b.pace.reading)
+		defer cancel()
 		return client.SharedCatalog(ctx, from.location, from.server)
 	}
 	return client.Catalog(ctx, from.location, from.server)

@@ -53,7 +53,8 @@ func (m *restoreModel) validateTarget(ctx context.Context, diags *diag.Diagnosti
 // ModifyPlan refuses a restore that cannot succeed. It is called twice where a replacement is planned, and its planned
 // values depend on no clock; the clock only decides whether a target lies in the future.
 func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	// An archive that is too large or too slow to be read takes the time that reading has, and leaves as much for all else.
+	ctx, cancel := context.WithTimeout(ctx, 2*planTimeout)
 	defer cancel()
 	var state *restoreModel
 	if !req.State.Raw.IsNull() {
