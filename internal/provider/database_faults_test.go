@@ -32,6 +32,12 @@ func TestDatabaseSurvivesEveryFault(t *testing.T) {
 
 func surviveEveryFault(t *testing.T, stories []*story) {
 	t.Helper()
+	all := &faultKinds{}
+	t.Cleanup(func() {
+		if missed := all.missed(); all.stories == len(stories) && len(missed) > 0 { // -run may have left some out
+			t.Errorf("met by no request of any story: %q", missed)
+		}
+	})
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()
@@ -41,10 +47,14 @@ func surviveEveryFault(t *testing.T, stories []*story) {
 			group.SetLimit(atOnce)
 			run := 0
 			for i, p := range points {
-				for j, f := range s.faultsAt(p) {
-					if (i+j)%s.each(p) != 0 {
+				faults, spared := s.faultsAt(p), true
+				for j, f := range faults {
+					meets := (i+j)%s.each(p, len(faults)) == 0
+					all.note(p, f, meets)
+					if !meets {
 						continue
 					}
+					spared = false
 					run++
 					way := ways[run%len(ways)]
 					group.Go(func() error {
@@ -56,11 +66,49 @@ func surviveEveryFault(t *testing.T, stories []*story) {
 						return nil
 					})
 				}
+				if spared {
+					t.Errorf("%s meets no fault", p)
+				}
 			}
 			_ = group.Wait() // what went wrong is the subtests' to say
+			all.told()
 			t.Logf("%d faults at %d requests", run, len(points))
 		})
 	}
+}
+
+// faultKinds are the ways in which requests of a kind fail, and whether one has in any of the stories.
+type faultKinds struct {
+	mu      sync.Mutex
+	met     map[string]bool
+	stories int
+}
+
+func (k *faultKinds) note(p point, f fault, meets bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.met == nil {
+		k.met = map[string]bool{}
+	}
+	kind := p.kind() + ": " + f.name
+	k.met[kind] = k.met[kind] || meets
+}
+
+func (k *faultKinds) told() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.stories++
+}
+
+func (k *faultKinds) missed() (missed []string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for kind, met := range k.met {
+		if !met {
+			missed = append(missed, kind)
+		}
+	}
+	return missed
 }
 
 // atOnce is how many faults of a story are suffered side by side: most of their time is spent waiting.
@@ -73,6 +121,19 @@ type point struct {
 	s3     bool
 	watch  bool
 	writes bool
+}
+
+// kind is what the ways in which a request fails depend on.
+func (p point) kind() string {
+	switch {
+	case p.s3:
+		return "S3"
+	case p.watch:
+		return "watch"
+	case p.writes:
+		return "write"
+	}
+	return "read"
 }
 
 func (p point) String() string { return fmt.Sprintf("%s #%d", p.what, p.nth) }
