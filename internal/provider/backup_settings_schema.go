@@ -74,7 +74,7 @@ func backupAttribute() schema.SingleNestedAttribute {
 			},
 			"wal":                walAttribute(),
 			"data":               dataAttribute(),
-			"object_store":       storeOverrideAttribute(),
+			"object_store":       storeOverrideAttribute(keysOfBackups),
 			"credentials_secret": credentialsSecretAttribute(),
 			"server_name": schema.StringAttribute{
 				Optional: true, Computed: true,
@@ -127,9 +127,9 @@ func countAttribute(description string) schema.Int64Attribute {
 }
 
 // storeOverrideAttribute has every setting of the provider's object_store but keys: what resources are configured with
-// lies in the state.
-func storeOverrideAttribute() schema.SingleNestedAttribute {
-	return schema.SingleNestedAttribute{
+// lies in the state. keys says where keys are taken from instead.
+func storeOverrideAttribute(keys string) schema.SingleNestedAttribute {
+	attribute := schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "Another object store than the provider's. What is not set here is the provider's, with two exceptions: an `endpoint_url` of its own stands " +
 			"for another store, to which the provider's `pod_endpoint_url`, `ca_certificate` and `use_path_style` do not apply; a `profile` of its own takes the place of the provider's keys and `assume_role`. " +
@@ -156,6 +156,10 @@ func storeOverrideAttribute() schema.SingleNestedAttribute {
 			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods.", Validators: []validator.String{isCertificate()}},
 		},
 	}
+	for name := range refusedKeyTypes {
+		attribute.Attributes[name] = schema.StringAttribute{Optional: true, MarkdownDescription: refusedKeyDescription, Validators: []validator.String{refusesKey{keys}}}
+	}
+	return attribute
 }
 
 func credentialsSecretAttribute() schema.SingleNestedAttribute {

@@ -35,6 +35,8 @@ type backupsModel struct {
 
 // archiveSource names an archive without a database: what differs from the provider's store, and the folder.
 type archiveSource struct {
+	refusedKeys
+
 	DestinationPath types.String     `tfsdk:"destination_path"`
 	EndpointURL     types.String     `tfsdk:"endpoint_url"`
 	Region          types.String     `tfsdk:"region"`
@@ -167,7 +169,7 @@ func archiveSourceAttribute() schema.SingleNestedAttribute {
 	text := func(description string, checks ...validator.String) schema.StringAttribute {
 		return schema.StringAttribute{Optional: true, MarkdownDescription: description, Validators: checks}
 	}
-	return schema.SingleNestedAttribute{
+	attribute := schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "Where the archive lies, for one whose database or Kubernetes cluster is gone: only S3 is asked. What is not set here is the provider's; " +
 			"an `endpoint_url` of its own stands for another store, to which the provider's `ca_certificate` and `use_path_style` do not apply; a `profile` of its own takes the place of the provider's keys and `assume_role`.",
@@ -191,4 +193,8 @@ func archiveSourceAttribute() schema.SingleNestedAttribute {
 			"server_name":    text("Folder of the archive under `destination_path`. Left out, only `servers` is listed.", isServerName()),
 		},
 	}
+	for name := range refusedKeyTypes {
+		attribute.Attributes[name] = text(refusedKeyDescription, refusesKey{keysOfList})
+	}
+	return attribute
 }

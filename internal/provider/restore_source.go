@@ -45,7 +45,7 @@ var sourceTypes = map[string]attr.Type{
 }
 
 func sourceAttribute() schema.SingleNestedAttribute {
-	store := storeOverrideAttribute()
+	store := storeOverrideAttribute(keysOfSource)
 	store.MarkdownDescription = "The archive of a database that may be gone, by its place in S3, which need not be the one that the new database archives to. " +
 		"What is not set here is the provider's, as in `backup.object_store`. Nothing is known of that database but what its backups tell, " +
 		"so `database_name`, `owner`, `backup` and `storage` (or `tier`) must be set."

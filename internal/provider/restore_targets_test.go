@@ -9,7 +9,6 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"k8s.io/utils/ptr"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -343,16 +342,4 @@ func (s *stage) invalid(config string) string {
 		return fmt.Sprintf("nothing: it plans %s", plan)
 	}
 	return diags.Errors().String()
-}
-
-// Nobody can hand a restore keys: they would be in the state for everybody to read.
-func TestRestoreTakesNoKeys(t *testing.T) {
-	t.Parallel()
-	s, _ := restoreStage(t)
-	for _, key := range []string{"access_key_id", "secret_access_key", "session_token"} {
-		text := s.invalid(s.config(restoreFrom(fmt.Sprintf(`object_store = { server_name = "my-db-v1", %s = %q }`, key, s3test.SecretAccessKey), goneDatabase)))
-		if !strings.Contains(text, "no attribute "+key) {
-			t.Errorf("with %s it says %s", key, text)
-		}
-	}
 }

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -13,6 +14,8 @@ import (
 
 // storeOverride is a database's object_store: what differs from the provider's.
 type storeOverride struct {
+	refusedKeys
+
 	DestinationPath semanticString   `tfsdk:"destination_path"`
 	EndpointURL     types.String     `tfsdk:"endpoint_url"`
 	PodEndpointURL  types.String     `tfsdk:"pod_endpoint_url"`
@@ -25,7 +28,7 @@ type storeOverride struct {
 
 var assumeRoleTypes = map[string]attr.Type{"role_arn": types.StringType, "session_name": types.StringType, "external_id": types.StringType}
 
-var storeOverrideTypes = map[string]attr.Type{
+var storeOverrideTypes = withKeys(map[string]attr.Type{
 	"destination_path": locationType,
 	"endpoint_url":     types.StringType,
 	"pod_endpoint_url": types.StringType,
@@ -34,6 +37,12 @@ var storeOverrideTypes = map[string]attr.Type{
 	"assume_role":      types.ObjectType{AttrTypes: assumeRoleTypes},
 	"use_path_style":   types.BoolType,
 	"ca_certificate":   types.StringType,
+})
+
+// withKeys adds the attributes that take no value.
+func withKeys(all map[string]attr.Type) map[string]attr.Type {
+	maps.Copy(all, refusedKeyTypes)
+	return all
 }
 
 // keptOverride is the form of a storeOverride in [cnpg.AnnotationObjectStore].
@@ -106,6 +115,10 @@ func (o *storeOverride) attributes() map[string]attr.Value {
 		"assume_role":      role,
 		"use_path_style":   o.UsePathStyle,
 		"ca_certificate":   o.CACertificate,
+
+		"access_key_id":     types.StringNull(),
+		"secret_access_key": types.StringNull(),
+		"session_token":     types.StringNull(),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
@@ -57,7 +58,7 @@ func databaseAttributes(t *testing.T) []string {
 func leaves(prefix string, attributes map[string]schema.Attribute) []string {
 	var paths []string
 	for name, a := range attributes {
-		if !a.IsOptional() && !a.IsRequired() {
+		if !a.IsOptional() && !a.IsRequired() || refusesEveryValue(a) {
 			continue
 		}
 		below := map[string]schema.Attribute{}
@@ -74,6 +75,12 @@ func leaves(prefix string, attributes map[string]schema.Attribute) []string {
 	}
 	slices.Sort(paths)
 	return paths
+}
+
+// refusesEveryValue tells an attribute that is there only to be refused, such as a key.
+func refusesEveryValue(a schema.Attribute) bool {
+	text, ok := a.(schema.StringAttribute)
+	return ok && slices.ContainsFunc(text.Validators, func(v validator.String) bool { return v.Description(context.Background()) == "must not be set" })
 }
 
 // parse reads the arguments of a block, whose values are literals.
