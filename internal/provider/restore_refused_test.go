@@ -298,8 +298,9 @@ func TestRestoreWithAFlushThatIsNotKnown(t *testing.T) {
 func TestRestoreToTheFuture(t *testing.T) {
 	t.Parallel()
 	s, _ := restoreStage(t)
-	later := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
-	s.refused(s.config(restoreOf(`target_time = "`+later+`"`)), "Target Lies in the Future", "("+attribute("target_time")+")", later+" has not come yet")
+	later := time.Now().Add(time.Hour).In(time.FixedZone("", 5*3600+1800)).Format(time.RFC3339)
+	s.refused(s.config(restoreOf(`target_time = "`+later+`"`)), "Target Lies in the Future", "("+attribute("target_time")+")", later+" has not come yet",
+		"2026-03-26 10:00:00 UTC (2026-03-26 15:30:00+05:30)", "2026-03-26 13:00:00 UTC (2026-03-26 18:30:00+05:30)")
 }
 
 // Commits are dated by the clock of the source. Where that of this machine is ahead of it, a target may not have come yet there: no
