@@ -108,7 +108,7 @@ func env(t *testing.T, name string) string {
 	return value
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -27,7 +27,7 @@ import (
 // fakes are a Kubernetes API server, with CNPG as it is on good days, and an S3 store in the tests' own process. Tests on
 // them run the real Terraform CLI and need no platform.
 type fakes struct {
-	t          *testing.T
+	t          testing.TB
 	kube       *apitest.Server
 	s3         *s3test.Server
 	kubeconfig string
@@ -39,7 +39,7 @@ const (
 	fakeBucket    = "backups"
 )
 
-func newFakes(t *testing.T) *fakes {
+func newFakes(t testing.TB) *fakes {
 	t.Helper()
 	f := &fakes{t: t, kube: apitest.New(t), s3: s3test.New(t)}
 	f.kubeconfig = f.kube.Kubeconfig(t)
@@ -49,7 +49,7 @@ func newFakes(t *testing.T) *fakes {
 }
 
 // operated are fakes on which databases become ready.
-func operated(t *testing.T) *fakes {
+func operated(t testing.TB) *fakes {
 	t.Helper()
 	f := newFakes(t)
 	f.kube.Operate()

@@ -47,7 +47,7 @@ func flushAnswerAt(segment string, at time.Time) string {
 }
 
 // withSource are fakes with a database myorg/my-db that has base backups of 10:00 and 12:00 and WAL up to 13:00.
-func withSource(t *testing.T) (*fakes, s3test.Archive) {
+func withSource(t testing.TB) (*fakes, s3test.Archive) {
 	t.Helper()
 	f := operated(t)
 	f.kube.Put(sourceObjects(f.archivedCluster())...)
@@ -69,7 +69,7 @@ func sourceObjects(source *cnpgv1.Cluster) []runtime.Object {
 }
 
 // archiveOfSource writes the source's archive.
-func archiveOfSource(t *testing.T, a s3test.Archive) {
+func archiveOfSource(t testing.TB, a s3test.Archive) {
 	t.Helper()
 	a.Backup("20260326T095900", onTheDay(10, 0), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
 	a.Backup("20260326T115900", onTheDay(12, 0), s3test.Segment(1, 13), s3test.Segment(1, 13), nil)
