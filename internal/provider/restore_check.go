@@ -19,7 +19,11 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
-const cannotSucceed = "Restore Cannot Succeed"
+// Summaries of restores that are refused.
+const (
+	cannotSucceed  = "Restore Cannot Succeed"
+	notSourcesName = "Not the Source's Name"
+)
 
 // archiveEnd tells whether an archive ends where its catalogue does.
 type archiveEnd int
@@ -250,7 +254,7 @@ func (m *restoreModel) refuseAnotherName(from *origin, diags *diag.Diagnostics) 
 		planned, has types.String
 	}{{"database_name", m.DatabaseName, database}, {"owner", m.Owner, owner}} {
 		if known(name.planned) && !name.planned.Equal(name.has) {
-			diags.AddAttributeError(path.Root(name.attribute), "Not the Source's Name", paragraphs(
+			diags.AddAttributeError(path.Root(name.attribute), notSourcesName, paragraphs(
 				fmt.Sprintf("%s: it is %q in the source %s. CloudNativePG would make a new, empty one of the name %q beside what is restored.",
 					name.attribute, name.has.ValueString(), cnpg.KeyOf(from.cluster), name.planned.ValueString()),
 				"Leave it out. Nothing was changed."))

@@ -36,17 +36,15 @@ func (f *failures) restores(all ...failing) string {
 	for _, r := range all {
 		fmt.Fprintf(&text, `
 resource "pgplatform_restore" %[1]q {
-  name          = %[1]q
-  tier          = "DEV"
-  resources     = { cpu = "10m" } # they are many
-  database_name = "app"
-  owner         = "app"
-  source        = {
+  name      = %[1]q
+  tier      = "DEV"
+  resources = { cpu = "10m" } # they are many
+  source    = {
     %[2]s
   }
   %[3]s
 `, r.name, r.source, r.more)
-		for attribute, value := range map[string]string{"image": fmt.Sprintf("%q", f.image), "backup": "{ enabled = false }"} {
+		for attribute, value := range map[string]string{"image": fmt.Sprintf("%q", f.image), "backup": "{ enabled = false }", "database_name": `"app"`, "owner": `"app"`} {
 			if !strings.Contains(r.more, "\n"+attribute+" = ") {
 				fmt.Fprintf(&text, "  %s = %s\n", attribute, value)
 			}

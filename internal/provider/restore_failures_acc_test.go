@@ -133,6 +133,14 @@ func (f *failures) later() []failing {
 			name: "short", source: f.seen(f.short), more: "\ndeletion_protection = false", running: true,
 			says: says("the recovery ended at", "before the WAL segment", "which the archive had when it began", "The database", "is restored and recorded in Terraform's state"),
 		},
+		{ // CloudNativePG makes what the archive does not have
+			name: "wrong-database", source: f.seen(f.whole), more: "\ndeletion_protection = false\ndatabase_name = \"shop\"", running: true,
+			says: says("Not the Source's Name", `no database "shop" was restored`, "What was restored: app (of app)", "The database", "recorded in Terraform's state"),
+		},
+		{
+			name: "wrong-owner", source: f.seen(f.whole), more: "\ndeletion_protection = false\nowner = \"seller\"", running: true,
+			says: says("Not the Source's Name", `belongs to a role "seller"`, "What was restored: app (of app)", "The database", "recorded in Terraform's state"),
+		},
 		{
 			name: "other-major", source: f.unseen(f.whole), more: imageIs(env(f.t, "PGPLATFORM_POSTGRES_15")),
 			says: says("The image runs another major version of PostgreSQL than the one that made the backup", "Set postgres_version or image"),

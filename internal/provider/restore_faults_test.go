@@ -40,11 +40,13 @@ func (w *scene) putSource() {
 // stockSource is what S3 has of the source, and what the pods answer: a flush ends the last segment that S3 has.
 func (w *scene) stockSource() {
 	archiveOfSource(w.t, w.s3.Archive(fakeBucket, "pg", "my-db-v1"))
-	w.kube.OnExec(func(pod, _ string, command []string) (string, string, error) {
+	w.kube.OnExecWithInput(func(pod, _ string, command []string, stdin string) (string, string, error) {
 		switch {
 		case pod == "my-db-1":
 			w.flushed.Add(1)
 			return flushAnswer(lastSegment), "", nil
+		case strings.Contains(stdin, "pg_shdepend"):
+			return restoredAnswer, "", nil
 		case strings.Contains(strings.Join(command, " "), "shop"):
 			return "42\n", "", nil
 		}
@@ -78,7 +80,7 @@ var restoreStories = []*story{
 	{
 		name:   "restore from an archive alone",
 		config: archiveAlone(nightly),
-		makes:  []string{"apply clusters", "apply secrets", "apply scheduledbackups", "watch clusters", "GetObject pg/my-db-v1/base/"},
+		makes:  []string{"apply clusters", "apply secrets", "apply scheduledbackups", "watch clusters", "GetObject pg/my-db-v1/base/", "get pods/exec myorg/my-db-pitr-1"},
 		wanted: wantsFlushes(0),
 		sample: 12,
 	},

@@ -119,7 +119,32 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 		resp.Diagnostics.AddError(unableToRestore, paragraphs(sentence(err), stateAfterVerify(key, plan.DeletionProtection)))
 		return
 	}
+	if way.from.cluster == nil && plan.Wait.ValueBool() && !confirmNames(ctx, client, &plan, &resp.Diagnostics) {
+		return
+	}
 	r.verify(ctx, client, &plan, &resp.Diagnostics)
+}
+
+// confirmNames is false, with an error, where database_name or owner is none of what was restored. Of a source that is gone somebody
+// has written them down, and the archive does not tell them.
+func confirmNames(ctx context.Context, client *cnpg.Client, plan *restoreModel, diags *diag.Diagnostics) bool {
+	err := client.ConfirmRestored(ctx, plan.key(), plan.DatabaseName.ValueString(), plan.Owner.ValueString())
+	var wrong *cnpg.NotRestoredError
+	switch {
+	case err == nil:
+		return true
+	case errors.As(err, &wrong):
+		at := path.Root("database_name")
+		if wrong.Role != "" {
+			at = path.Root("owner")
+		}
+		diags.AddAttributeError(at, notSourcesName, paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), stateAfterVerify(plan.key(), plan.DeletionProtection)))
+		return false
+	}
+	diags.AddWarning("Names Not Verified", paragraphs(sentence(overdue(ctx, err)), fmt.Sprintf(
+		"Whether the database %s and the role %s were restored could not be seen: CloudNativePG makes empty ones where they were not. Look into the database, or have verify do so.",
+		plan.DatabaseName.ValueString(), plan.Owner.ValueString())))
+	return true
 }
 
 // warnUnverified tells that nobody could compare where a recovery of the latest state has ended with the end of the archive:

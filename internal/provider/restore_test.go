@@ -46,12 +46,23 @@ func flushAnswerAt(segment string, at time.Time) string {
 	return at.UTC().Format("2006-01-02T15:04:05.000000Z") + "\nf\n" + segment + "\n"
 }
 
+// restoredAnswer is what a restored database answers that is asked for its names: the source's, of which neither is a stranger.
+const restoredAnswer = `{"databases" : [{"name" : "postgres", "owner" : "postgres", "anew" : false}, {"name" : "shop", "owner" : "seller", "anew" : false}], "stranger" : false}` + "\n"
+
+// podAnswers are those of a source that is flushed and of what is restored from it.
+func podAnswers(_, _ string, _ []string, stdin string) (stdout, stderr string, err error) {
+	if strings.Contains(stdin, "pg_shdepend") {
+		return restoredAnswer, "", nil
+	}
+	return flushAnswer(lastSegment), "", nil
+}
+
 // withSource are fakes with a database myorg/my-db that has base backups of 10:00 and 12:00 and WAL up to 13:00.
 func withSource(t testing.TB) (*fakes, s3test.Archive) {
 	t.Helper()
 	f := operated(t)
 	f.kube.Put(sourceObjects(f.archivedCluster())...)
-	f.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(lastSegment), "", nil })
+	f.kube.OnExecWithInput(podAnswers)
 	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
 	archiveOfSource(t, a)
 	return f, a
