@@ -23,6 +23,8 @@ const (
 	SecretRemoval Unfinished = "secret-removal"
 	// ScheduleRemoval is the removal of a ScheduledBackup that somebody else made and that belongs to backups that are turned off.
 	ScheduleRemoval Unfinished = "schedule-removal"
+	// OriginSecret is the Secret with which the pods of a restored Cluster read the archive that it is made from.
+	OriginSecret Unfinished = "origin-secret"
 )
 
 // IsUnfinished tells whether something is still to follow the last apply of a Cluster.

@@ -171,6 +171,9 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	var told []string
 	tell := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
 	key, archives := cnpg.KeyOf(cluster), cnpg.Archiver(cluster) != nil
+	if lacksOriginSecret(cluster) {
+		tell("The creation of this restore was cut off before the Secret %s/%s was there, with which its pods read the archive. This update writes it, and the restore goes on.", key.Namespace, originSecretName(key.Name))
+	}
 	switch {
 	case archives:
 		told = append(told, scheduleDrift(cluster, scheduled)...)

@@ -97,10 +97,13 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 			return
 		}
 	}
+	if lacksOriginSecret(live) && !r.writeOriginSecret(ctx, client, plan, live, summary, &resp.Diagnostics) {
+		return
+	}
 	cluster, err := r.applyUpdate(ctx, client, clusterChange{live: live, seen: seen, ends: ends, before: state, desired: desired, plan: plan, location: location}, resp)
 	if err != nil {
 		holds := r.stateAsItIs(ctx, client, live, state, resp, save)
-		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds)
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds, restoreAnew(err))
 		return
 	}
 	archive := plan.Archive
@@ -164,6 +167,11 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	}
 	if err := growFull(ctx, client, cluster, &resp.Diagnostics); err != nil {
 		return nil, err
+	}
+	if plan.Wait.ValueBool() && cnpg.NeverReady(live) { // an update does not hide what a recovery fails of
+		if _, _, err = client.WaitRestored(ctx, cnpg.KeyOf(live), cnpg.Course{}, logRecovery(ctx, cnpg.KeyOf(live))); err != nil {
+			return nil, err
+		}
 	}
 	if plan.Wait.ValueBool() {
 		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {

@@ -184,7 +184,10 @@ func wantsFlushes(most int64) func(*scene) string {
 // recoversWithItsSecret plays a recovery that waits for the Secret that its pods read the archive with, and is done when it is
 // there.
 func (w *scene) recoversWithItsSecret() {
-	const secret = "my-db-pitr-origin-s3-creds"
+	secret := "my-db-pitr-origin-s3-creds"
+	if w.story.schedule() != "" { // they archive with the same keys
+		secret = "my-db-pitr-backup-s3-creds"
+	}
 	w.recovering(func(pod *corev1.Pod, _ *batchv1.Job) {
 		pod.Status.Phase = corev1.PodPending
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{

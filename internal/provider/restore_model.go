@@ -74,6 +74,9 @@ func (m *restoreModel) toCluster(ctx context.Context, way *preparedRestore, diag
 	}
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationSource, from.String())
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRestore, m.inputs(ctx, diags).annotation())
+	if from.needsSecret() {
+		cnpg.NoteUnfinished(cluster, cnpg.OriginSecret)
+	}
 	return cluster
 }
 

@@ -239,15 +239,15 @@ func (o *origin) barmanStore(name string) *cnpgv1.BarmanObjectStoreConfiguration
 	return store
 }
 
-// applySecret writes the Secret that the new pods read the archive with, where they need one beside their own.
+// needsSecret tells whether the new pods read the archive with a Secret beside their own.
+func (o *origin) needsSecret() bool { return !o.own && len(o.store.secretData()) > 0 }
+
+// applySecret writes that Secret, where they need it.
 func (o *origin) applySecret(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cluster) error {
-	if o.own {
+	if !o.needsSecret() {
 		return nil
 	}
-	if secret := (archiveLocation{store: o.store}).credentialsSecret(owner, originSecretName(owner.Name)); secret != nil {
-		return client.ApplySecret(ctx, secret, false)
-	}
-	return nil
+	return client.ApplySecret(ctx, (archiveLocation{store: o.store}).credentialsSecret(owner, originSecretName(owner.Name)), false)
 }
 
 // catalog reads the archive. shared is for plans, of which several may look at one archive, and which wait no longer than a while.

@@ -12,7 +12,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
@@ -85,16 +84,14 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
 	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = way.from.applySecret(ctx, client, created)
+		err = r.finishOrigin(ctx, client, way.from, created, resp)
 	}
 	if err == nil {
 		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), way.location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
 	restored, recovered := created, cnpg.Recovered{}
 	if err == nil && plan.Wait.ValueBool() {
-		restored, recovered, err = client.WaitRestored(ctx, key, way.course(), func(text string) {
-			tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
-		})
+		restored, recovered, err = client.WaitRestored(ctx, key, way.course(), logRecovery(ctx, key))
 	}
 	if err != nil {
 		holds := []string{stateAfterRestore(key)}

@@ -1,0 +1,76 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource"
+	"github.com/hashicorp/terraform-plugin-log/tflog"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// What a restore goes on from whose creation was cut off after its Cluster was made.
+
+// lacksOriginSecret tells whether a restored Cluster may lack the Secret with which its pods read the archive. Once an instance
+// has run, it was there.
+func lacksOriginSecret(cluster *cnpgv1.Cluster) bool {
+	return cnpg.IsUnfinished(cluster, cnpg.OriginSecret) && cnpg.NeverReady(cluster)
+}
+
+// finishOrigin writes the Secret that a new Cluster's pods read the archive with, where they need one, and takes the note away
+// that it is lacking.
+func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client, from *origin, created *cnpgv1.Cluster, resp *resource.CreateResponse) error {
+	if !from.needsSecret() {
+		return nil
+	}
+	if err := from.applySecret(ctx, client, created); err != nil {
+		return err
+	}
+	finished, err := client.Finish(ctx, created)
+	if err == nil {
+		r.backend.seeArchive(finished, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
+	}
+	return err
+}
+
+// writeOriginSecret writes that Secret for a Cluster that was made without it: what the Cluster was restored with, its
+// annotation tells. The apply that follows takes the note away.
+func (r *clusterResource) writeOriginSecret(ctx context.Context, client *cnpg.Client, plan *databaseModel, live *cnpgv1.Cluster, summary string, diags *diag.Diagnostics) bool {
+	restore := &restoreModel{databaseModel: *plan}
+	restore.take(parseInputs(live.Annotations[cnpg.AnnotationRestore]))
+	from := r.backend.originOf(ctx, restore, diags)
+	var err error
+	switch {
+	case from != nil && !from.needsSecret():
+		err = fmt.Errorf("Secret %s/%s: its keys are to be written, and the provider's object_store has none for the database pods any more", live.Namespace, originSecretName(live.Name))
+	case from != nil:
+		err = from.applySecret(ctx, client, live)
+	case !diags.HasError():
+		err = errNotKnown
+	}
+	if err != nil {
+		addFailure(diags, summary, overdue(ctx, err), "Nothing was changed.")
+	}
+	return !diags.HasError()
+}
+
+// logRecovery writes how far a recovery has come to Terraform's log.
+func logRecovery(ctx context.Context, key cnpg.Key) cnpg.Progress {
+	return func(text string) {
+		tflog.Info(ctx, "restoring", map[string]any{"cluster": key.String(), "progress": text})
+	}
+}
+
+// restoreAnew is the way out of a recovery that has failed where no plan has anything to change; "" for other errors.
+func restoreAnew(err error) string {
+	var failed *cnpg.RecoveryError
+	if !errors.As(err, &failed) || failed.Recovered {
+		return ""
+	}
+	return fmt.Sprintf("As long as no instance of %s was ever ready it holds no data, and deletion_protection does not bind it: correct the inputs and apply, "+
+		"or, where the cause is mended, run terraform apply -replace=pgplatform_restore.NAME, and it is removed and restored anew.", failed.Key)
+}
