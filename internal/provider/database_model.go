@@ -209,6 +209,21 @@ func leaveLimit(live, desired *cnpgv1.Cluster) {
 	}
 }
 
+// keepMemory keeps the request or the limit of memory where somebody has removed the other one and the configuration leaves
+// memory open: what is left open stays as it stands, although the attribute has no word for it.
+func keepMemory(live, desired *cnpgv1.Cluster) {
+	is, wanted, fields := live.Spec.Resources, desired.Spec.Resources, cnpg.Fields(live)
+	request, asked := is.Requests[corev1.ResourceMemory]
+	limit, limited := is.Limits[corev1.ResourceMemory]
+	switch _, asks := wanted.Requests[corev1.ResourceMemory]; {
+	case asks:
+	case asked && !limited && fields.Ours("spec", "resources", "requests", "memory"):
+		wanted.Requests[corev1.ResourceMemory] = request
+	case limited && !asked && fields.Ours("spec", "resources", "limits", "memory"):
+		wanted.Limits[corev1.ResourceMemory] = limit
+	}
+}
+
 // parametersOf reads the parameters that somebody stated, or that were known before, out of those that CNPG completed.
 func parametersOf(cluster *cnpgv1.Cluster, fields *cnpg.Managed, before types.Map) types.Map {
 	stated := fields.Entries(cluster.Spec.PostgresConfiguration.Parameters, "spec", "postgresql", "parameters")
