@@ -18,12 +18,16 @@ type Cause struct {
 	Deterministic bool
 }
 
+// silent tells that nobody says what it is.
+func (c Cause) silent() bool { return c.Line == silentFailure || strings.HasPrefix(c.Line, unreadLog) }
+
 // Messages that more than one place looks for.
 const (
 	// insufficientSettings begins the warning of a recovery that waits for settings as large as the source's.
 	insufficientSettings = "hot standby is not possible because of insufficient parameter settings"
 	recoveryPaused       = "recovery has paused"
 	silentFailure        = "the pod failed without an error in its log"
+	unreadLog            = "its log cannot be read"
 	endsBeforeBackup     = "WAL ends before end of online backup"
 	endedBeforeTarget    = "recovery ended before configured recovery target was reached"
 )
@@ -128,11 +132,7 @@ var knownCauses = []struct {
 		Meaning: "The Secret from which the pods take their S3 keys does not exist, or has no such key.",
 		Remedy:  "Check source.credentials_secret and backup.credentials_secret, their names and the names of the keys in them; the Secrets have to be in the new cluster's namespace.",
 	}},
-	{[]string{"No space left on device", "not enough space"}, Cause{
-		Meaning:       "The volume is too small for the restored data and the WAL.",
-		Remedy:        "Set storage.size (and wal_storage.size, where it is set) to at least the source's.",
-		Deterministic: true,
-	}},
+	{[]string{"No space left on device", "not enough space"}, fullVolume},
 	{[]string{
 		"Could not connect to the endpoint URL", "Can't connect to cloud provider", "Connect timeout", "Read timeout", "Connection was closed", "connectivity failure",
 		"Connection reset", "Connection broken", "reached max retries", "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout",
@@ -148,6 +148,18 @@ var refusedKeys = Cause{
 	Remedy:        "Check the keys in source.credentials_secret, where that is set, else those of the provider's object_store, and the bucket's policy.",
 	Deterministic: true,
 }
+
+var fullVolume = Cause{
+	Meaning:       "The volume is too small for the restored data and the WAL.",
+	Remedy:        "Set storage.size (and wal_storage.size, where it is set) to at least the source's.",
+	Deterministic: true,
+}
+
+// Of a volume that earlier tries have filled, which nobody can ask any more, less is certain.
+const (
+	filledMeaning = "Earlier tries failed before this one, of what nobody can tell any more, and left their data on the volume, so that it need not be too small."
+	filledRemedy  = "Restore anew, which begins with an empty volume. Where that ends in the same way, set storage.size (and wal_storage.size, where it is set) to at least the source's."
+)
 
 // forbiddenHead is how boto3 tells of a refused request whose answer has no body.
 const forbiddenHead = "An error occurred (403)"

@@ -53,7 +53,7 @@ func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) (Cau
 	if unread == nil || cause.Line != silentFailure {
 		return cause, nil
 	}
-	cause.Line = fmt.Sprintf("its log cannot be read: %v", unread)
+	cause.Line = fmt.Sprintf("%s: %v", unreadLog, unread)
 	if isAnswer(unread) {
 		return cause, nil
 	}
@@ -69,23 +69,26 @@ func statusCause(pod *corev1.Pod, again bool) *Cause {
 			Remedy:  "Have the nodes keep enough free disk and memory for the recovery.",
 		}
 	}
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			t := status.State.Terminated
-			if again {
-				t = status.LastTerminationState.Terminated
-			}
-			if t != nil && t.Reason == "OOMKilled" {
-				return &Cause{
-					Line:          fmt.Sprintf("container %s was killed for lack of memory (%s, exit code %d)%s", status.Name, t.Reason, t.ExitCode, memoryLimit(pod, status.Name)),
-					Meaning:       "The recovery needs more memory than its pod may have.",
-					Remedy:        "Set resources.memory to more than that; the source's is a measure.",
-					Deterministic: true,
-				}
+	for _, status := range containerStatuses(pod) {
+		t := status.State.Terminated
+		if again {
+			t = status.LastTerminationState.Terminated
+		}
+		if t != nil && t.Reason == "OOMKilled" {
+			return &Cause{
+				Line:          fmt.Sprintf("container %s was killed for lack of memory (%s, exit code %d)%s", status.Name, t.Reason, t.ExitCode, memoryLimit(pod, status.Name)),
+				Meaning:       "The recovery needs more memory than its pod may have.",
+				Remedy:        "Set resources.memory to more than that; the source's is a measure.",
+				Deterministic: true,
 			}
 		}
 	}
 	return nil
+}
+
+// containerStatuses are those of all containers of a pod, in the order in which they run.
+func containerStatuses(pod *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses)
 }
 
 func memoryLimit(pod *corev1.Pod, container string) string {

@@ -22,6 +22,8 @@ type RecoveryError struct {
 	Recovered bool
 	// Verdict is CNPG's own, where it has given up; else nil.
 	Verdict error
+	// Filled is a later try, for which there was no room any more beside what earlier ones had left; else nil.
+	Filled *RecoveryError
 }
 
 func (e *RecoveryError) Error() string {
@@ -30,6 +32,9 @@ func (e *RecoveryError) Error() string {
 		what = "Cluster %s is recovered, but does not start (pod %s): %s"
 	}
 	text := fmt.Sprintf(what, e.Key, e.Pod, e.Cause.Line)
+	if e.Filled != nil {
+		text += fmt.Sprintf("; a later try (pod %s) found the volume full of what earlier ones had left: %s", e.Filled.Pod, e.Filled.Cause.Line)
+	}
 	if e.Verdict != nil && e.Cause.Meaning == "" {
 		text += "; " + e.Verdict.Error()
 	}
@@ -54,8 +59,8 @@ const (
 	explained = looks + 1
 )
 
-// look looks at the pods that have failed since the last time. The error is the first failure that no other try mends, or,
-// when the Job has given up, the first one at all: those of later tries may come of what the first has left behind.
+// look looks at the pods that have failed since the last time, the first one first. The error is the first failure that no other
+// try mends, or, when the Job has given up, the first one at all: those of later tries may come of what the first has left behind.
 func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 	for i := range s.Pods {
 		pod := &s.Pods[i]
@@ -69,12 +74,12 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 		f.seen[again]++
 		var err error
 		if failure.Cause, err = f.client.diagnose(ctx, pod, failure.Recovered); err != nil && f.seen[again] < looks {
-			continue
+			return nil // what it says may be what the next one has failed of
 		}
 		f.seen[again] = explained
 		f.all = append(f.all, failure)
 		if failure.Cause.Deterministic || f.diesAlways(failure) {
-			return failure
+			return f.beneath(s, failure)
 		}
 		f.tell(fmt.Sprintf("pod %s failed and will be tried again: %s", pod.Name, failure.Cause.Line))
 	}
@@ -82,6 +87,50 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 		return f.all[0]
 	}
 	return nil
+}
+
+// beneath is what a failure comes of. A recovery that is tried again finds on the volume what the try before has left, so that a
+// volume without room is the cause only where no try has failed of something else. Where nobody can tell any more of what, the
+// failure says so.
+func (f *recoveryFailures) beneath(s *Snapshot, failure *RecoveryError) *RecoveryError {
+	if failure.Recovered || failure.Cause.Meaning != fullVolume.Meaning {
+		return failure
+	}
+	untold := failedTries(s) > visibleTries(s)
+	for _, earlier := range f.all {
+		switch {
+		case earlier == failure || earlier.Recovered:
+		case earlier.Cause.silent():
+			untold = true
+		default:
+			first := *earlier
+			first.Filled = failure
+			return &first
+		}
+	}
+	if untold {
+		failure.Cause.Meaning, failure.Cause.Remedy = filledMeaning, filledRemedy
+	}
+	return failure
+}
+
+// failedTries is how many pods of the recovery have failed, as the Job counts them, and visibleTries how many of them are there.
+func failedTries(s *Snapshot) (n int32) {
+	for i := range s.Jobs {
+		if recovers(&s.Jobs[i]) {
+			n += s.Jobs[i].Status.Failed
+		}
+	}
+	return n
+}
+
+func visibleTries(s *Snapshot) (n int32) {
+	for i := range s.Pods {
+		if s.Pods[i].Labels[labelJobRole] == recoveryJobRole && containerFailed(&s.Pods[i]) {
+			n++
+		}
+	}
+	return n
 }
 
 // sameDeaths is how often PostgreSQL has to die with the same words, until nobody expects other ones.
@@ -142,25 +191,27 @@ func failureOf(s *Snapshot, pod *corev1.Pod) (failure *RecoveryError, again stri
 	return nil, ""
 }
 
-func containerFailed(pod *corev1.Pod) bool {
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
-				return true
-			}
+// failedEnds are the ends of those containers of a pod that have failed.
+func failedEnds(pod *corev1.Pod) []*corev1.ContainerStateTerminated {
+	var ends []*corev1.ContainerStateTerminated
+	for _, status := range containerStatuses(pod) {
+		if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
+			ends = append(ends, t)
 		}
 	}
-	return pod.Status.Phase == corev1.PodFailed
+	return ends
+}
+
+func containerFailed(pod *corev1.Pod) bool {
+	return len(failedEnds(pod)) > 0 || pod.Status.Phase == corev1.PodFailed
 }
 
 // failedAt is when a pod's first container failed.
 func failedAt(pod *corev1.Pod) time.Time {
 	var first time.Time
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			if t := status.State.Terminated; t != nil && t.ExitCode != 0 && (first.IsZero() || t.FinishedAt.Time.Before(first)) {
-				first = t.FinishedAt.Time
-			}
+	for _, t := range failedEnds(pod) {
+		if first.IsZero() || t.FinishedAt.Time.Before(first) {
+			first = t.FinishedAt.Time
 		}
 	}
 	return first
@@ -168,15 +219,15 @@ func failedAt(pod *corev1.Pod) time.Time {
 
 // jobFailed tells that the Job makes no more pods.
 func jobFailed(s *Snapshot) bool {
-	for _, job := range s.Jobs {
-		if !strings.HasSuffix(job.Name, "-"+recoveryJobRole) {
-			continue
-		}
-		for _, condition := range job.Status.Conditions {
-			if condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
+	for i := range s.Jobs {
+		for _, condition := range s.Jobs[i].Status.Conditions {
+			if recovers(&s.Jobs[i]) && condition.Type == batchv1.JobFailed && condition.Status == corev1.ConditionTrue {
 				return true
 			}
 		}
 	}
 	return false
 }
+
+// recovers tells whether a Job is the one that restores.
+func recovers(job *batchv1.Job) bool { return strings.HasSuffix(job.Name, "-"+recoveryJobRole) }

@@ -2,7 +2,6 @@ package cnpg
 
 import (
 	"context"
-	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +38,7 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 
 // containerBegun tells whether a container of a pod runs or has run.
 func containerBegun(pod *corev1.Pod) bool {
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
+	for _, status := range containerStatuses(pod) {
 		if status.State.Running != nil || status.State.Terminated != nil {
 			return true
 		}

@@ -365,6 +365,72 @@ func TestWaitRestoredEndsWithTheJobThatHasTriedForLong(t *testing.T) {
 	}
 }
 
+// A try finds on the volume what the one before has left. What that one failed of is the cause, as long as its pod is there.
+func TestWaitRestoredNamesWhatWasBeforeAFullVolume(t *testing.T) {
+	t.Parallel()
+	const first, second = "my-db-1-full-recovery-bbbbb", "my-db-1-full-recovery-aaaaa"
+	const network, full = "ERROR: Could not connect to the endpoint URL", "ERROR: Barman cloud restore exception: [Errno 28] No space left on device"
+	line := func(text string) string {
+		return `{"level":"info","logger":"barman-cloud-restore","msg":"` + text + `"}`
+	}
+	refuses := func(s *apitest.Server, status int, times int32) {
+		var asked atomic.Int32
+		s.Fail(func(r apitest.Request) *apitest.Fault {
+			if r.Subresource == "log" && strings.HasPrefix(r.Name, first) && asked.Add(1) <= times {
+				return &apitest.Fault{Status: status, Message: "the log cannot be had"}
+			}
+			return nil
+		})
+	}
+	job := func(failed int32) *batchv1.Job {
+		job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: recoveryJob, Labels: map[string]string{cnpg.LabelCluster: key.Name}}}
+		job.Status.Failed = failed
+		return job
+	}
+	tests := map[string]struct {
+		prepare func(*apitest.Server)
+		gone    bool   // the first pod
+		pod     string // that the error names
+		line    string
+		filled  bool // whether it tells of the later try
+		says    string
+	}{
+		"both are there":                 {prepare: func(*apitest.Server) {}, pod: first, line: network, filled: true, says: "could not reach S3"},
+		"the first one's log comes late": {prepare: func(s *apitest.Server) { refuses(s, http.StatusBadGateway, 2) }, pod: first, line: network, filled: true, says: "could not reach S3"},
+		"the first one's log is not to be had": {
+			prepare: func(s *apitest.Server) { refuses(s, http.StatusForbidden, 100) }, pod: second, line: full, says: "Earlier tries failed before this one",
+		},
+		"the first one is gone":    {prepare: func(s *apitest.Server) { s.Put(job(2)) }, gone: true, pod: second, line: full, says: "Earlier tries failed before this one"},
+		"there was none before it": {prepare: func(s *apitest.Server) { s.Put(job(1)) }, gone: true, pod: second, line: full, says: "The volume is too small"},
+		"nobody may see how often": {prepare: func(*apitest.Server) {}, gone: true, pod: second, line: full, says: "The volume is too small"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			client.Graces.LookAgain = time.Millisecond
+			server.Put(restoring(), recoveryPod(second, 1))
+			if !test.gone {
+				server.Put(recoveryPod(first, 1))
+				apitest.Edit(server, key.Namespace, first, func(p *corev1.Pod) {
+					p.CreationTimestamp = metav1.NewTime(p.CreationTimestamp.Add(-20 * time.Second))
+				})
+			}
+			server.Log(key.Namespace, first, "full-recovery", line(network))
+			server.Log(key.Namespace, second, "full-recovery", line(full))
+			test.prepare(server)
+			_, _, err := client.WaitRestored(ctx, key, cnpg.Course{}, ignore)
+			var failure *cnpg.RecoveryError
+			if !errors.As(err, &failure) || failure.Pod != test.pod || failure.Cause.Line != test.line || !strings.Contains(failure.Cause.Meaning, test.says) || failure.Cause.Remedy == "" {
+				t.Fatalf("WaitRestored: %v: %+v", err, failure)
+			}
+			if told := strings.Contains(err.Error(), "a later try (pod "+second+") found the volume full of what earlier ones had left: "+full); told != test.filled {
+				t.Errorf("the error says %q", err)
+			}
+		})
+	}
+}
+
 func TestWaitRestoredThatIsCutOffTellsWhatHasFailed(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

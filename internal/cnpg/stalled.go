@@ -86,11 +86,9 @@ func podWaiting(pod *corev1.Pod) []string {
 			reasons = append(reasons, fmt.Sprintf("pod %s: %s: %s", pod.Name, condition.Reason, condition.Message))
 		}
 	}
-	for _, statuses := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
-		for _, status := range statuses {
-			if w := status.State.Waiting; w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
-				reasons = append(reasons, fmt.Sprintf("pod %s, container %s: %s: %s", pod.Name, status.Name, w.Reason, w.Message))
-			}
+	for _, status := range containerStatuses(pod) {
+		if w := status.State.Waiting; w != nil && w.Reason != "PodInitializing" && w.Reason != "ContainerCreating" {
+			reasons = append(reasons, fmt.Sprintf("pod %s, container %s: %s: %s", pod.Name, status.Name, w.Reason, w.Message))
 		}
 	}
 	return reasons
