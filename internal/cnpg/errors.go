@@ -21,6 +21,8 @@ var (
 	ErrHasRun = errors.New("it has had a running instance since it was read")
 	// ErrOlderVolume says that a Cluster that had never been ready has a volume that is older than it; nothing was changed.
 	ErrOlderVolume = errors.New("it is older than the Cluster, so that it may hold a database")
+	// ErrFilledVolume says that a Cluster that had never been ready has a volume that a recovery has filled; nothing was changed.
+	ErrFilledVolume = errors.New("by its annotation cnpg.io/pvcStatus a recovery has filled it, so that it may hold a database")
 	// ErrOutcomeUnknown says that the connection was lost while the object was being made, and that whether it exists
 	// cannot be asked either.
 	ErrOutcomeUnknown = errors.New("whether it exists now is not known")

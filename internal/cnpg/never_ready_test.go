@@ -4,8 +4,10 @@ import (
 	"errors"
 	"net/http"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -42,6 +44,16 @@ func TestNeverReady(t *testing.T) {
 		}, false},
 		"no restore": {func(c *cnpgv1.Cluster) {
 			c.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{InitDB: &cnpgv1.BootstrapInitDB{Database: "app", Owner: "app"}}
+		}, false},
+		"a replica cluster of somebody else's making": {func(c *cnpgv1.Cluster) {
+			c.Spec.ReplicaCluster = &cnpgv1.ReplicaClusterConfiguration{Source: "origin"}
+		}, false},
+		"hibernating, and it never ran": {func(c *cnpgv1.Cluster) { c.Annotations[cnpg.AnnotationHibernation] = "on" }, true},
+		"hibernating": {func(c *cnpgv1.Cluster) {
+			healthy(c)
+			c.Annotations[cnpg.AnnotationHibernation] = "on"
+			c.Status.ReadyInstances, c.Status.HealthyPVC, c.Status.DanglingPVC = 0, nil, []string{"my-db-1"}
+			condition(c, cnpgv1.ConditionClusterReady, metav1.ConditionFalse, "ClusterIsNotReady", "Cluster Is Not Ready")
 		}, false},
 		"healthy": {healthy, false},
 		// Whatever else has happened to the status since: an instance has run once.
@@ -88,11 +100,37 @@ func TestDeleteNeverReady(t *testing.T) {
 			s.Fail(apitest.First(apitest.VerbDelete, "clusters", apitest.Fault{Before: func() { change(s) }}))
 		}
 	}
+	volume := func(status string, older time.Duration) func(*apitest.Server) {
+		return func(s *apitest.Server) {
+			volume := claim("my-db-1", "PG_DATA", "1Gi", nil)
+			volume.Annotations = map[string]string{"cnpg.io/pvcStatus": status}
+			s.Put(volume)
+			apitest.Edit(s, key.Namespace, volume.Name, func(v *corev1.PersistentVolumeClaim) {
+				v.CreationTimestamp = metav1.NewTime(v.CreationTimestamp.Add(-older))
+			})
+		}
+	}
+	unseen := func(status cnpgv1.ClusterStatus) func(*apitest.Server) {
+		return func(s *apitest.Server) {
+			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status = status })
+			s.Fail(apitest.Each(apitest.VerbList, "persistentvolumeclaims", apitest.Fault{Status: http.StatusForbidden}))
+		}
+	}
 	tests := map[string]struct {
 		prepare func(*apitest.Server)
 		want    error
 		stays   bool
 	}{
+		"with a volume that is being filled":              {volume("initializing", 0), nil, false},
+		"with a volume that is filled":                    {volume("ready", 0), cnpg.ErrFilledVolume, true},
+		"with a volume that somebody has detached":        {volume("detached", 0), cnpg.ErrFilledVolume, true},
+		"with a volume that is older":                     {volume("initializing", time.Hour), cnpg.ErrOlderVolume, true},
+		"with volumes that may not be seen":               {unseen(failedRestore().Status), nil, false},
+		"with volumes that may not be seen and no status": {unseen(cnpgv1.ClusterStatus{}), cnpg.ErrForbidden, true},
+		"with a volume that is filled meanwhile": {meanwhile(func(s *apitest.Server) {
+			volume("ready", 0)(s)
+			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
+		}), cnpg.ErrFilledVolume, true},
 		"as it was read": {func(*apitest.Server) {}, nil, false},
 		"CNPG writes its status meanwhile": {meanwhile(func(s *apitest.Server) {
 			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable })
@@ -114,11 +152,11 @@ func TestDeleteNeverReady(t *testing.T) {
 			t.Parallel()
 			ctx, server, client := setup(t)
 			server.Put(failedRestore())
+			test.prepare(server)
 			live, err := client.GetCluster(ctx, key)
 			if err != nil {
 				t.Fatal(err)
 			}
-			test.prepare(server)
 			if err := client.DeleteNeverReady(ctx, live); !errors.Is(err, test.want) {
 				t.Errorf("DeleteNeverReady: %v, want %v", err, test.want)
 			}

@@ -157,7 +157,7 @@ func remedy(err error) string {
 			"  kubectl delete pvc --namespace %s --selector %s=%s\n\nTo keep them, choose another name.", leftover.Cluster.Namespace, cnpg.LabelCluster, leftover.Cluster.Name)
 	case errors.Is(err, cnpg.ErrHasRun):
 		return "It is a database now, so that deletion_protection and final_backup hold."
-	case errors.Is(err, cnpg.ErrOlderVolume):
+	case errors.Is(err, cnpg.ErrOlderVolume), errors.Is(err, cnpg.ErrFilledVolume):
 		return "Look at what the volume holds. If nobody needs it, delete the Cluster with kubectl, and apply."
 	case errors.As(err, &recovery):
 		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
