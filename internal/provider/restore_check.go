@@ -166,6 +166,11 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		more = fmt.Sprintf("The source %s lives and may have written more than it has archived: without flush_source = false, a restore has it archive that first.", from)
 	case !isRefusal(err):
 		at = plan.sourcePath()
+		if from.cluster == nil && at.Equal(path.Root("source").AtName("backup")) {
+			more = fmt.Sprintf("The database of this backup is gone, and with it what it said of its store, so the provider's endpoint and identity were asked. "+
+				"Where its archive needs others, name it: source = { object_store = { destination_path = %q, server_name = %q, endpoint_url = … } } and backup_id = %q.",
+				from.store.destinationPath, from.server, from.backupID)
+		}
 	}
 	text := sentence(err)
 	if len(at.Steps()) > 1 { // of nested attributes the CLI shows no line

@@ -168,7 +168,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		return nil
 	}
 	override := &storeOverride{}
-	if err != nil {
+	if err != nil || madeAfter(from.cluster, backup) {
 		from.cluster, from.scheduled = nil, nil
 	} else if archiver := cnpg.Archiver(from.cluster); archiver != nil && archiver.EndpointURL == status.EndpointURL {
 		override = overrideOf(from.cluster)
@@ -177,6 +177,13 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	from.store = b.store.with(override)
 	from.store.destinationPath, from.store.podEndpointURL = status.DestinationPath, status.EndpointURL
 	return from
+}
+
+// madeAfter tells a Cluster that somebody has made anew under the name of the one that a base backup was taken of: nothing of it
+// says how that one was.
+func madeAfter(cluster *cnpgv1.Cluster, backup *cnpgv1.Backup) bool {
+	started := backup.Status.StartedAt
+	return started != nil && cluster.CreationTimestamp.After(started.Time)
 }
 
 // clientForSource is the client of Kubernetes; false, without an error, while its address is not known.

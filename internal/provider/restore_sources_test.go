@@ -8,6 +8,7 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -56,6 +57,9 @@ func (f *fakes) backupDone(change func(*cnpgv1.Backup)) *cnpgv1.Backup {
 	}
 	return backup
 }
+
+// ofThePast is a Backup that is older than any Cluster that there is.
+func ofThePast(b *cnpgv1.Backup) { b.Status.StartedAt = ptr.To(metav1.NewTime(onTheDay(9, 59))) }
 
 var restoreSources = map[string]sourceCase{
 	"a living database": {
@@ -150,6 +154,12 @@ var restoreSources = map[string]sourceCase{
 	"a backup of a database that is gone": {
 		prepare: func(f *fakes) { f.sourceGone(); f.kube.Put(f.backupDone(nil)) },
 		config:  restoreFrom(`backup = "myorg/first"`, goneDatabase),
+		reads:   "s3://backups/pg my-db-v1, " + with(keysToWrite), secrets: map[string]string{keysToWrite: bothKeys},
+		base: "20260326T095900", target: "immediate", from: "s3://backups/pg/my-db-v1",
+	},
+	"a backup of a database whose name another one has by now": {
+		prepare: func(f *fakes) { f.kube.Put(f.backupDone(ofThePast)) },
+		config:  restoreFrom(`backup = "myorg/first"`, strings.Replace(goneDatabase, "shop", "former", 1)),
 		reads:   "s3://backups/pg my-db-v1, " + with(keysToWrite), secrets: map[string]string{keysToWrite: bothKeys},
 		base: "20260326T095900", target: "immediate", from: "s3://backups/pg/my-db-v1",
 	},
@@ -420,6 +430,19 @@ func TestRestoreSourcesRefused(t *testing.T) {
 				}))
 			},
 			config: fromBackup, want: []string{"Backup Cannot Be Restored", `by the method "volumeSnapshot"`, "does not lie in an object store"},
+		},
+		"a backup of a database whose name another one has by now": {
+			prepare: func(f *fakes) { f.kube.Put(f.backupDone(ofThePast)) },
+			config:  fromBackup, want: []string{"Not Known of a Database That Is Gone", `AttributeName("database_name")`, `AttributeName("owner")`},
+		},
+		"a backup in another store, of a database that is gone": {
+			prepare: func(f *fakes) {
+				f.sourceGone()
+				f.kube.Put(f.backupDone(func(b *cnpgv1.Backup) { b.Status.DestinationPath = "s3://backup/pg" }))
+			},
+			config: restoreFrom(`backup = "myorg/first"`, goneDatabase),
+			want: []string{"Restore Cannot Succeed", "source.backup", `bucket "backup" does not exist`, "the provider's endpoint and identity were asked",
+				`destination_path = "s3://backup/pg", server_name = "my-db-v1"`, `backup_id = "20260326T095900"`},
 		},
 		"a place without a path": {
 			bare: true, config: restoreFrom(`object_store = { server_name = "my-db-v1" }`, goneDatabase),
