@@ -144,8 +144,8 @@ func (b *backend) findArchive(ctx context.Context, location archiveLocation, sys
 }
 
 func folderTaken(loc archive.Location, server string) string {
-	return fmt.Sprintf("The folder %s in %s is not empty, or another database of this configuration takes it: it may hold the archive of another database, or of one of the same name, "+
-		"and two archives in one folder destroy each other. Choose another server_name, or leave it out.", server, loc)
+	return fmt.Sprintf("%s: the folder %s in %s is not empty, or another database of this configuration takes it: it may hold the archive of another database, or of one of the same name, "+
+		"and two archives in one folder destroy each other. Choose another server_name, or leave it out.", serverNamePath, server, loc)
 }
 
 // reserve takes a folder for a database of this run; false where another one has it.

@@ -247,8 +247,8 @@ func (p *archivePlanner) folder(ctx context.Context) (moves bool) {
 		return true
 	case p.fresh():
 		p.diags.AddAttributeError(serverNamePath, "Archive Folder Is Taken", paragraphs(fmt.Sprintf(
-			"Another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
-			server.ValueString()), "Nothing was changed."))
+			"%s: another major version of PostgreSQL needs a folder of its own, and %s holds the archive of the one before. Change server_name together with the version, or leave it out.",
+			serverNamePath, server.ValueString()), "Nothing was changed."))
 		return false
 	case p.store.podEndpointURL != p.seen.Wiring.EndpointURL: // another store, or the same one by another address
 		return p.find(ctx)

@@ -193,7 +193,7 @@ func TestDatabaseServerName(t *testing.T) {
 	t.Run("taken when it is made", func(t *testing.T) {
 		t.Parallel()
 		s := taken(t)
-		s.refused(s.config(named), "Archive Folder Is Taken", "server_name", "The folder v1 in s3://backups/pg is not empty")
+		s.refused(s.config(named), "Archive Folder Is Taken", "backup.server_name: the folder v1 in s3://backups/pg is not empty")
 	})
 	t.Run("taken when it moves", func(t *testing.T) {
 		t.Parallel()

@@ -93,7 +93,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 	at := path.Root("source").AtName("database")
 	key, err := cnpg.ParseKey(database)
 	if err != nil {
-		diags.AddAttributeError(at, "Invalid Source", sentence(err))
+		diags.AddAttributeError(at, "Invalid Source", fmt.Sprintf("%s: %s", at, sentence(err)))
 		return nil
 	}
 	if refuseOwnSource(key.String(), restored, diags) {
@@ -109,7 +109,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 		if errors.Is(err, cnpg.ErrNotFound) {
 			gone = fmt.Sprintf("The archive of a database that is gone is restored by its place in S3, such as source = { object_store = { server_name = %q } }.", key.Name)
 		}
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentence(err), gone, "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), gone, "Nothing was changed."))
 		return nil
 	}
 	if cnpg.Archiver(cluster) == nil {
@@ -118,7 +118,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 			how = "archives with a plugin, which this version does not support"
 		}
 		diags.AddAttributeError(at, "Source Has No Archive", paragraphs(
-			fmt.Sprintf("The database %s %s, so there is nothing to restore it from.", key, how),
+			fmt.Sprintf("%s: the database %s %s, so there is nothing to restore it from.", at, key, how),
 			"What it has archived before is restored by its place in S3, with source.object_store."))
 		return nil
 	}
@@ -130,7 +130,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	at := path.Root("source").AtName("backup")
 	key, err := cnpg.ParseKey(id)
 	if err != nil {
-		diags.AddAttributeError(at, "Invalid Source", sentence(err))
+		diags.AddAttributeError(at, "Invalid Source", fmt.Sprintf("%s: %s", at, sentence(err)))
 		return nil
 	}
 	client, ok := b.clientForSource(ctx, diags)
@@ -143,18 +143,18 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		if errors.Is(err, cnpg.ErrNotFound) {
 			gone = "Where S3 still has it, data.pgplatform_backups lists it, and source.database or source.object_store restores it with its backup_id."
 		}
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentence(err), gone, "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), gone, "Nothing was changed."))
 		return nil
 	}
 	status := backup.Status
 	switch {
 	case status.Phase != cnpgv1.BackupPhaseCompleted:
 		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(
-			fmt.Sprintf("The backup %s is not completed: it is in phase %q. %s", key, status.Phase, status.Error), "Nothing was changed."))
+			fmt.Sprintf("%s: the backup %s is not completed: it is in phase %q. %s", at, key, status.Phase, status.Error), "Nothing was changed."))
 		return nil
 	case status.BackupID == "" || status.DestinationPath == "":
 		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(
-			fmt.Sprintf("The backup %s, by the method %q, does not lie in an object store.", key, backup.Spec.Method), "Nothing was changed."))
+			fmt.Sprintf("%s: the backup %s, by the method %q, does not lie in an object store.", at, key, backup.Spec.Method), "Nothing was changed."))
 		return nil
 	}
 	of := cnpg.Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name}
@@ -164,7 +164,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	from := &origin{server: cmp.Or(status.ServerName, of.Name), backupID: status.BackupID}
 	from.cluster, from.scheduled, err = readDatabase(ctx, client, of)
 	if err != nil && !errors.Is(err, cnpg.ErrNotFound) {
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentence(err), "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), "Nothing was changed."))
 		return nil
 	}
 	override := &storeOverride{}

@@ -164,7 +164,7 @@ var refusals = map[string]refusal{
 	},
 	"an archive folder that is taken": {
 		prepare: func(f *fakes, _ s3test.Archive) { f.s3.Put(fakeBucket, "pg/other/base/x", []byte("x"), onTheDay(9, 0)) },
-		config:  restoreOf(`backup = { schedule = "@daily", server_name = "other" }`), at: "backup.server_name", want: []string{"The folder other in s3://backups/pg is not empty"},
+		config:  restoreOf(`backup = { schedule = "@daily", server_name = "other" }`), at: "backup.server_name", want: []string{"backup.server_name: the folder other in s3://backups/pg is not empty"},
 	},
 	"the source's archive folder": {
 		config: restoreOf(`backup = { schedule = "@daily", server_name = "my-db-v1" }`), at: "backup.server_name", want: []string{"Archive Folder Is the Source's", "two archives in one folder destroy each other"},
@@ -199,6 +199,9 @@ func TestRestoreRefusals(t *testing.T) {
 			}
 			s.refused(s.config(test.config), "("+attribute(test.at)+")")
 			s.refused(s.config(test.config), test.want...)
+			if strings.Contains(test.at, ".") { // the CLI shows no line of what lies within an attribute
+				s.refused(s.config(test.config), test.at)
+			}
 		})
 	}
 }

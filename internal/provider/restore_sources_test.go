@@ -412,16 +412,16 @@ func TestRestoreSourcesRefused(t *testing.T) {
 			prepare: func(f *fakes) {
 				f.kube.Put(f.backupDone(func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseRunning }))
 			},
-			config: fromBackup, want: []string{"Backup Cannot Be Restored", `AttributeName("source").AttributeName("backup")`, `myorg/first is not completed: it is in phase "running"`},
+			config: fromBackup, want: []string{"Backup Cannot Be Restored", `AttributeName("source").AttributeName("backup")`, `source.backup: the backup myorg/first is not completed: it is in phase "running"`},
 		},
 		"a backup that has failed": {
 			prepare: func(f *fakes) {
 				f.kube.Put(f.backupDone(func(b *cnpgv1.Backup) { b.Status.Phase, b.Status.Error = cnpgv1.BackupPhaseFailed, "the disk is full" }))
 			},
-			config: fromBackup, want: []string{"Backup Cannot Be Restored", `it is in phase "failed"`, "the disk is full"},
+			config: fromBackup, want: []string{"Backup Cannot Be Restored", "source.backup", `it is in phase "failed"`, "the disk is full"},
 		},
 		"a backup that is missing": {
-			config: fromBackup, want: []string{"Unable to Read the Source", "backup", "Backup myorg/first: not found", "source.object_store restores it with its backup_id"},
+			config: fromBackup, want: []string{"Unable to Read the Source", "source.backup: Backup myorg/first: not found", "source.object_store restores it with its backup_id"},
 		},
 		"a snapshot of volumes": {
 			prepare: func(f *fakes) {
@@ -429,7 +429,7 @@ func TestRestoreSourcesRefused(t *testing.T) {
 					b.Spec.Method, b.Status = cnpgv1.BackupMethodVolumeSnapshot, cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseCompleted}
 				}))
 			},
-			config: fromBackup, want: []string{"Backup Cannot Be Restored", `by the method "volumeSnapshot"`, "does not lie in an object store"},
+			config: fromBackup, want: []string{"Backup Cannot Be Restored", "source.backup", `by the method "volumeSnapshot"`, "does not lie in an object store"},
 		},
 		"a backup of a database whose name another one has by now": {
 			prepare: func(f *fakes) { f.kube.Put(f.backupDone(ofThePast)) },

@@ -282,24 +282,24 @@ func TestRestoreRefused(t *testing.T) {
 		},
 		"onto its source": {
 			config: strings.Replace(restoreOf(""), `"my-db-pitr"`, `"my-db"`, 1),
-			want:   []string{"Restore Onto Its Source", "Choose another name"},
+			want:   []string{"Restore Onto Its Source", `name = "my-db"`, "Choose another name"},
 		},
 		"of a source that is missing": {
 			prepare: func(f *fakes, _ s3test.Archive) { apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db") },
 			config:  restoreOf(""),
-			want:    []string{"Unable to Read the Source", "Cluster myorg/my-db: not found"},
+			want:    []string{"Unable to Read the Source", "source.database: Cluster myorg/my-db: not found"},
 		},
 		"of a source without an archive": {
 			prepare: func(f *fakes, _ s3test.Archive) {
 				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
 			},
 			config: restoreOf(""),
-			want:   []string{"Source Has No Archive"},
+			want:   []string{"Source Has No Archive", "source.database: the database myorg/my-db archives nowhere"},
 		},
 		"from a bucket that is missing": {
 			prepare: func(f *fakes, _ s3test.Archive) { f.s3.DeleteBucket(fakeBucket) },
 			config:  restoreOf(""),
-			want:    []string{`bucket "backups" does not exist`},
+			want:    []string{"source.database: reading the archive", `bucket "backups" does not exist`},
 		},
 		"onto a Cluster that exists": {
 			prepare: func(f *fakes, _ s3test.Archive) {
@@ -308,7 +308,7 @@ func TestRestoreRefused(t *testing.T) {
 				f.kube.Put(existing)
 			},
 			config: restoreOf(""),
-			want:   []string{"Restore Already Exists", "import {", "to = pgplatform_restore.NAME"},
+			want:   []string{"Restore Already Exists", `name = "my-db-pitr"`, "import {", "to = pgplatform_restore.NAME"},
 		},
 	}
 	for name, test := range tests {
