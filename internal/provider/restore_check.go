@@ -162,7 +162,7 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		if plan.BackupID.ValueString() == "" {
 			at = plan.sourcePath()
 		}
-	case errors.As(err, &past) && from.alive && !plan.FlushSource.ValueBool():
+	case errors.As(err, &past) && !past.Left && from.alive && !plan.FlushSource.ValueBool():
 		more = fmt.Sprintf("The source %s lives and may have written more than it has archived: without flush_source = false, a restore has it archive that first.", from)
 	case !isRefusal(err):
 		at = plan.sourcePath()

@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -150,26 +151,41 @@ func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
 	}
 }
 
-// A recovery that still runs is not thrown away for the same one once more.
+// A recovery that still runs is not thrown away for the same one once more, in whatever writing.
 func TestRestoreThatStillRuns(t *testing.T) {
 	t.Parallel()
-	s, _ := restoreStage(t)
-	config := s.config(restoreOf(""))
-	s.apply(config)
-	c := s.restored()
-	apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
-	pod := &corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
-	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
-	s.kube.Put(&batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")}, pod)
-	s.w.Taint(pitr)
-	s.refused(config, "Restore Already Exists", "terraform untaint")
-	plan, _ := s.plan(s.config(restoreOf(`target_time = "2026-03-26T11:30:00Z"`)))
-	if plan.Action(pitr) != terraformtest.Replace {
-		t.Errorf("with other inputs the plan is to %s", plan.Action(pitr))
+	at := func(path, target string) string {
+		return strings.Replace(dead(target), "{ server_name", fmt.Sprintf("{ destination_path = %q, server_name", path), 1)
 	}
-	s.w.Untaint(pitr)
-	if action := s.action(config); action != terraformtest.NoOp {
-		t.Errorf("untainted, the plan is to %s", action)
+	const other = `target_time = "2026-03-26T12:30:00Z"`
+	for name, test := range map[string]struct{ config, same, other string }{
+		"latest":       {restoreOf(""), restoreOf(""), restoreOf(other)},
+		"to a time":    {restoreOf(`target_time = "2026-03-26T11:30:00Z"`), restoreOf(`target_time = "2026-03-26T13:30:00.0+02:00"`), restoreOf(other)},
+		"to a place":   {restoreOf(`target_lsn = "0/B000100"`), restoreOf(`target_lsn = "0/b000100"`), restoreOf(`target_lsn = "0/B000101"`)},
+		"from a place": {at("s3://backups/pg", ""), at("s3://backups/pg/", ""), at("s3://backups/pg/", other)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			config := s.config(test.config)
+			s.apply(config)
+			c := s.restored()
+			apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
+			pod := &corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+			s.kube.Put(&batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")}, pod)
+			s.w.Taint(pitr)
+			s.refused(config, "Restore Already Exists", "terraform untaint")
+			s.refused(s.config(test.same), "Restore Already Exists", "terraform untaint")
+			plan, _ := s.plan(s.config(test.other))
+			if plan.Action(pitr) != terraformtest.Replace {
+				t.Errorf("with other inputs the plan is to %s", plan.Action(pitr))
+			}
+			s.w.Untaint(pitr)
+			if action := s.action(config); action != terraformtest.NoOp {
+				t.Errorf("untainted, the plan is to %s", action)
+			}
+		})
 	}
 }
 

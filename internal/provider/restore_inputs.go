@@ -41,6 +41,23 @@ func (i restoreInputs) annotation() string {
 	return string(text)
 }
 
+// mean tells whether the inputs are the same ones, in whatever writing.
+func (i restoreInputs) mean(other restoreInputs) bool {
+	same := func(kind semanticKind, a, b **string) {
+		if *a != nil && *b != nil && kind.same(**a, **b) {
+			*b = *a
+		}
+	}
+	same(kindInstant, &i.TargetTime, &other.TargetTime)
+	same(kindLSN, &i.TargetLSN, &other.TargetLSN)
+	if i.ObjectStore != nil && other.ObjectStore != nil {
+		store := *other.ObjectStore
+		same(kindLocation, &i.ObjectStore.DestinationPath, &store.DestinationPath)
+		other.ObjectStore = &store
+	}
+	return i.annotation() == other.annotation()
+}
+
 // parseInputs are those of an annotation; one that cannot be read says nothing.
 func parseInputs(annotation string) restoreInputs {
 	var kept restoreInputs

@@ -258,7 +258,7 @@ func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, private pri
 	if err != nil || !cnpg.NeverReady(cluster) {
 		return false
 	}
-	if parseInputs(cluster.Annotations[cnpg.AnnotationRestore]).annotation() == plan.inputs(ctx, diags).annotation() {
+	if parseInputs(cluster.Annotations[cnpg.AnnotationRestore]).mean(plan.inputs(ctx, diags)) {
 		if runs, err := client.RecoveryRuns(ctx, plan.key()); err != nil || runs {
 			return false
 		}

@@ -244,6 +244,10 @@ func TestRestoreTimelines(t *testing.T) {
 	s.refused(s.config(restoreOf("target_timeline = 3")), "Restore Cannot Succeed", `AttributeName("target_timeline")`, "the archive has no timeline 3; it has 1, 2")
 	// The source lives, and writes to the other one.
 	s.refused(s.config(restoreOf("target_timeline = 1\ntarget_time = \"2026-03-26T13:10:00Z\"")), "Restore Cannot Succeed", `AttributeName("target_time")`, "lies after the end of timeline 1")
+	s.w.Write(s.config(restoreOf("target_timeline = 1\ntarget_time = \"2026-03-26T13:10:00Z\"\nflush_source = false")))
+	if _, diags := s.w.Plan(t.Context()); !says("lies after the end of timeline 1", "Nothing was changed").MatchString(diags.String()) || strings.Contains(diags.String(), "flush_source") {
+		t.Errorf("of a timeline that no flush goes on with, the plan says\n%s", diags)
+	}
 	s.apply(s.config(restoreOf("target_timeline = 2")))
 	if tli := s.restored().Spec.Bootstrap.Recovery.RecoveryTarget.TargetTLI; tli != "2" {
 		t.Errorf("the timeline is %q", tli)

@@ -87,7 +87,7 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 		})
 		return Choice{}, &GapError{Target: r.Target, Gap: *u.reach.gap, Window: c.windowOf(u), Next: c.windowAfter(u, candidates), Unusable: newer}
 	case !r.Live || c.left(u.timeline):
-		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u)}
+		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u), Left: c.left(u.timeline)}
 	}
 	return c.choice(u, false, nil), nil
 }

@@ -83,6 +83,8 @@ func (e *BeforeWindowError) Error() string {
 type PastEndError struct {
 	Target Target
 	Window Window
+	// Left tells that nobody writes the timeline any more, also where the source lives.
+	Left bool
 }
 
 func (e *PastEndError) Error() string {
