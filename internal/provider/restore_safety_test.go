@@ -102,11 +102,13 @@ func TestRestoreTellsWhatItLeavesOut(t *testing.T) {
 	}
 	apitest.Edit(s.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.PostgresConfiguration.AdditionalLibraries = []string{"pg_cron"}
+		c.Spec.MinSyncReplicas, c.Spec.MaxSyncReplicas = 1, 2
+		c.Spec.Plugins = []cnpgv1.PluginConfiguration{{Name: "audit.example.com"}}
 		c.Spec.ImagePullSecrets = []cnpgv1.LocalObjectReference{{Name: "registry"}}
 	})
 	s.kube.Put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}})
 	_, warnings := s.plan(s.config(restoreOf("namespace = \"elsewhere\"")))
-	if !says(warning, "source.database", "myorg/my-db", "shared_preload_libraries", "imagePullSecrets").MatchString(warnings) {
+	if !says(warning, "source.database", "myorg/my-db", "shared_preload_libraries", "minSyncReplicas", "maxSyncReplicas", "plugins", "imagePullSecrets").MatchString(warnings) {
 		t.Errorf("the warnings are %q", warnings)
 	}
 }
