@@ -84,6 +84,7 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 	}
 	leaveLimit(live, desired)
 	keepMemory(live, desired)
+	keepOriginRole(live, desired)
 	if grows(live, desired) {
 		if err := client.CheckGrowth(ctx, key, desired.Spec); err != nil {
 			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")

@@ -79,3 +79,21 @@ func TestDestroyedRestoreLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// An update drops nothing that pods of a recovery read the archive with.
+func TestRestoreKeepsTheRoleThatItsArchiveIsReadWith(t *testing.T) {
+	t.Parallel()
+	s, _ := restoreStage(t)
+	s.sourceGone()
+	const role = `pod_iam_role_arn = "arn:aws:iam::123456789012:role/reader"`
+	config := func(attributes string) string { return s.provider(role) + archiveAlone(notBackedUp+attributes) }
+	s.apply(config(""))
+	const reads = "s3://backups/pg my-db-v1, role, arn:aws:iam::123456789012:role/reader"
+	if got := readsAs(s.restored()); got != reads {
+		t.Fatalf("it reads as %q, want %q", got, reads)
+	}
+	s.apply(config("labels = { team = \"b\" }\n"))
+	if c := s.restored(); readsAs(c) != reads || c.Labels["team"] != "b" {
+		t.Errorf("after an update it reads as %q, and has the labels %v", readsAs(c), c.Labels)
+	}
+}

@@ -246,6 +246,23 @@ func (o *origin) barmanStore(name string) *cnpgv1.BarmanObjectStoreConfiguration
 	return store
 }
 
+// keepOriginRole keeps the IAM role with which a restored database reads the archive that it is made from, where it archives
+// nowhere or as somebody else: pods of a recovery that still runs need it, and nobody has asked for another one.
+func keepOriginRole(live, desired *cnpgv1.Cluster) {
+	if desired.Spec.ServiceAccountTemplate != nil || inheritsRole(cnpg.Archiver(live)) || !cnpg.Fields(live).Ours("spec", "serviceAccountTemplate") {
+		return
+	}
+	for _, external := range live.Spec.ExternalClusters {
+		if external.Name == originName && inheritsRole(external.BarmanObjectStore) {
+			desired.Spec.ServiceAccountTemplate = live.Spec.ServiceAccountTemplate
+		}
+	}
+}
+
+func inheritsRole(store *cnpgv1.BarmanObjectStoreConfiguration) bool {
+	return store != nil && store.AWS != nil && store.AWS.InheritFromIAMRole
+}
+
 // needsSecret tells whether the new pods read the archive with a Secret beside their own.
 func (o *origin) needsSecret() bool { return !o.own && len(o.store.secretData()) > 0 }
 
