@@ -174,6 +174,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 		if _, _, err = client.WaitRestored(ctx, cnpg.KeyOf(live), cnpg.Course{}, logRecovery(ctx, cnpg.KeyOf(live))); err != nil {
 			return nil, err
 		}
+		warnUncompared(cnpg.KeyOf(live), &resp.Diagnostics)
 	}
 	if plan.Wait.ValueBool() {
 		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {

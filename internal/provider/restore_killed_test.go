@@ -2,11 +2,13 @@ package provider_test
 
 import (
 	"net/http"
+	"strings"
 	"sync"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -68,8 +70,10 @@ func TestRestoreThatWasKilledIsCompleted(t *testing.T) {
 						}
 					}
 					w.workspace.Write(w.text(s.config, true) + importRestored)
-					if diags := w.workspace.Apply(t.Context()); diags.HasError() {
-						t.Fatal(diags)
+					waits := cnpg.NeverReady(w.cluster())
+					diags = w.workspace.Apply(t.Context())
+					if warned := strings.Contains(diags.String(), "Restored State Not Verified"); diags.HasError() || warned != waits {
+						t.Fatalf("the apply that waits for the recovery (%t) says\n%s", waits, diags)
 					}
 					for _, problem := range w.reached() {
 						t.Error(problem)

@@ -65,6 +65,14 @@ func logRecovery(ctx context.Context, key cnpg.Key) cnpg.Progress {
 	}
 }
 
+// warnUncompared tells of a recovery whose end was waited for by another operation than the create: what the create knew to
+// compare it with, nobody knows any more.
+func warnUncompared(key cnpg.Key, diags *diag.Diagnostics) {
+	diags.AddWarning("Restored State Not Verified", paragraphs(
+		fmt.Sprintf("The recovery of %s has ended. Its create was cut off, so that nobody has compared how far it came with the end of the archive, nor run verify.query.", key),
+		"Compare the newest rows with what you expect."))
+}
+
 // restoreAnew is the way out of a recovery that has failed where no plan has anything to change; "" for other errors.
 func restoreAnew(err error) string {
 	var failed *cnpg.RecoveryError
