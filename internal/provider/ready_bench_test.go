@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -52,14 +51,9 @@ func readyAfter(b *testing.B, of *subject, config string, watches int) time.Dura
 	if of == theDatabase {
 		f.sourceGone()
 	}
-	f.kube.OnExec(func(_, _ string, command []string) (string, string, error) {
-		if strings.Contains(strings.Join(command, " "), "shop") {
-			return "42\n", "", nil
-		}
-		return "f\n" + lastSegment + "\n", "", nil
-	})
 	w := &scene{fakes: f, story: &story{of: of}}
 	if of == theRestore {
+		w.stockSource()
 		w.recovering(func(*corev1.Pod, *batchv1.Job) {})
 	} else {
 		f.kube.React(func(e apitest.Event) {

@@ -62,3 +62,30 @@ func TestRestoreTellsTheLogHowItGoesOn(t *testing.T) {
 		t.Errorf("the log tells %q, want %q", told, want)
 	}
 }
+
+// While the source's last WAL segment is on its way to S3, the log says so.
+func TestRestoreTellsTheLogThatItWaitsForTheSource(t *testing.T) {
+	t.Parallel()
+	const flushed = "000000010000000000000012"
+	s, a := restoreStage(t)
+	s.kube.OnExec(func(string, string, []string) (string, string, error) { return flushAnswer(flushed), "", nil })
+	var once sync.Once
+	log := &sink{line: func(line string) {
+		if strings.Contains(line, "waiting for the source's last WAL") {
+			once.Do(func() { a.WAL(flushed, s.now()) })
+		}
+	}}
+	s.w.Write(s.config(restoreOf(unprotected)))
+	if diags := s.w.Apply(tflogtest.RootLogger(t.Context(), log)); diags.HasError() {
+		t.Fatal(diags)
+	}
+	entries, err := tflogtest.MultilineJSONDecode(&log.all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(entries, func(entry map[string]any) bool {
+		return entry["@message"] == "waiting for the source's last WAL" && entry["@level"] == "info" && entry["source"] == "myorg/my-db" && entry["segment"] == flushed
+	}) {
+		t.Errorf("the log tells %v", entries)
+	}
+}
