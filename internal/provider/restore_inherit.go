@@ -19,11 +19,8 @@ import (
 func (o *origin) settings(ctx context.Context, b *backend, namespace string, backup *recovery.Backup, diags *diag.Diagnostics) *databaseModel {
 	if o.cluster == nil {
 		gone := unknownDatabase()
-		if backup != nil && backup.Major() > 0 {
-			// Of minor versions CNPG rebuilds the latest, which reads the data and WAL of all before it.
-			gone.PostgresVersion = types.StringValue(strconv.Itoa(backup.Major()))
-			gone.Image = types.StringValue(imageFor(gone.PostgresVersion.ValueString(), ""))
-		}
+		image := imageOfGone(backup)
+		gone.Image, gone.PostgresVersion = image.image, image.version
 		return gone
 	}
 	settings := unknownDatabase()
@@ -220,14 +217,24 @@ func inheritVolume(ctx context.Context, configured, planned, from types.Object, 
 	return volume.object()
 }
 
-// warnImage tells, of a database that is gone, which image was taken for its own: with another Debian release than that one had,
+// warnImage tells, of a database that is gone, which image is taken for its own: with another Debian release than that one had,
 // text sorts otherwise.
-func (m *restoreModel) warnImage(config *restoreModel, from *origin, diags *diag.Diagnostics) {
-	if from.cluster == nil && config.Image.IsNull() && config.PostgresVersion.IsNull() && m.Image.ValueString() != "" {
+func warnImage(config *restoreModel, from *origin, backup *recovery.Backup, diags *diag.Diagnostics) {
+	if image := imageOfGone(backup); from.cluster == nil && config.Image.IsNull() && config.PostgresVersion.IsNull() && image.image.ValueString() != "" {
 		diags.AddAttributeWarning(path.Root("image"), "Image Chosen by the Backup's Version", fmt.Sprintf(
 			"The archive tells the version of PostgreSQL and not the image, so %s is taken. If the database ran on another Debian release, indexes on text may have to be made anew (REINDEX): set image to the one that it ran.",
-			m.Image.ValueString()))
+			image.image.ValueString()))
 	}
+}
+
+// imageOfGone is what restores a backup of a database that is gone, as far as the backup tells. Of minor versions CNPG rebuilds the
+// latest, which reads the data and WAL of all before it.
+func imageOfGone(backup *recovery.Backup) imageModel {
+	if backup == nil || backup.Major() == 0 {
+		return imageModel{image: types.StringUnknown(), version: types.StringUnknown()}
+	}
+	version := strconv.Itoa(backup.Major())
+	return imageModel{image: types.StringValue(imageFor(version, "")), version: types.StringValue(version)}
 }
 
 // planInheritedSchedule is planSchedule, which says of a source without a schedule that it has none to take over.

@@ -182,10 +182,10 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 		}
 	}
 	if !r.backend.changes(from) { // else what it will be decides when it is
-		plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+		// What only the archive tells stays open: Terraform plans once more when it applies, and S3 may give no answer then.
+		plan.inheritFrom(ctx, r.backend, config, from, nil, diags)
 	}
 	plan.warnLeftOut(from, diags)
-	plan.warnImage(config, from, diags)
 	plan.refuseSettings(ctx, r.backend, config, from, diags)
 	if diags.HasError() || !plan.targetKnown() {
 		return
@@ -209,6 +209,7 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 		r.backend.addRefusal(ctx, plan, config, from, err, diags)
 		return
 	}
+	warnImage(config, from, choice.Backup, diags)
 	plan.refuseBackup(ctx, choice.Backup, diags)
 }
 
