@@ -158,11 +158,11 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		return nil
 	}
 	of := cnpg.Key{Namespace: key.Namespace, Name: backup.Spec.Cluster.Name}
-	if refuseOwnSource(of.String(), restored, diags) {
-		return nil
-	}
 	from := &origin{server: cmp.Or(status.ServerName, of.Name), backupID: status.BackupID}
 	from.cluster, from.scheduled, err = readDatabase(ctx, client, of)
+	if err == nil && refuseOwnSource(of.String(), restored, diags) { // the name of one that is gone is free
+		return nil
+	}
 	if err != nil && !errors.Is(err, cnpg.ErrNotFound) {
 		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), "Nothing was changed."))
 		return nil

@@ -47,6 +47,21 @@ func TestRestoreOntoItsOwnArchiveRefused(t *testing.T) {
 	}
 }
 
+// A database that is gone comes back under its own name from its base backup, in a folder of its own. While it is there, the name is
+// taken.
+func TestRestoreUnderTheNameOfADatabaseThatIsGone(t *testing.T) {
+	t.Parallel()
+	s, _ := restoreStage(t)
+	s.kube.Put(s.backupDone(nil))
+	config := s.config(strings.Replace(restoreFrom(`backup = "myorg/first"`, goneDatabase), `"my-db-pitr"`, `"my-db"`, 1))
+	s.refused(config, "Restore Already Exists", `AttributeName("name")`)
+	s.sourceGone()
+	s.apply(config)
+	if c := apitest.Get[cnpgv1.Cluster](s.kube, fakeNamespace, "my-db"); c == nil || c.Spec.Bootstrap.Recovery == nil || s.at("archive", "server_name") != "my-db" || s.at("source_server_name") != "my-db-v1" {
+		t.Errorf("restored is %+v", c)
+	}
+}
+
 // A restored database whose backups are as its source's can be upgraded: the folder was chosen, and not asked for.
 func TestRestoredDatabaseGoesToAnotherMajorVersion(t *testing.T) {
 	t.Parallel()
