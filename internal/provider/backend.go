@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -84,6 +85,18 @@ func backendFrom(data any, diags *diag.Diagnostics) *backend {
 }
 
 var errNotKnown = errors.New("the provider's configuration is not known yet")
+
+// begin begins an operation that changes something: it is bounded by its time in timeouts, and what the API server warns of comes
+// out at its end. ok is false, and said, where there is no client.
+func (b *backend) begin(ctx context.Context, operation string, timeout time.Duration, summary string, diags *diag.Diagnostics) (begun context.Context, client *cnpg.Client, end func(), ok bool) {
+	bounded, cancel := within(ctx, operation, timeout)
+	begun, finish := b.collectWarnings(bounded)
+	client, err := b.kubernetesClient(begun)
+	if err != nil {
+		addConnectionError(diags, summary, err)
+	}
+	return begun, client, func() { finish(diags); cancel() }, err == nil
+}
 
 // kubernetesClient is the client of the API server; [errNotKnown] while its address is not known.
 func (b *backend) kubernetesClient(ctx context.Context) (*cnpg.Client, error) {

@@ -109,14 +109,9 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := within(ctx, "create", timeout)
-	defer cancel()
-	ctx, finish := r.backend.collectWarnings(ctx)
-	defer finish(&resp.Diagnostics)
-
-	client, err := r.backend.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
+	ctx, client, end, ok := r.backend.begin(ctx, "create", timeout, summary, &resp.Diagnostics)
+	defer end()
+	if !ok {
 		return
 	}
 	cluster, err := client.GetCluster(ctx, database)

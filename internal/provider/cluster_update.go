@@ -33,17 +33,12 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 		save(plan)
 		return
 	}
-	ctx, cancel := within(ctx, "update", timeout)
-	defer cancel()
-	ctx, finish := r.backend.collectWarnings(ctx)
-	defer finish(&resp.Diagnostics)
-
-	key := plan.key()
-	client, err := r.backend.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
+	ctx, client, end, ok := r.backend.begin(ctx, "update", timeout, summary, &resp.Diagnostics)
+	defer end()
+	if !ok {
 		return
 	}
+	key := plan.key()
 	live, err := client.GetCluster(ctx, key)
 	if err != nil {
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")

@@ -42,17 +42,12 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := within(ctx, "create", timeout)
-	defer cancel()
-	ctx, finish := r.backend.collectWarnings(ctx)
-	defer finish(&resp.Diagnostics)
-
-	key := plan.key()
-	client, err := r.backend.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, summary, err)
+	ctx, client, end, ok := r.backend.begin(ctx, "create", timeout, summary, &resp.Diagnostics)
+	defer end()
+	if !ok {
 		return
 	}
+	key := plan.key()
 	if !namespaceExists(ctx, client, key.Namespace, summary, &resp.Diagnostics) {
 		return
 	}

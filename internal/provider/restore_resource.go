@@ -50,17 +50,12 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
-	ctx, cancel := within(ctx, "create", timeout)
-	defer cancel()
-	ctx, finish := r.backend.collectWarnings(ctx)
-	defer finish(&resp.Diagnostics)
-
-	key := plan.key()
-	client, err := r.backend.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(&resp.Diagnostics, unableToRestore, err)
+	ctx, client, end, ok := r.backend.begin(ctx, "create", timeout, unableToRestore, &resp.Diagnostics)
+	defer end()
+	if !ok {
 		return
 	}
+	key := plan.key()
 	way, ok := r.prepare(ctx, client, &plan, &config, &resp.Diagnostics)
 	if !ok {
 		return
