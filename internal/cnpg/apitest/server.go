@@ -48,6 +48,9 @@ type Server struct {
 	fault    func(Request) *Fault
 	reactors []func(Event)
 	admit    []Admission
+
+	definitions map[string][]Definition // by the plural of the resource
+
 	logs     map[logKey]string
 	exec     ExecWithInput
 	absent   map[string]bool
@@ -83,6 +86,9 @@ func start(t testing.TB, clients *authority, listener *memory) *Server {
 		news:    make(chan struct{}),
 		logs:    map[logKey]string{},
 		absent:  map[string]bool{},
+
+		definitions: map[string][]Definition{},
+
 		version: 100, // no object has the version "1", as in a real cluster
 	}
 	http := httptest.NewUnstartedServer(s)

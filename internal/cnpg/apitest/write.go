@@ -25,8 +25,8 @@ func (s *Server) Admit(a Admission) {
 	s.admit = append(s.admit, a)
 }
 
-// decode reads the object in a request's body, strictly where the request asks for that.
-func decode(t target, body []byte) (*unstructured.Unstructured, error) {
+// decode reads the object in a request's body, strictly where the request asks for that. The server is locked.
+func (s *Server) decode(t target, body []byte) (*unstructured.Unstructured, error) {
 	object := &unstructured.Unstructured{}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &object.Object); err != nil {
 		return nil, apierrors.NewBadRequest("error decoding: " + err.Error())
@@ -44,6 +44,9 @@ func decode(t target, body []byte) (*unstructured.Unstructured, error) {
 	}
 	if len(strict) > 0 && t.Query.Get("fieldValidation") == metav1.FieldValidationStrict {
 		return nil, apierrors.NewBadRequest("strict decoding error: " + strict[0].Error())
+	}
+	if err := s.define(t, object); err != nil {
+		return nil, err
 	}
 	if object.GetNamespace() == "" && t.res.namespaced {
 		object.SetNamespace(t.Namespace)
@@ -70,7 +73,7 @@ func manager(t target) string {
 
 // create answers a POST. The server is locked.
 func (s *Server) create(t target, body []byte) (*unstructured.Unstructured, []string, error) {
-	object, err := decode(t, body)
+	object, err := s.decode(t, body)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +97,7 @@ func (s *Server) apply(t target, body []byte) (*unstructured.Unstructured, []str
 		return nil, nil, apierrors.NewInvalid(metav1.SchemeGroupVersion.WithKind("PatchOptions").GroupKind(), "",
 			field.ErrorList{field.Required(field.NewPath("fieldManager"), "is required for apply patch")})
 	}
-	object, err := decode(t, body)
+	object, err := s.decode(t, body)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -142,6 +145,9 @@ func (s *Server) patch(t target, body []byte) (*unstructured.Unstructured, []str
 	}
 	if t.res.hasStatus {
 		setStatus(wanted, live.Object["status"])
+	}
+	if err := s.define(t, wanted); err != nil {
+		return nil, nil, err
 	}
 	made, err := asUnstructured(t.res.main.Update(live.DeepCopy(), wanted, manager(t)))
 	if err != nil {
