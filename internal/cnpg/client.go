@@ -36,6 +36,8 @@ type Client struct {
 	storage rest.Interface // storage.k8s.io/v1
 	params  runtime.ParameterCodec
 	clock   *serverClock
+
+	installed installations
 }
 
 // New builds a client from a configuration that [Connection.RESTConfig] made. It makes no network call.

@@ -132,7 +132,7 @@ var askAgainBackoff = wait.Backoff{Duration: 200 * time.Millisecond, Factor: 4, 
 // mayHaveArrived is false only for answers in which the API server refused the request for what it says.
 func mayHaveArrived(err error) bool {
 	return !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) && !apierrors.IsForbidden(err) &&
-		!apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err)
+		!apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err) && undeclaredField(err) == ""
 }
 
 // clusterFields is fieldsOf for a Cluster, without the fields that Go's encoding writes always, whether somebody set them

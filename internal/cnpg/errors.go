@@ -69,6 +69,36 @@ func (e *AdmissionError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind
 // Unwrap gives the API server's answer.
 func (e *AdmissionError) Unwrap() error { return e.Err }
 
+// UndeclaredFieldError is an apply of a field that the kind does not have in this Kubernetes cluster. Nothing was changed.
+type UndeclaredFieldError struct {
+	Kind string
+	Key  Key
+	// Field is its place, for example spec.backup.barmanObjectStore.
+	Field string
+	// Err is the API server's answer.
+	Err error
+}
+
+func (e *UndeclaredFieldError) Error() string { return fmt.Sprintf("%s %s: %v", e.Kind, e.Key, e.Err) }
+
+// Unwrap gives the API server's answer.
+func (e *UndeclaredFieldError) Unwrap() error { return e.Err }
+
+var undeclared = regexp.MustCompile(`\.([^: ]+): field not declared in schema`)
+
+// undeclaredField is the field that an API error is about; "" where it is about none. The answer has the status of a server that
+// failed (500).
+func undeclaredField(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return ""
+	}
+	if m := undeclared.FindStringSubmatch(status.Status().Message); m != nil {
+		return m[1]
+	}
+	return ""
+}
+
 var (
 	deniedByWebhook = regexp.MustCompile(`admission webhook "([^"]+)" denied the request`)
 	deniedByPolicy  = regexp.MustCompile(`AdmissionPolicy '([^']+)' with binding '[^']*' denied request`)
@@ -118,6 +148,8 @@ func explain(err error, kind string, key Key) error {
 		return fmt.Errorf("%s: %w", object, ErrReplaced)
 	case denied != nil:
 		return denied
+	case undeclaredField(err) != "":
+		return &UndeclaredFieldError{Kind: kind, Key: key, Field: undeclaredField(err), Err: err}
 	case apierrors.IsAlreadyExists(err):
 		return fmt.Errorf("%s: %w", object, ErrAlreadyExists)
 	case apierrors.IsForbidden(err):
@@ -132,7 +164,10 @@ func explain(err error, kind string, key Key) error {
 
 // missesResource tells a missing CRD or API group from a missing object: of the former the API server knows nothing, so
 // its answer is no Status object.
-func missesResource(err error) bool {
+func missesResource(err error) bool { return unexpected(err) }
+
+// unexpected tells an answer that is no Status object: the API server's own answers to what it knows are one.
+func unexpected(err error) bool {
 	return apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
 }
 
