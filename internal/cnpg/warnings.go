@@ -3,6 +3,7 @@ package cnpg
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -26,6 +27,12 @@ func (w *Warnings) add(text string) {
 	if !slices.Contains(w.texts, text) {
 		w.texts = append(w.texts, text)
 	}
+}
+
+// InTreeDeprecated tells whether a warning is the one that CNPG sends for each object that uses its own support for barman. Its text
+// names the fields of the object that do.
+func InTreeDeprecated(text string) bool {
+	return strings.HasPrefix(text, "Native support for Barman Cloud") && strings.Contains(text, "deprecated")
 }
 
 type warningsKey struct{}

@@ -1,7 +1,9 @@
 package provider
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -38,6 +40,41 @@ func TestAdmissionWarningsAreToldOnce(t *testing.T) {
 		}
 	}
 	if !slices.Equal(told, []string{"in-tree barman is deprecated"}) {
+		t.Errorf("told were %q", told)
+	}
+}
+
+// That CNPG's own support for barman ends is told once, whatever object it is told of, and with what to do; other warnings are not lost
+// beside it.
+func TestEndOfInTreeBackupsIsToldOnce(t *testing.T) {
+	t.Parallel()
+	// As CNPG 1.30 writes it, and as the release before did.
+	const of = "Native support for Barman Cloud backups and recovery is deprecated and will be completely removed in CloudNativePG %s. " +
+		"Found usage in: %s. Please migrate existing clusters to the new Barman Cloud Plugin to ensure a smooth transition."
+	texts := []string{
+		fmt.Sprintf(of, "1.31.0", "spec.backup.barmanObjectStore"),
+		fmt.Sprintf(of, "1.31.0", "spec.backup.barmanObjectStore, spec.externalClusters.0.barmanObjectStore"),
+		"Native support is something else",
+		fmt.Sprintf(of, "1.30.0", "spec.externalClusters.0.barmanObjectStore"),
+	}
+	server := apitest.New(t)
+	client, err := cnpg.New(server.Config(), "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &backend{}
+	var told []string
+	for _, text := range texts {
+		server.Fail(apitest.Each("", "clusters", apitest.Fault{Warnings: []string{text}}))
+		ctx, finish := b.collectWarnings(t.Context())
+		_, _ = client.GetCluster(ctx, cnpg.Key{Namespace: "default", Name: "none"}) // the answer does not matter
+		var diags diag.Diagnostics
+		finish(&diags)
+		for _, d := range diags {
+			told = append(told, d.Detail())
+		}
+	}
+	if len(told) != 2 || !strings.HasPrefix(told[0], texts[0]) || !strings.Contains(told[0], `backup.method = "plugin"`) || told[1] != texts[2] {
 		t.Errorf("told were %q", told)
 	}
 }

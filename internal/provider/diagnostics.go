@@ -49,15 +49,24 @@ func alreadyExists(resourceType string, key cnpg.Key) string {
 	)
 }
 
-// collectWarnings makes the API server's warnings under the context come out of finish as Terraform's, each text once
-// per run of the provider.
+// collectWarnings makes the API server's warnings under the context come out of finish as Terraform's, each once per run of the
+// provider: most are told apart by their texts, and that CNPG's own support for barman ends is one warning, whichever fields of
+// whichever object it names.
 func (b *backend) collectWarnings(ctx context.Context) (collecting context.Context, finish func(*diag.Diagnostics)) {
 	var warnings cnpg.Warnings
 	return cnpg.WithWarnings(ctx, &warnings), func(diags *diag.Diagnostics) {
 		for _, text := range warnings.Texts() {
-			if _, told := b.warned.LoadOrStore(text, true); !told {
-				diags.AddWarning("Warning of the Kubernetes API Server", text)
+			what, advice := text, ""
+			if cnpg.InTreeDeprecated(text) {
+				what, advice = "in-tree", inTreeEnds
+			}
+			if _, told := b.warned.LoadOrStore(what, true); !told {
+				diags.AddWarning("Warning of the Kubernetes API Server", paragraphs(text, advice))
 			}
 		}
 	}
 }
+
+// inTreeEnds is what to do about CNPG's warning that its own support for barman ends.
+const inTreeEnds = "This is said once for all databases of the run, and nothing fails because of it today. Before CloudNativePG is upgraded to that release, databases have to archive with the Barman Cloud plugin, " +
+	`by backup.method = "plugin", which a later version of this provider will support.`
