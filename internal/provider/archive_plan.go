@@ -47,16 +47,25 @@ func (a archivePlan) of(ctx context.Context, plan *databaseModel, diags *diag.Di
 type archivePlanner struct {
 	backend            *backend
 	plan, state        *databaseModel  // state is nil for a database that is to be made
+	recovers           bool            // whether it is made from an archive, which its method reads
 	backup, configured *backupSettings // nil without the block; backup is what is planned
 	seen               archiveSeen
 	store              *objectStore // nil while it is not known
 	diags              *diag.Diagnostics
 }
 
-func (r *clusterResource) planArchive(ctx context.Context, plan, config, state *databaseModel, private privateState, diags *diag.Diagnostics) archivePlan {
+// clusterPlan is what a resource that stands for a Cluster is planned to become: plan, configuration, and the state that stays, which
+// is nil where a Cluster is to be made; recovers tells that it is to be made from an archive.
+type clusterPlan struct {
+	plan, config, state *databaseModel
+	recovers            bool
+}
+
+func (r *clusterResource) planArchive(ctx context.Context, of clusterPlan, private privateState, diags *diag.Diagnostics) archivePlan {
+	plan, state := of.plan, of.state
 	p := archivePlanner{
-		backend: r.backend, plan: plan, state: state,
-		backup: plan.backup(ctx, diags), configured: config.backup(ctx, diags), diags: diags,
+		backend: r.backend, plan: plan, state: state, recovers: of.recovers,
+		backup: plan.backup(ctx, diags), configured: of.config.backup(ctx, diags), diags: diags,
 	}
 	if plan.Backup.IsUnknown() || diags.HasError() {
 		return archivePlan{archive: types.ObjectUnknown(archiveTypes)}
@@ -66,6 +75,7 @@ func (r *clusterResource) planArchive(ctx context.Context, plan, config, state *
 			p.seen = r.backend.archiveInState(state)
 		}
 	}
+	p.method(ctx)
 	var planned archivePlan
 	if !p.backup.enabled() && (p.backup == nil || !p.backup.Enabled.IsUnknown()) {
 		planned = p.off(ctx)
@@ -205,7 +215,7 @@ func (p *archivePlanner) move(ctx context.Context, planned *archivePlan) {
 		"destination_path":        types.StringValue(p.store.destinationPath),
 		"endpoint_url":            p.endpoint(),
 		"server_name":             p.backup.ServerName,
-		"method":                  types.StringValue(methodBarmanObjectStore),
+		"method":                  p.backup.Method,
 		"continuous_archiving":    types.BoolUnknown(),
 		"message":                 types.StringUnknown(),
 		"credentials_fingerprint": fingerprint,

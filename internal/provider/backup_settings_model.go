@@ -120,7 +120,7 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 		Schedule:          scheduleType.null(),
 		RetentionDays:     wholeNumber{Int64Value: retentionOf(cluster)},
 		Immediate:         types.BoolValue(true),
-		Method:            types.StringValue(methodBarmanObjectStore),
+		Method:            types.StringNull(),
 		ArchiveTimeout:    durationType.value(cmp.Or(cluster.Spec.PostgresConfiguration.Parameters[parameterArchiveTimeout], defaultArchiveTimeout)),
 		WAL:               types.ObjectNull(walTypes),
 		Data:              types.ObjectNull(dataTypes),
@@ -128,7 +128,7 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 		CredentialsSecret: types.ObjectNull(credentialsSecretTypes),
 	}
 	if before != nil {
-		now.Immediate = before.Immediate
+		now.Immediate, now.Method = before.Immediate, before.Method
 	}
 	if scheduled != nil {
 		now.Schedule = scheduleType.value(scheduled.Spec.Schedule)
@@ -137,6 +137,7 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 	if store == nil {
 		return now
 	}
+	now.Method = types.StringValue(string(cnpg.MethodOf(cluster)))
 	now.WAL, now.Data = walOf(store.Wal), dataOf(store.Data)
 	now.CredentialsSecret = credentialsSecretOf(cluster)
 	now.ServerName = types.StringValue(cnpg.ServerName(cluster))
@@ -150,9 +151,9 @@ func (b *backend) backupOf(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledB
 }
 
 // noBackups is the attribute of a database that is not backed up, and says so.
-func noBackups() *backupSettings {
+func noBackups(method types.String) *backupSettings {
 	return &backupSettings{
-		Enabled: types.BoolValue(false), Schedule: scheduleType.null(), Immediate: types.BoolValue(true), Method: types.StringValue(methodBarmanObjectStore),
+		Enabled: types.BoolValue(false), Schedule: scheduleType.null(), Immediate: types.BoolValue(true), Method: method,
 		ArchiveTimeout: durationType.value(defaultArchiveTimeout), WAL: types.ObjectNull(walTypes), Data: types.ObjectNull(dataTypes),
 		ObjectStore: types.ObjectNull(storeOverrideTypes), CredentialsSecret: types.ObjectNull(credentialsSecretTypes),
 	}

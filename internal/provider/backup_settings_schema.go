@@ -14,12 +14,8 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 	"k8s.io/apimachinery/pkg/util/validation"
-)
 
-// Ways in which CNPG takes backups.
-const (
-	methodBarmanObjectStore = "barmanObjectStore"
-	methodPlugin            = "plugin"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 // What barman can compress with. The CRD takes lz4 for base backups too, but barman-cloud-backup has no such option, so
@@ -61,9 +57,10 @@ func backupAttribute() schema.SingleNestedAttribute {
 				MarkdownDescription: "Take the first base backup at once instead of waiting for the schedule. Default `true`.",
 			},
 			"method": schema.StringAttribute{
-				Optional: true, Computed: true, Default: stringdefault.StaticString(methodBarmanObjectStore),
-				MarkdownDescription: "How CloudNativePG archives. Only `barmanObjectStore`, its own support for barman; `plugin`, the Barman Cloud plugin, is refused by this version.",
-				Validators:          []validator.String{isMethod()},
+				Optional: true, Computed: true,
+				MarkdownDescription: "How CloudNativePG archives: `barmanObjectStore`, its own support for barman, which its release 1.31 is to remove, or `plugin`, the Barman Cloud plugin, which is refused by this version. " +
+					"Default: what is installed when the database is made, `barmanObjectStore` where CloudNativePG has it; it stays from then on.",
+				Validators: []validator.String{isMethod()},
 			},
 			"archive_timeout": schema.StringAttribute{
 				Optional: true, Computed: true, CustomType: durationType, Default: stringdefault.StaticString(defaultArchiveTimeout),
@@ -206,10 +203,10 @@ func isServerName() validator.String {
 
 func isMethod() validator.String {
 	return parses{"barmanObjectStore", func(s string) error {
-		switch s {
-		case methodBarmanObjectStore:
+		switch cnpg.Method(s) {
+		case cnpg.MethodInTree:
 			return nil
-		case methodPlugin:
+		case cnpg.MethodPlugin:
 			return errors.New("the Barman Cloud plugin is not supported by this version of the provider; leave method out, or write \"barmanObjectStore\"")
 		}
 		return fmt.Errorf("%q is no method of taking backups; the one supported by this version of the provider is \"barmanObjectStore\"", s)

@@ -55,6 +55,10 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 			return
 		}
 	}
+	if err := plan.settleMethod(ctx, client, live, &resp.Diagnostics); err != nil {
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
+		return
+	}
 	known := seenArchive(ctx, req.Private, &resp.Diagnostics)
 	seen := r.backend.seeArchive(live, nil, known)
 	location, ok := r.locate(ctx, plan, live, seen, summary, &resp.Diagnostics)

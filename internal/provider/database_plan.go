@@ -69,7 +69,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	plan.planSchedule(ctx, before, &resp.Diagnostics)
 	r.backend.planned(ctx, plan, before, &resp.Diagnostics)
-	archiving := r.planArchive(ctx, plan, config, before, req.Private, &resp.Diagnostics)
+	archiving := r.planArchive(ctx, clusterPlan{plan: plan, config: config, state: before}, req.Private, &resp.Diagnostics)
 	switch {
 	case state == nil:
 		r.planCreate(ctx, plan, req.Private, &resp.Diagnostics)

@@ -57,6 +57,10 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 			return
 		}
 	}
+	if err := plan.settleMethod(ctx, client, nil, &resp.Diagnostics); err != nil {
+		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was created.")
+		return
+	}
 	location, ok := r.locate(ctx, &plan, nil, archiveSeen{}, summary, &resp.Diagnostics)
 	if !ok {
 		return

@@ -86,6 +86,8 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var taken *foreignScheduleError
 	var secret *foreignSecretError
 	switch {
+	case aboutMethod(err):
+		return methodPath, true
 	case errors.As(err, &taken):
 		return path.Root("backup").AtName("schedule"), true
 	case errors.As(err, &secret):
@@ -132,6 +134,8 @@ func remedy(err error) string {
 			text += "\n\nOr set force_conflicts = true, and the provider takes it over, and deletes it with the database."
 		}
 		return text
+	case aboutMethod(err):
+		return methodRemedy(err)
 	case errors.As(err, &taken):
 		return fmt.Sprintf("The schedule of a database has the database's name, and another one is never written over, also not with force_conflicts. "+
 			"Have it made anew under another name by whoever needs it, and then delete this one:\n\n  kubectl delete scheduledbackup %s --namespace %s", taken.key.Name, taken.key.Namespace)

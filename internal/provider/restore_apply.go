@@ -62,6 +62,11 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		addCreateError(diags, unableToRestore, "pgplatform_restore", plan.key(), cnpg.ErrAlreadyExists)
 		return nil, false
 	}
+	method, err := methodFor(ctx, client, plan.method(ctx, diags), plan.Namespace.ValueString())
+	if err != nil {
+		addFailure(diags, unableToRestore, overdue(ctx, err), "Nothing was created.")
+		return nil, false
+	}
 	from := r.backend.originOf(ctx, plan, diags)
 	if from == nil {
 		if !diags.HasError() {
@@ -74,6 +79,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		return nil, false
 	}
 	plan.inheritFrom(ctx, r.backend, config, from, catalog, diags)
+	plan.decideMethod(ctx, method, diags)
 	from.catalogue = from.catalogueFor(plan, config)
 	plan.refuseSettings(ctx, r.backend, config, from, diags)
 	if !diags.HasError() && plan.Image.IsUnknown() {

@@ -29,7 +29,8 @@ func (o *origin) settings(ctx context.Context, b *backend, namespace string, bac
 	settings.WALStorage = walStorageOf(o.cluster)
 	if backups := settings.backup(ctx, diags); backups != nil {
 		backups.Immediate, backups.ServerName = types.BoolValue(true), types.StringNull()
-		if o.cluster.Namespace != namespace { // a Secret that the source names is there only in its own
+		backups.Method = types.StringUnknown() // what the source began with may be gone by now
+		if o.cluster.Namespace != namespace {  // a Secret that the source names is there only in its own
 			backups.CredentialsSecret = types.ObjectNull(credentialsSecretTypes)
 		}
 		settings.Backup = backups.object()

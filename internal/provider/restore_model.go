@@ -87,7 +87,7 @@ func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 		m.take(parseInputs(cluster.Annotations[cnpg.AnnotationRestore]))
 	}
 	if m.Backup.IsNull() { // that of an import: without a block a restore has the source's backups
-		m.Backup = noBackups().object()
+		m.Backup = noBackups(originMethod(cluster)).object()
 	}
 	if m.FlushSource.IsNull() {
 		m.FlushSource = types.BoolValue(true)

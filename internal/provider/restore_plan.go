@@ -105,7 +105,7 @@ func (r *restoreResource) planChange(ctx context.Context, plan, config, state *r
 	plan.keepRecovered(state)
 	plan.planSchedule(ctx, before, diags)
 	r.backend.planned(ctx, &plan.databaseModel, before, diags)
-	archiving := r.planArchive(ctx, &plan.databaseModel, effective(ctx, &config.databaseModel, &plan.databaseModel), before, private, diags)
+	archiving := r.planArchive(ctx, clusterPlan{plan: &plan.databaseModel, config: effective(ctx, &config.databaseModel, &plan.databaseModel), state: before}, private, diags)
 	r.planUpdate(ctx, &plan.databaseModel, &config.databaseModel, before, archiving, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, before, diags)
 }
@@ -117,7 +117,8 @@ func effective(ctx context.Context, config, plan *databaseModel) *databaseModel 
 		said.Backup = plan.Backup
 		var diags diag.Diagnostics
 		if backup := plan.backup(ctx, &diags); backup != nil {
-			backup.ServerName = types.StringNull() // the folder that was chosen is nothing that anybody asks for
+			// The folder and the method that were chosen are nothing that anybody asks for.
+			backup.ServerName, backup.Method = types.StringNull(), types.StringNull()
 			said.Backup = backup.object()
 		}
 	}
@@ -151,7 +152,7 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 		return
 	}
 	r.backend.planned(ctx, &plan.databaseModel, nil, diags)
-	r.planArchive(ctx, &plan.databaseModel, effective(ctx, &config.databaseModel, &plan.databaseModel), nil, private, diags)
+	r.planArchive(ctx, clusterPlan{plan: &plan.databaseModel, config: effective(ctx, &config.databaseModel, &plan.databaseModel), recovers: true}, private, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, nil, diags)
 }
 

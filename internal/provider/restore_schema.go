@@ -62,7 +62,7 @@ var inheritedAttributes = map[string]string{
 	"image_pull_secrets": "Names of Secrets in the database's namespace with which its images are pulled. Default: the source's.",
 	"pg_hba":             "Lines for `pg_hba.conf`, in place of the source's. Default: the source's.",
 	"scheduling":         "Where the pods run. Default: as the source's.",
-	"backup": "How the new database is backed up; a block stands for itself, without anything of the source's. Default: as the source is, in a folder of its own. " +
+	"backup": "How the new database is backed up; a block stands for itself, without anything of the source's. Default: as the source is, in a folder of its own and by the `method` that is installed now. " +
 		"`backup = { enabled = false }` for none.",
 }
 

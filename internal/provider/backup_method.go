@@ -1,0 +1,211 @@
+package provider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+)
+
+// How a database archives is decided once, when it begins to: as the configuration says, or by what the Kubernetes cluster has.
+// After that it stays.
+
+var methodPath = path.Root("backup").AtName("method")
+
+// missingMethodError is a method of taking backups that the Kubernetes cluster does not have.
+type missingMethodError struct {
+	method cnpg.Method // "" where any would do, and there is none
+	plugin bool        // whether the plugin is installed
+}
+
+func (e *missingMethodError) Error() string {
+	const inTree, plugin = "its CloudNativePG has no support of its own for barman any more", "the Barman Cloud plugin is not installed"
+	switch e.method {
+	case cnpg.MethodInTree:
+		return fmt.Sprintf("the method %q is not there in this Kubernetes cluster: %s", e.method, inTree)
+	case cnpg.MethodPlugin:
+		return fmt.Sprintf("the method %q is not there in this Kubernetes cluster: %s", e.method, plugin)
+	}
+	return fmt.Sprintf("nothing in this Kubernetes cluster takes backups: %s, and %s", inTree, plugin)
+}
+
+// remedy is what to do about it.
+func (e *missingMethodError) remedy() string {
+	switch {
+	case e.plugin:
+		return usePlugin
+	case e.method == cnpg.MethodInTree:
+		return paragraphs(installPlugin, usePlugin)
+	}
+	return installPlugin
+}
+
+const (
+	usePlugin     = `Set backup.method = "plugin". The Barman Cloud plugin archives to the same folders, and restores what was archived before it.`
+	installPlugin = "Have CloudNativePG's Barman Cloud plugin installed in the namespace of the operator, beside cert-manager, which it needs: with Helm\n\n" +
+		"  helm upgrade --install plugin-barman-cloud plugin-barman-cloud --repo https://cloudnative-pg.github.io/charts --namespace cnpg-system\n\n" +
+		"or with kubectl apply of the manifest of its release, as https://cloudnative-pg.io/plugin-barman-cloud/docs/installation/ has it."
+)
+
+// errPluginNotSupported is what stands between a plugin that is installed and its use.
+var errPluginNotSupported = errors.New("CloudNativePG in this Kubernetes cluster takes backups with the Barman Cloud plugin alone, which is not supported by this version of the provider")
+
+// aboutMethod tells whether an error is about how a database archives.
+func aboutMethod(err error) bool {
+	var missing *missingMethodError
+	var undeclared *cnpg.UndeclaredFieldError
+	return errors.As(err, &missing) || errors.Is(err, errPluginNotSupported) || errors.Is(err, cnpg.ErrNotTold) ||
+		errors.As(err, &undeclared) && strings.HasSuffix(undeclared.Field, ".barmanObjectStore")
+}
+
+// methodRemedy is what to do about an error about how a database archives.
+func methodRemedy(err error) string {
+	var missing *missingMethodError
+	switch {
+	case errors.As(err, &missing):
+	case errors.Is(err, cnpg.ErrForbidden):
+		return "Let the credentials do that, or set backup.method to what is installed."
+	case errors.Is(err, cnpg.ErrNotTold), errors.Is(err, errPluginNotSupported):
+		return ""
+	default: // CNPG had the field when the method was chosen
+		missing = &missingMethodError{method: cnpg.MethodInTree}
+		return paragraphs("CloudNativePG in this Kubernetes cluster has no support of its own for barman any more.", missing.remedy())
+	}
+	return missing.remedy()
+}
+
+// chooseMethod is the method for a database that nothing is configured for: CNPG's own support for barman where that is still there,
+// else the plugin.
+func chooseMethod(ctx context.Context, client *cnpg.Client, namespace string) (cnpg.Method, error) {
+	for _, method := range []cnpg.Method{cnpg.MethodInTree, cnpg.MethodPlugin} {
+		switch installed, err := client.Installed(ctx, method, namespace); {
+		case err != nil:
+			return "", err
+		case installed && method == cnpg.MethodPlugin:
+			return "", errPluginNotSupported
+		case installed:
+			return method, nil
+		}
+	}
+	return "", &missingMethodError{}
+}
+
+// requireMethod is a [missingMethodError] where a method is not there. Where that cannot be told it counts as there: whoever asks for it
+// may know better.
+func requireMethod(ctx context.Context, client *cnpg.Client, method cnpg.Method, namespace string) error {
+	installed, err := client.Installed(ctx, method, namespace)
+	if installed || errors.Is(err, cnpg.ErrNotTold) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	missing := &missingMethodError{method: method}
+	if method == cnpg.MethodInTree {
+		missing.plugin, _ = client.Installed(ctx, cnpg.MethodPlugin, namespace) // it only tells what to do
+	}
+	return missing
+}
+
+// methodFor is the method that is asked for, which must be there, or one that is there where none is.
+func methodFor(ctx context.Context, client *cnpg.Client, asked types.String, namespace string) (cnpg.Method, error) {
+	method := cnpg.Method(asked.ValueString())
+	if method == "" {
+		return chooseMethod(ctx, client, namespace)
+	}
+	return method, requireMethod(ctx, client, method, namespace)
+}
+
+// method plans how the database archives. Only one that is not there is an error now; what the API server does not tell yet the apply
+// asks again, before it makes anything.
+func (p *archivePlanner) method(ctx context.Context) {
+	if p.backup == nil {
+		return
+	}
+	var kept types.String
+	if p.state != nil {
+		kept, _ = p.state.Backup.Attributes()["method"].(types.String)
+	}
+	unused := p.isOff() && !p.recovers
+	open := p.backup.Method.IsUnknown() && p.configured.Method.IsNull()
+	if open && (!kept.IsNull() || p.state != nil && unused) {
+		p.backup.Method, open = kept, false
+	}
+	switch {
+	case !open && (unused || p.backup.Method.IsUnknown()): // nobody uses it, or another resource decides
+		return
+	case p.archives() && p.backup.Method.Equal(kept), !known(p.plan.Namespace):
+		return
+	}
+	client, err := p.backend.kubernetesClient(ctx)
+	if err != nil {
+		return // whatever else is asked of Kubernetes tells
+	}
+	method, err := methodFor(ctx, client, p.backup.Method, p.plan.Namespace.ValueString())
+	var missing *missingMethodError
+	switch {
+	case err == nil:
+		p.backup.Method = types.StringValue(string(method))
+	case !errors.As(err, &missing) && !errors.Is(err, errPluginNotSupported):
+	case unused:
+		p.backup.Method = types.StringNull()
+	default:
+		addFailure(p.diags, "Backup Method Not Available", err, "Nothing was changed.")
+	}
+}
+
+// isOff tells whether it is known that the database does not archive.
+func (p *archivePlanner) isOff() bool { return p.backup.Enabled.Equal(types.BoolValue(false)) }
+
+// settleMethod decides how a database archives where the plan left that open, and makes sure that the method is there where an archive
+// begins. live is the Cluster as it stands, nil for one that is to be made.
+func (m *databaseModel) settleMethod(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, diags *diag.Diagnostics) error {
+	backup := m.backup(ctx, diags)
+	if backup == nil || !backup.enabled() && !backup.Method.IsUnknown() ||
+		live != nil && cnpg.Archiver(live) != nil && backup.Method.ValueString() == string(cnpg.MethodOf(live)) {
+		return nil
+	}
+	method, err := methodFor(ctx, client, backup.Method, m.Namespace.ValueString())
+	if err != nil && backup.enabled() {
+		return err
+	}
+	m.decideMethod(ctx, method, diags)
+	return nil
+}
+
+// method is the one that is planned; unknown while that is open.
+func (m *databaseModel) method(ctx context.Context, diags *diag.Diagnostics) types.String {
+	if backup := m.backup(ctx, diags); backup != nil {
+		return backup.Method
+	}
+	return types.StringUnknown()
+}
+
+// decideMethod is the method of a database for which the plan left it open; "" for none.
+func (m *databaseModel) decideMethod(ctx context.Context, method cnpg.Method, diags *diag.Diagnostics) {
+	if backup := m.backup(ctx, diags); backup != nil && backup.Method.IsUnknown() {
+		backup.Method = nullIfEmpty(string(method))
+		m.Backup = backup.object()
+	}
+}
+
+// originMethod is how a restored Cluster reads the archive that it is made from; null where it reads none.
+func originMethod(cluster *cnpgv1.Cluster) types.String {
+	for _, external := range cluster.Spec.ExternalClusters {
+		switch {
+		case external.Name != originName:
+		case external.PluginConfiguration != nil:
+			return types.StringValue(string(cnpg.MethodPlugin))
+		case external.BarmanObjectStore != nil:
+			return types.StringValue(string(cnpg.MethodInTree))
+		}
+	}
+	return types.StringNull()
+}

@@ -1,0 +1,280 @@
+package provider_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// The questions by which methods are found.
+const (
+	asksInTree = "create clusters myorg"
+	asksPlugin = "list objectstores myorg"
+)
+
+// withoutInTree has the fakes' CNPG be one that has given up its own support for barman, as 1.31 is to.
+func (f *fakes) withoutInTree() {
+	f.kube.RemoveField("clusters", "spec", "backup", "barmanObjectStore")
+	f.kube.RemoveField("clusters", "spec", "externalClusters", "barmanObjectStore")
+}
+
+// without both, nothing takes backups.
+func (f *fakes) withoutMethods() {
+	f.withoutInTree()
+	f.kube.Remove("objectstores")
+}
+
+// countOf is how often something was asked.
+func (f *fakes) countOf(what string) int {
+	return len(slices.DeleteFunc(apitest.Summaries(f.kube.Requests()), func(s string) bool { return s != what }))
+}
+
+// plannedMethod is backup.method in a plan; "" for null, and "unknown".
+func plannedMethod(plan *terraformtest.Plan, address string) string {
+	backup := plan.Change(address).After.GetAttr("backup")
+	if !backup.IsKnown() {
+		return "unknown"
+	}
+	switch method := backup.GetAttr("method"); {
+	case !method.IsKnown():
+		return "unknown"
+	case method.IsNull():
+		return ""
+	default:
+		return method.AsString()
+	}
+}
+
+// What takes backups is found once in a run, whatever is made in it: the plan shows it, and the state keeps it without another question.
+func TestMethodIsFoundOnce(t *testing.T) {
+	t.Parallel()
+	s := onStage(t, operated(t))
+	var config strings.Builder
+	for n := range 5 {
+		fmt.Fprintf(&config, "resource \"pgplatform_database\" \"db%d\" {\n  name = \"db-%d\"\n  backup = { schedule = \"@daily\" }\n%s}\n", n, n, unprotected)
+	}
+	s.forget()
+	plan, _ := s.plan(s.config(config.String()))
+	for n := range 5 {
+		if got := plannedMethod(plan, fmt.Sprintf("pgplatform_database.db%d", n)); got != "barmanObjectStore" {
+			t.Errorf("the plan of the database %d has the method %q", n, got)
+		}
+	}
+	if in, by := s.countOf(asksInTree), s.countOf(asksPlugin); in != 1 || by != 0 || len(s.kube.Writes()) != 0 {
+		t.Errorf("the plan asked %d and %d times, and wrote %v", in, by, apitest.Summaries(s.kube.Writes()))
+	}
+	s.forget()
+	if diags := s.w.ApplyPlan(t.Context(), plan); diags.HasError() {
+		t.Fatal(diags)
+	}
+	if in := s.countOf(asksInTree); in != 1 {
+		t.Errorf("the apply asked %d times", in)
+	}
+	for _, changed := range []string{config.String(), strings.ReplaceAll(config.String(), "@daily", "@weekly")} {
+		s.forget()
+		s.apply(s.config(changed))
+		if asked := s.countOf(asksInTree); asked != 0 {
+			t.Errorf("asked %d times for databases that have a method", asked)
+		}
+	}
+	if got := s.w.Object("pgplatform_database.db1").Attribute("archive", "method").AsString(); got != "barmanObjectStore" {
+		t.Errorf("archive.method is %q", got)
+	}
+}
+
+// Where nothing takes backups, or not by the method that is configured, the plan says what to install.
+func TestMethodThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	const at, docs = `AttributeName("backup").AttributeName("method")`, "https://cloudnative-pg.io/plugin-barman-cloud/docs/installation/"
+	tests := map[string]struct {
+		without func(*fakes)
+		config  string
+		says    []string
+	}{
+		"none": {(*fakes).withoutMethods, database(`backup = { schedule = "@daily" }`), []string{
+			at, "nothing in this Kubernetes cluster takes backups", "no support of its own for barman any more", "Barman Cloud plugin is not installed", "helm upgrade --install", docs,
+		}},
+		"none, restored": {(*fakes).withoutMethods, restoreFrom(`object_store = { server_name = "my-db-v1" }`, goneDatabase), []string{
+			at, "nothing in this Kubernetes cluster takes backups", docs,
+		}},
+		"none, restored and not backed up": {(*fakes).withoutMethods, restoreFrom(`object_store = { server_name = "my-db-v1" }`,
+			strings.Replace(goneDatabase, `{ schedule = "0 0 3 * * *" }`, `{ enabled = false }`, 1)), []string{
+			at, "nothing in this Kubernetes cluster takes backups", docs,
+		}},
+		"in-tree": {(*fakes).withoutMethods, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
+			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", "helm upgrade --install", docs, `Set backup.method = "plugin"`,
+		}},
+		"only the plugin": {(*fakes).withoutInTree, database(`backup = { schedule = "@daily" }`), []string{
+			at, "the Barman Cloud plugin alone, which is not supported by this version",
+		}},
+		"in-tree, and the plugin is": {(*fakes).withoutInTree, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
+			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", `Set backup.method = "plugin"`,
+		}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			archiveOfSource(t, f.s3.Archive(fakeBucket, "pg", "my-db-v1"))
+			test.without(f)
+			s := onStage(t, f)
+			s.refused(s.config(test.config), test.says...)
+		})
+	}
+	t.Run("each is there", func(t *testing.T) { // the control
+		t.Parallel()
+		for name, test := range tests {
+			f := operated(t)
+			archiveOfSource(t, f.s3.Archive(fakeBucket, "pg", "my-db-v1"))
+			s := onStage(t, f)
+			if plan, _ := s.plan(s.config(test.config)); len(plan.Changes) != 1 {
+				t.Errorf("%s: the plan is %s", name, plan)
+			}
+		}
+	})
+}
+
+// What the plan cannot find out the apply does, before it makes anything.
+func TestMethodIsFoundByTheApply(t *testing.T) {
+	t.Parallel()
+	const backedUp = `backup = { schedule = "@daily" }` + "\n" + unprotected
+	forbidden := apitest.Fault{Status: http.StatusForbidden, Message: `User "planner" cannot do that`}
+	for name, fault := range map[string]apitest.Fault{
+		"the right lacks":          forbidden,
+		"the server fails":         {Status: http.StatusInternalServerError},
+		"the connection is broken": {ResetBefore: true},
+	} {
+		t.Run(name+", and only the plugin may be there", func(t *testing.T) {
+			t.Parallel()
+			s := onStage(t, operated(t))
+			s.withoutInTree()
+			s.kube.Fail(apitest.Each(apitest.VerbList, "objectstores", fault))
+			plan, _ := s.plan(s.config(database(backedUp)))
+			if got := plannedMethod(plan, db); got != "unknown" {
+				t.Errorf("the plan has the method %q", got)
+			}
+			diags := s.w.ApplyPlan(t.Context(), plan)
+			if !says("Unable to Create Database", "whether the Barman Cloud plugin is installed", "Nothing was created.").MatchString(diags.Errors().String()) {
+				t.Errorf("the apply says\n%s", diags)
+			}
+			s.nothingWritten(t)
+		})
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := onStage(t, operated(t))
+			s.kube.Fail(apitest.Each(apitest.VerbCreate, "clusters", fault))
+			plan, _ := s.plan(s.config(database(backedUp)))
+			if got := plannedMethod(plan, db); got != "unknown" {
+				t.Errorf("the plan has the method %q", got)
+			}
+			diags := s.w.ApplyPlan(t.Context(), plan)
+			if !says("Unable to Create Database", "whether CloudNativePG has its own support for barman", "Nothing was created.").MatchString(diags.Errors().String()) {
+				t.Errorf("the apply says\n%s", diags)
+			}
+			if fault.Status == http.StatusForbidden && !says(`User "planner" cannot do that`, "set backup.method to what is installed").MatchString(diags.String()) {
+				t.Errorf("of the right that lacks it says\n%s", diags)
+			}
+			s.nothingWritten(t)
+
+			plan, _ = s.plan(s.config(database(backedUp))) // still unknown
+			s.kube.Fail(nil)
+			if diags := s.w.ApplyPlan(t.Context(), plan); diags.HasError() {
+				t.Fatal(diags)
+			}
+			if got := s.attribute("backup", "method"); got != "barmanObjectStore" {
+				t.Errorf("the method is %q", got)
+			}
+			s.planned(s.config(database(backedUp)), terraformtest.NoOp)
+		})
+	}
+}
+
+// Who configures a method needs no right to find it, and it is as good as the API server says.
+func TestConfiguredMethodNeedsNoAnswer(t *testing.T) {
+	t.Parallel()
+	s := onStage(t, operated(t))
+	s.kube.Fail(apitest.Each(apitest.VerbCreate, "clusters", apitest.Fault{Status: http.StatusForbidden}))
+	s.apply(s.config(database(`backup = { schedule = "@daily", method = "barmanObjectStore" }` + "\n" + unprotected)))
+}
+
+// CNPG may be another one when the plan is applied.
+func TestMethodThatGoesBeforeTheApply(t *testing.T) {
+	t.Parallel()
+	s := onStage(t, operated(t))
+	plan, _ := s.plan(s.config(database(`backup = { schedule = "@daily" }`)))
+	s.withoutMethods()
+	if diags := s.w.ApplyPlan(t.Context(), plan); !says("Backup Method Not Available", `AttributeName("method")`, "no support of its own for barman any more", "Nothing was changed.").MatchString(diags.Errors().String()) {
+		t.Errorf("the apply says\n%s", diags)
+	}
+	s.nothingWritten(t)
+}
+
+// Of a database that is not backed up the method says what would be used. It needs none, and has one found when it is.
+func TestMethodWithoutBackups(t *testing.T) {
+	t.Parallel()
+	off, on := database("backup = { enabled = false }\n"+unprotected), database("backup = { schedule = \"@daily\" }\n"+unprotected)
+	t.Run("there", func(t *testing.T) {
+		t.Parallel()
+		s := onStage(t, operated(t))
+		s.apply(s.config(off))
+		if got := s.attribute("backup", "method"); got != "barmanObjectStore" {
+			t.Errorf("the method is %q", got)
+		}
+	})
+	t.Run("not there", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		f.withoutMethods()
+		s := onStage(t, f)
+		s.apply(s.config(off))
+		if got := s.attribute("backup", "method"); got != "" {
+			t.Errorf("the method is %q", got)
+		}
+		s.forget()
+		s.planned(s.config(off), terraformtest.NoOp)
+		if s.countOf(asksInTree) != 0 {
+			t.Errorf("asked %v", apitest.Summaries(s.kube.Requests()))
+		}
+		s.refused(s.config(on), "nothing in this Kubernetes cluster takes backups")
+	})
+	t.Run("not known", func(t *testing.T) {
+		t.Parallel()
+		s := onStage(t, operated(t))
+		s.kube.Fail(apitest.Each(apitest.VerbCreate, "clusters", apitest.Fault{Status: http.StatusForbidden}))
+		s.apply(s.config(off))
+		s.kube.Fail(nil)
+		s.apply(s.config(on))
+		if got := s.attribute("backup", "method"); got != "barmanObjectStore" {
+			t.Errorf("the method is %q", got)
+		}
+	})
+}
+
+// A database that archives in-tree when CNPG gives that up is said what to do by its next plan, and by an apply that was planned before.
+func TestMethodThatIsGivenUp(t *testing.T) {
+	t.Parallel()
+	config := database("backup = { schedule = \"@daily\" }\n" + unprotected)
+	s := onStage(t, operated(t))
+	s.apply(s.config(config))
+	plan, _ := s.plan(s.config(database("backup = { schedule = \"@daily\" }\nparameters = { work_mem = \"8MB\" }\n" + unprotected)))
+	s.withoutInTree()
+	s.kube.Forget()
+	diags := s.w.ApplyPlan(t.Context(), plan)
+	if !says("Unable to Update Database", `AttributeName("method")`, "no support of its own for barman any more", `Set backup.method = "plugin"`, "Nothing was changed.").MatchString(diags.Errors().String()) {
+		t.Errorf("the apply says\n%s", diags)
+	}
+	if writes := s.kube.Writes(); len(writes) > 0 {
+		t.Errorf("written: %v", apitest.Summaries(writes))
+	}
+	s.refused(s.config(config), "Backup Method Not Available", `AttributeName("method")`, "no support of its own for barman any more", `Set backup.method = "plugin"`)
+	if c := apitest.Get[cnpgv1.Cluster](s.kube, fakeNamespace, "my-db"); c == nil {
+		t.Error("the Cluster is gone")
+	}
+}

@@ -1,0 +1,71 @@
+package conformance
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// defineClusters has the API server of the fakes decode Clusters by the definition of the operator's release, as change makes it.
+func (f *fakes) defineClusters(t *testing.T, change func(spec *schema.Structural)) {
+	t.Helper()
+	structural := newOperator(t).definitions["Cluster"].structural.DeepCopy()
+	spec := structural.Properties["spec"]
+	change(&spec)
+	f.kube.Define("clusters", func(object map[string]any) []string {
+		return pruning.PruneWithOptions(object, structural, true, schema.UnknownFieldPathOptions{TrackUnknownFieldPaths: true})
+	})
+}
+
+// removeInTree takes out of a definition what CNPG 1.31 is to remove.
+func removeInTree(spec *schema.Structural) {
+	delete(spec.Properties["backup"].Properties, "barmanObjectStore")
+	delete(spec.Properties["externalClusters"].Items.Properties, "barmanObjectStore")
+}
+
+// TestMethodByDefinition finds CloudNativePG's own support for barman in the definition of the release that has it, where a database
+// is made with it, and misses it in one that has given it up, where a database that is not backed up is made all the same.
+func TestMethodByDefinition(t *testing.T) {
+	t.Parallel()
+	backedUp, not := database(t, ""), database(t, "backup = { enabled = false }")
+	t.Run("as it is", func(t *testing.T) {
+		t.Parallel()
+		f, w := newFakes(t), newWorkspace(t)
+		f.defineClusters(t, func(*schema.Structural) {})
+		bring(t, w, f.block+backedUp, terraformtest.Create)
+		if got := w.Object(address).Attribute("backup", "method").AsString(); got != "barmanObjectStore" {
+			t.Errorf("the method is %q", got)
+		}
+		if o := f.objects(t, namespace, name); o.cluster.Spec.Backup == nil || o.cluster.Spec.Backup.BarmanObjectStore == nil {
+			t.Errorf("the Cluster's spec.backup is %+v", o.cluster.Spec.Backup)
+		}
+	})
+	t.Run("without", func(t *testing.T) {
+		t.Parallel()
+		f, w := newFakes(t), newWorkspace(t)
+		f.kube.Remove("objectstores")
+		f.defineClusters(t, removeInTree)
+		w.Write(f.block + backedUp)
+		if _, diags := w.Plan(t.Context()); !strings.Contains(diags.Errors().String(), "nothing in this Kubernetes cluster takes backups") {
+			t.Errorf("the plan says\n%s", diags)
+		}
+		bring(t, w, f.block+not, terraformtest.Create)
+	})
+	t.Run("given up", func(t *testing.T) {
+		t.Parallel()
+		f, w := newFakes(t), newWorkspace(t)
+		bring(t, w, f.block+backedUp, terraformtest.Create)
+		f.defineClusters(t, removeInTree)
+		if o := f.objects(t, namespace, name); o.cluster.Spec.Backup == nil || o.cluster.Spec.Backup.BarmanObjectStore != nil || o.cluster.Spec.StorageConfiguration.Size == "" {
+			t.Fatalf("the definition leaves of the Cluster %+v", o.cluster.Spec)
+		}
+		_, diags := w.Plan(t.Context())
+		if text := diags.Errors().String(); !strings.Contains(text, "no support of its own for barman any more") || !strings.Contains(text, `Set backup.method = "plugin"`) {
+			t.Errorf("the plan says\n%s", diags)
+		}
+	})
+}
