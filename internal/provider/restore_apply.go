@@ -150,12 +150,12 @@ func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, p
 		ok = read()
 		return catalog, endsThere, ok
 	case target.Kind == recovery.TargetLSN:
-		// Of a place in the WAL, and of nothing else, the archive itself tells whether it is there.
+		// Of a place in the WAL, and of nothing else, the archive itself tells whether WAL follows it, but for its last segment.
 		if !read() {
 			return nil, endsThere, false
 		}
 		if catalog != nil {
-			if choice, err := plan.chooseBackup(from, catalog, willFlush); err != nil || choice.Covered {
+			if choice, err := plan.chooseBackup(from, catalog, willFlush); err != nil || choice.Covered && !choice.Last {
 				return catalog, endsThere, true
 			}
 		}

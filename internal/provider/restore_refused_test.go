@@ -60,7 +60,7 @@ var refusals = map[string]refusal{
 	},
 	"a place before the window": {
 		config: restoreOf(`target_lsn = "0/1000000"`), at: "target_lsn",
-		want: []string{"the target 0/1000000 lies before the recovery window", "2026-03-26 13:00:00 UTC"},
+		want: []string{"the target 0/1000000 lies before the recovery window, which is 0/5000120 to 0/12000000 (2026-03-26 10:00:00 UTC to about", "2026-03-26 13:00:00 UTC"},
 	},
 	"past the end of a dead archive": {
 		config: dead(`target_time = "2026-03-26T13:00:05Z"`), at: "target_time",

@@ -233,13 +233,15 @@ func TestRestoreFlushesOnlyWhereNeeded(t *testing.T) {
 		config  string
 		flushes bool
 	}{
-		"latest":                 {restoreOf(""), true},
-		"a time":                 {restoreOf(`target_time = "2026-03-26T11:30:00Z"`), true},
-		"a place that is there":  {restoreOf(`target_lsn = "` + lsn + `"`), false},
-		"a base backup":          {restoreOf(`backup_id = "` + earlyBackup + `"`), false},
-		"a Backup":               {restoreFrom(`backup = "myorg/first"`, ""), false},
-		"a place in S3":          {dead(""), false},
-		"where it is turned off": {restoreOf("flush_source = false"), false},
+		"latest":                  {restoreOf(""), true},
+		"a time":                  {restoreOf(`target_time = "2026-03-26T11:30:00Z"`), true},
+		"a place that is there":   {restoreOf(`target_lsn = "` + lsn + `"`), false},
+		"before the last segment": {restoreOf(`target_lsn = "0/10FFFFFF"`), false},
+		"in the last segment":     {restoreOf(`target_lsn = "0/11000028"`), true},
+		"a base backup":           {restoreOf(`backup_id = "` + earlyBackup + `"`), false},
+		"a Backup":                {restoreFrom(`backup = "myorg/first"`, ""), false},
+		"a place in S3":           {dead(""), false},
+		"where it is turned off":  {restoreOf("flush_source = false"), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

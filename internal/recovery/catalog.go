@@ -72,6 +72,8 @@ func (c *Catalog) SystemIDs() []string {
 type Window struct {
 	// Earliest is the end of the first usable base backup.
 	Earliest time.Time
+	// EarliestLSN is the location at which the first of its backups ends.
+	EarliestLSN LSN
 	// Latest is when the newest WAL segment that can be reached without a gap was uploaded. It is an upper bound:
 	// the last commit in that segment is older, and PostgreSQL can only stop at an instant that a later commit proves
 	// to have passed.
@@ -147,6 +149,7 @@ func (w *Window) extend(b *Backup) {
 	if b.EndTime.Before(w.Earliest) {
 		w.Earliest, w.FirstBackupID = b.EndTime, b.ID
 	}
+	w.EarliestLSN = min(w.EarliestLSN, b.EndLSN)
 	if b.ID > w.LastBackupID {
 		w.LastBackupID = b.ID
 	}
@@ -232,7 +235,7 @@ func (u usable) until() time.Time {
 
 func (u usable) window(size SegmentSize) Window {
 	return Window{
-		Earliest: u.backup.EndTime, Latest: u.until(), FirstBackupID: u.backup.ID, LastBackupID: u.backup.ID,
+		Earliest: u.backup.EndTime, EarliestLSN: u.backup.EndLSN, Latest: u.until(), FirstBackupID: u.backup.ID, LastBackupID: u.backup.ID,
 		LatestWAL: u.reach.last.Name(size), LatestLSN: u.reach.last.Next().Start(size),
 		Timeline: u.timeline, Gap: u.reach.gap,
 	}

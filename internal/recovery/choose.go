@@ -47,6 +47,9 @@ type Choice struct {
 	// Covered tells that the archive already holds WAL from at or after the target, as far as times and locations of
 	// segments can tell; false only where the source is live and the target waits for WAL to come.
 	Covered bool
+	// Last tells that the target is a location in the newest segment that the archive holds, or behind it. PostgreSQL stops at the first
+	// record behind a location, and nobody can tell whether that segment holds one: it may have been ended right there.
+	Last bool
 	// Arriving is a gap behind the backup that a live source may close yet, since it uploads several segments at the same time; nil
 	// where nothing is missing.
 	Arriving *Gap
@@ -78,7 +81,7 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 	u, covered := c.newest(before, r)
 	arriving := r.arriving(u.reach.gap)
 	if covered || arriving != nil {
-		return c.choice(u, covered, arriving), nil
+		return c.choice(u, r, covered, arriving), nil
 	}
 	switch {
 	case u.reach.gap != nil:
@@ -89,11 +92,15 @@ func (c *Catalog) Choose(r Request) (Choice, error) {
 	case !r.Live || c.left(u.timeline):
 		return Choice{}, &PastEndError{Target: r.Target, Window: c.windowOf(u), Left: c.left(u.timeline)}
 	}
-	return c.choice(u, false, nil), nil
+	return c.choice(u, r, false, nil), nil
 }
 
-func (c *Catalog) choice(u usable, covered bool, arriving *Gap) Choice {
-	return Choice{Backup: u.backup, Timeline: u.timeline, Window: u.window(c.WAL.SegmentSize()), Covered: covered, Arriving: arriving}
+func (c *Catalog) choice(u usable, r Request, covered bool, arriving *Gap) Choice {
+	size := c.WAL.SegmentSize()
+	return Choice{
+		Backup: u.backup, Timeline: u.timeline, Window: u.window(size), Covered: covered, Arriving: arriving,
+		Last: r.Target.Kind == TargetLSN && size.SegmentAt(r.Target.LSN) >= u.reach.last.Number,
+	}
 }
 
 // candidates are the usable backups that the request allows, newest first, never none, and those of the same database that are

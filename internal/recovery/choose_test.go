@@ -95,6 +95,7 @@ func TestChoose(t *testing.T) {
 		want    string // ID of the backup, "" for an error
 		waits   bool   // not yet covered
 		arrives string // the gap that may close yet
+		last    bool   // in the newest segment
 		err     any
 		text    string
 		lacks   string // in the error
@@ -109,6 +110,8 @@ func TestChoose(t *testing.T) {
 		"time at the end of the WAL":    {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(20))}, want: "B"},
 		"time past the end, live":       {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21)), Live: true}, want: "B", waits: true},
 		"location":                      {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x9000000)}, want: "A"},
+		"location in the last segment":  {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x14000028)}, want: "B", last: true},
+		"location before that":          {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x13FFFFFF)}, want: "B"},
 		"location at a backup's end":    {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0xB000120)}, want: "B"},
 		"a named backup":                {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.Immediate()}, want: "A"},
 		"a named backup and a time":     {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtTime(minute(15))}, want: "A"},
@@ -143,7 +146,7 @@ func TestChoose(t *testing.T) {
 		"in the gap, before a backup that cannot be read": {
 			catalog: broken, request: recovery.Request{Target: recovery.AtTime(minute(7))}, err: new(*recovery.GapError), lacks: "cannot be used",
 		},
-		"location before the window": {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x4000000)}, err: new(*recovery.BeforeWindowError), text: "up to 0/15000000"},
+		"location before the window": {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x4000000)}, err: new(*recovery.BeforeWindowError), text: "which is 0/4000120 to 0/15000000 (2026-03-26 12:03:30 UTC to about"},
 		"before the named backup": {
 			catalog: plain, request: recovery.Request{BackupID: "B", Target: recovery.AtTime(minute(9))},
 			err: new(*recovery.BeforeWindowError), text: "lies before the end of backup B, which can be restored to 2026-03-26 12:10:30 UTC",
@@ -213,8 +216,8 @@ func TestChoose(t *testing.T) {
 			if got.Arriving != nil {
 				arrives = fmt.Sprintf("%d-%d", got.Arriving.First, got.Arriving.Last)
 			}
-			if got.Backup.ID != test.want || got.Covered == test.waits || arrives != test.arrives {
-				t.Errorf("got %s, covered %t, arriving %s", got.Backup.ID, got.Covered, arrives)
+			if got.Backup.ID != test.want || got.Covered == test.waits || arrives != test.arrives || got.Last != test.last {
+				t.Errorf("got %s, covered %t, arriving %s, last %t", got.Backup.ID, got.Covered, arrives, got.Last)
 			}
 		})
 	}

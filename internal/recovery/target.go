@@ -73,7 +73,7 @@ func (t Target) window(w Window) string {
 	case TargetTime:
 		return w.In(t.Time.Location())
 	case TargetLSN:
-		return fmt.Sprintf("up to %s (%s)", w.LatestLSN, w)
+		return fmt.Sprintf("%s to %s (%s)", w.EarliestLSN, w.LatestLSN, w)
 	default:
 		return w.String()
 	}
