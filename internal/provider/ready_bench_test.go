@@ -21,16 +21,17 @@ const goalReady = 200 * time.Millisecond
 // BenchmarkReady is the time from the moment in which CNPG writes that a database is ready until its create is over, with the pace that
 // ships: waits are watches.
 func BenchmarkReady(b *testing.B) {
-	for name, test := range map[string]struct {
+	for _, test := range []struct {
+		name    string
 		config  string
 		of      *subject
 		watches int
 	}{
-		"database":             {config: database(withBackups), of: theDatabase, watches: 4},
-		"restore":              {config: restoreOf(unprotected + withinTheWindow), of: theRestore, watches: 5},
-		"restore, with verify": {config: restoreOf(unprotected + withinTheWindow + "verify = { query = \"SELECT count(*) FROM orders\", expect = \"42\" }\n"), of: theRestore, watches: 5},
+		{name: "database", config: database(withBackups), of: theDatabase, watches: 4},
+		{name: "restore", config: restoreOf(unprotected + withinTheWindow), of: theRestore, watches: 5},
+		{name: "restore, with verify", config: restoreOf(unprotected + withinTheWindow + "verify = { query = \"SELECT count(*) FROM orders\", expect = \"42\" }\n"), of: theRestore, watches: 5},
 	} {
-		b.Run(name, func(b *testing.B) {
+		b.Run(test.name, func(b *testing.B) {
 			var all []time.Duration
 			for b.Loop() {
 				all = append(all, readyAfter(b, test.of, test.config, test.watches))
