@@ -24,6 +24,7 @@ func (o *origin) settings(ctx context.Context, b *backend, namespace string, bac
 		return gone
 	}
 	settings := unknownDatabase()
+	settings.Resources = types.ObjectNull(resourcesTypes) // what somebody has removed there is no drift here
 	settings.fromCluster(ctx, b, o.cluster, o.scheduled, b.seeArchive(o.cluster, o.scheduled, archiveSeen{}), diags)
 	settings.OrgID = nullIfEmpty(o.cluster.Labels[cnpg.LabelOrgID])
 	settings.WALStorage = walStorageOf(o.cluster)

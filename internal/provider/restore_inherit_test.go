@@ -101,6 +101,19 @@ func richStage(t *testing.T) (*stage, string) {
 	return s, f.config(richSource)
 }
 
+// What the source asks for is asked for also where somebody has removed the source's limit, which the source's own plan calls drift.
+func TestRestoreOfASourceWithoutItsLimitOfMemory(t *testing.T) {
+	t.Parallel()
+	s, _ := richStage(t)
+	s.w.Forget(db)
+	asked := s.cluster().Spec.Resources.Requests.Memory().String()
+	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { delete(c.Spec.Resources.Limits, "memory") })
+	s.apply(s.config(restoreOf("")))
+	if is := s.restored().Spec.Resources; asked == "0" || is.Requests.Memory().String() != asked || is.Limits.Memory().String() != asked {
+		t.Errorf("the source asks for %s of memory, the restored database for %v", asked, is)
+	}
+}
+
 // Everything that is not configured is as it is in the source, whoever made that, and stays so.
 func TestRestoreInheritsEverything(t *testing.T) {
 	t.Parallel()
