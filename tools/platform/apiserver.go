@@ -18,10 +18,10 @@ import (
 func apiserverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apiserver -- command [argument...]",
-		Short: "Run a Kubernetes API server alone, with CloudNativePG's definitions, for as long as a command runs",
+		Short: "Run a Kubernetes API server alone, with the definitions of CloudNativePG and its plugin, for as long as a command runs",
 		Long: `Run etcd and a Kubernetes API server on loopback for as long as a command runs, and remove them.
 
-The API server knows CloudNativePG's kinds, but there is no operator, no node and no controller: objects are stored, and
+The API server knows the kinds of CloudNativePG and its Barman Cloud plugin, but there is no operator, no node and no controller: objects are stored, and
 nothing happens. It has nothing to do with the platform and can run beside it. The command finds it by KUBECONFIG and
 KUBE_CONFIG_PATH. One runs at a time; a second waits. The exit code is the command's.`,
 		Args: cobra.MinimumNArgs(1),

@@ -53,7 +53,7 @@ func (p *platform) newLogsDir() string {
 // described are the kinds of objects of which describe tells more than a dump.
 var described = []string{
 	"nodes", "pods", "jobs", "persistentvolumeclaims", "deployments",
-	"clusters.postgresql.cnpg.io", "backups.postgresql.cnpg.io", "scheduledbackups.postgresql.cnpg.io",
+	"clusters.postgresql.cnpg.io", "backups.postgresql.cnpg.io", "scheduledbackups.postgresql.cnpg.io", "objectstores.barmancloud.cnpg.io",
 }
 
 // collect writes everything that can be had to dir, whatever state the platform is in. What is not to be had is

@@ -36,6 +36,10 @@ var (
 	CNPGManager = Target{
 		Module: "kubernetes", Package: "github.com/cloudnative-pg/cloudnative-pg/cmd/manager", Name: "manager",
 	}
+	// BarmanCloudPlugin is the operator's plugin for backups, and its sidecar in database pods.
+	BarmanCloudPlugin = Target{
+		Module: "plugin", Package: "github.com/cloudnative-pg/plugin-barman-cloud/cmd/manager", Name: "plugin-barman-cloud",
+	}
 	VersityGW = Target{
 		Module: "versitygw", Package: "github.com/versity/versitygw/cmd/versitygw", Name: "versitygw",
 		LDFlags: []string{"-X main.Version=" + versions.VersityGW},

@@ -10,6 +10,8 @@ const (
 	LocalPathProvisioner = "v0.0.30"
 	// CloudNativePG is the version of the operator.
 	CloudNativePG = "1.30.0"
+	// BarmanCloudPlugin is the version of the operator's plugin for backups.
+	BarmanCloudPlugin = "v0.14.0"
 	// LocalStack is the version of localstack-core; its whole set of packages is pinned beside the image's recipe.
 	LocalStack = "4.13.1"
 	// VersityGW is the version of the S3 server that is strict about keys.

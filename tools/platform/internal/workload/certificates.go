@@ -1,11 +1,6 @@
 package workload
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/authority"
@@ -21,22 +16,7 @@ type certificates struct {
 // loadCertificates reads the certificates of a server with these host names and addresses from the file, which is made
 // where there is none.
 func loadCertificates(file string, hosts ...string) (certificates, error) {
-	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		c, err := issueCertificates(hosts)
-		if err != nil {
-			return certificates{}, err
-		}
-		return c, writeJSON(file, c)
-	}
-	if err != nil {
-		return certificates{}, fmt.Errorf("read the platform's certificates: %w", err)
-	}
-	var c certificates
-	if err := json.Unmarshal(b, &c); err != nil {
-		return certificates{}, fmt.Errorf("read the platform's certificates from %s: %w", file, err)
-	}
-	return c, nil
+	return loadOnce(file, "the platform's certificates", func() (certificates, error) { return issueCertificates(hosts) })
 }
 
 func issueCertificates(hosts []string) (certificates, error) {

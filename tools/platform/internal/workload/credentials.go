@@ -23,21 +23,11 @@ type credentials struct {
 
 // loadCredentials reads the keys from the file, which is made where there is none.
 func loadCredentials(file string) (credentials, error) {
-	b, err := os.ReadFile(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		c := credentials{
+	return loadOnce(file, "the platform's keys", func() (credentials, error) {
+		return credentials{
 			LocalStack: newAccount(), StrictRoot: newAccount(), Strict: newAccount(), StrictOther: newAccount(),
-		}
-		return c, writeJSON(file, c)
-	}
-	if err != nil {
-		return credentials{}, fmt.Errorf("read the platform's keys: %w", err)
-	}
-	var c credentials
-	if err := json.Unmarshal(b, &c); err != nil {
-		return credentials{}, fmt.Errorf("read the platform's keys from %s: %w", file, err)
-	}
-	return c, nil
+		}, nil
+	})
 }
 
 func newAccount() store.Account {
@@ -62,6 +52,25 @@ func randomKey(length int) string {
 		}
 	}
 	return string(key)
+}
+
+// loadOnce reads what a file holds. Where there is no file, what makeUp makes up is written to it.
+func loadOnce[T any](file, what string, makeUp func() (T, error)) (T, error) {
+	var v T
+	b, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if v, err = makeUp(); err != nil {
+			return v, err
+		}
+		return v, writeJSON(file, v)
+	}
+	if err != nil {
+		return v, fmt.Errorf("read %s: %w", what, err)
+	}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return v, fmt.Errorf("read %s from %s: %w", what, file, err)
+	}
+	return v, nil
 }
 
 // writeJSON writes the file whole or not at all, readable by its owner only.

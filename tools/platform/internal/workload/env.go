@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/envfile"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/images"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/store"
 )
 
@@ -86,6 +87,9 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 		f.Set("PGPLATFORM_POSTGRES_17_UPGRADE", names.Postgres17Upgrade)
 	}
 
+	f.Group("How Clusters can back up here")
+	f.Set("PGPLATFORM_BACKUP_METHODS", strings.Join(backupMethods(names.Names), " "))
+
 	if names.LoopVolumes != "" {
 		f.Group("A storage class whose volumes have real limits and grow; those of the default one do neither")
 		f.Set("PGPLATFORM_GROWING_STORAGE_CLASS", GrowingClass)
@@ -109,6 +113,15 @@ func (w *Workload) env(dir string, tools tools, cliConfig string) (*envfile.File
 	f.Set("TF_VAR_s3_access_key_id", keys.LocalStack.AccessKeyID)
 	f.Set("TF_VAR_s3_secret_access_key", keys.LocalStack.SecretAccessKey)
 	return f, nil
+}
+
+// backupMethods are the values that the provider has for backup.method and that work here.
+func backupMethods(names images.Names) []string {
+	methods := []string{"barmanObjectStore"}
+	if names.Plugin != "" {
+		methods = append(methods, "plugin")
+	}
+	return methods
 }
 
 func setAccount(f *envfile.File, prefix string, a store.Account) {

@@ -2,16 +2,13 @@ package workload
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/images"
@@ -50,20 +47,23 @@ func (w *Workload) deployOperator(ctx context.Context, s *progress.Step, client 
 	})
 }
 
-// Define makes CloudNativePG's kinds known to the cluster, with nothing that acts on their objects, and waits until it
-// serves them.
+// Define makes the kinds of CloudNativePG and its plugin known to the cluster, with nothing that acts on their objects, and
+// waits until it serves them.
 func (w *Workload) Define(ctx context.Context, s *progress.Step) error {
-	manifest, err := w.operatorManifest(ctx, s)
-	if err != nil {
-		return err
+	var definitions []*unstructured.Unstructured
+	for _, read := range []func(context.Context, *progress.Step) ([]byte, error){w.operatorManifest, w.pluginManifest} {
+		manifest, err := read(ctx, s)
+		if err != nil {
+			return err
+		}
+		objects, err := kube.Parse(manifest)
+		if err != nil {
+			return err
+		}
+		definitions = append(definitions, slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool {
+			return o.GetKind() != "CustomResourceDefinition"
+		})...)
 	}
-	objects, err := kube.Parse(manifest)
-	if err != nil {
-		return err
-	}
-	definitions := slices.DeleteFunc(objects, func(o *unstructured.Unstructured) bool {
-		return o.GetKind() != "CustomResourceDefinition"
-	})
 	client, err := kube.Connect(w.Kubeconfig)
 	if err != nil {
 		return err
@@ -74,35 +74,12 @@ func (w *Workload) Define(ctx context.Context, s *progress.Step) error {
 	return client.WaitForDefinitions(ctx, definitions, answerAtMost)
 }
 
-// operatorManifest is the release manifest, which the operator's Go module carries.
+// operatorManifest is the release manifest of the operator.
 func (w *Workload) operatorManifest(ctx context.Context, s *progress.Step) ([]byte, error) {
-	path, err := w.Cache.Get(ctx, "cnpg-manifest", cache.Key(operatorVersion), func(ctx context.Context, path string) error {
-		// Within the module that pins it, so that its checksum is known.
-		cmd := s.Command(ctx, "go", "mod", "download", "-json", operatorModule)
-		cmd.Dir = filepath.Join(w.ModuleRoot, "build", "kubernetes")
-		cmd.Env = append(os.Environ(), "GOWORK=off")
-		cmd.Stdout = nil
-		out, err := cmd.Output()
-		if err != nil {
-			return progress.Explain(err, "go mod download "+operatorModule)
-		}
-		var module struct{ Dir, Version string }
-		if err := json.Unmarshal(out, &module); err != nil {
-			return err
-		}
-		if module.Version != "v"+operatorVersion {
-			return fmt.Errorf("build/kubernetes pins %s of the operator, not v%s", module.Version, operatorVersion)
-		}
-		b, err := os.ReadFile(filepath.Join(module.Dir, "releases", "cnpg-"+operatorVersion+".yaml"))
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(path, b, 0o644)
+	return w.releaseManifest(ctx, s, release{
+		name: "cnpg", build: "kubernetes", module: operatorModule, version: "v" + operatorVersion,
+		path: filepath.Join("releases", "cnpg-"+operatorVersion+".yaml"),
 	})
-	if err != nil {
-		return nil, fmt.Errorf("get the manifest of CloudNativePG: %w", err)
-	}
-	return os.ReadFile(path)
 }
 
 // operatorObjects are those of the release manifest, with its configuration, made fit for one node:
@@ -135,43 +112,11 @@ func operatorObjects(manifest []byte, names images.Names) ([]*unstructured.Unstr
 }
 
 func adaptOperator(deployment *unstructured.Unstructured, image string) error {
-	if err := unstructured.SetNestedField(deployment.Object, "Recreate", "spec", "strategy", "type"); err != nil {
-		return err
-	}
-	at := []string{"spec", "template", "spec", "containers"}
-	containers, found, err := unstructured.NestedSlice(deployment.Object, at...)
-	if err != nil || !found || len(containers) != 1 {
-		return fmt.Errorf("it does not have one container: %w", err)
-	}
-	container, ok := containers[0].(map[string]any)
-	if !ok {
-		return errors.New("its container is no object")
-	}
-	container["image"], container["imagePullPolicy"] = image, "IfNotPresent"
-	unstructured.RemoveNestedField(container, "resources", "limits", "cpu")
-	args, _, err := unstructured.NestedStringSlice(container, "args")
-	if err != nil {
-		return err
-	}
-	var kept []any
-	for _, a := range args {
-		if a != "--leader-elect" {
-			kept = append(kept, a)
-		}
-	}
-	container["args"] = kept
-	env, _, err := unstructured.NestedSlice(container, "env")
-	if err != nil {
-		return err
-	}
-	for _, e := range env {
-		if variable, ok := e.(map[string]any); ok && variable["name"] == "OPERATOR_IMAGE_NAME" {
-			// Instances take their manager from it.
-			variable["value"] = image
-		}
-	}
-	container["env"] = env
-	return unstructured.SetNestedSlice(deployment.Object, containers, at...)
+	return adaptDeployment(deployment, image, func(container map[string]any) error {
+		unstructured.RemoveNestedField(container, "resources", "limits", "cpu")
+		// Instances take their manager from it.
+		return setEnv(container, "OPERATOR_IMAGE_NAME", image)
+	})
 }
 
 // anyCluster is a Cluster that passes every check. It is never made.

@@ -1,5 +1,5 @@
-// Package workload is what runs in the platform's cluster: the CloudNativePG operator, LocalStack, versitygw and a
-// storage class.
+// Package workload is what runs in the platform's cluster: the CloudNativePG operator and its plugin for backups,
+// LocalStack, versitygw and a storage class.
 // It has their images, deploys them, makes buckets and accounts, and writes the file that tells how to reach it all.
 package workload
 
@@ -112,8 +112,14 @@ func (w *Workload) Deploy(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		return w.Run(ctx, "CloudNativePG "+operatorVersion, func(ctx context.Context, s *progress.Step) error {
+		err := w.Run(ctx, "CloudNativePG "+operatorVersion, func(ctx context.Context, s *progress.Step) error {
 			return w.deployOperator(ctx, s, client, names.Names)
+		})
+		if err != nil || names.Plugin == "" {
+			return err
+		}
+		return w.Run(ctx, "Barman Cloud plugin "+pluginVersion, func(ctx context.Context, s *progress.Step) error {
+			return w.deployPlugin(ctx, s, client, names.Names)
 		})
 	})
 	g.Go(func() error {

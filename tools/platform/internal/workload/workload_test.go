@@ -198,7 +198,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := (&Workload{StateDir: dir}).noteNames(noted{Names: images.Names{
-		Postgres15Old: "15.1", Postgres15: "15.2", Postgres17: "17.1", Postgres17Upgrade: "17.1-bookworm", LoopVolumes: "volumes",
+		Postgres15Old: "15.1", Postgres15: "15.2", Postgres17: "17.1", Postgres17Upgrade: "17.1-bookworm", LoopVolumes: "volumes", Plugin: "plugin",
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	for _, name := range []string{
 		"PGPLATFORM_STATE", "KUBECONFIG", "KUBE_CONFIG_PATH", "KUBECACHEDIR", "AWS_ENDPOINT_URL_S3", "PGPLATFORM_POD_ENDPOINT_URL",
 		"PGPLATFORM_TLS_ENDPOINT_URL", "PGPLATFORM_TLS_POD_ENDPOINT_URL", "PGPLATFORM_TLS_CA_CERTIFICATE_FILE",
-		"PGPLATFORM_GROWING_STORAGE_CLASS",
+		"PGPLATFORM_GROWING_STORAGE_CLASS", "PGPLATFORM_BACKUP_METHODS",
 		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION", "PGPLATFORM_BUCKET", "TF_CLI_CONFIG_FILE",
 		"PGPLATFORM_STRICT_ENDPOINT_URL", "PGPLATFORM_STRICT_POD_ENDPOINT_URL", "PGPLATFORM_STRICT_BUCKET",
 		"PGPLATFORM_STRICT_ACCESS_KEY_ID", "PGPLATFORM_STRICT_SECRET_ACCESS_KEY",
@@ -242,6 +242,7 @@ func TestEnvHasEveryVariable(t *testing.T) {
 	for name, want := range map[string]string{
 		"AWS_ENDPOINT_URL_S3":         "http://10.213.77.2:4566",
 		"PGPLATFORM_POD_ENDPOINT_URL": "http://localstack.localstack.svc.cluster.local:4566",
+		"PGPLATFORM_BACKUP_METHODS":   "barmanObjectStore plugin",
 		"PATH":                        filepath.Join(dir, ".platform", "bin") + ":/usr/bin:/bin",
 	} {
 		if got[name] != want {

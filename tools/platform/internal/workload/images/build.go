@@ -1,6 +1,6 @@
 // Package images makes the images of what runs in the cluster, from packages: PostgreSQL with barman, the
-// CloudNativePG operator, LocalStack, versitygw and the provisioner of growing volumes. It serves machines that cannot
-// pull images.
+// CloudNativePG operator and its plugin for backups, LocalStack, versitygw and the provisioner of growing volumes. It serves
+// machines that cannot pull images.
 package images
 
 import (
@@ -58,6 +58,12 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 		{"the growing volumes' provisioner", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
 			return loopVolumes(ctx, c, s, moduleRoot)
 		}},
+		{"the Barman Cloud plugin", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
+			return barmanCloudPlugin(ctx, c, s, moduleRoot)
+		}},
+		{"the Barman Cloud plugin's sidecar", func(ctx context.Context, s *progress.Step) (image.Archive, error) {
+			return barmanCloudSidecar(ctx, c, s, moduleRoot)
+		}},
 	}
 
 	made := make([]image.Archive, len(recipes))
@@ -78,6 +84,7 @@ func Build(ctx context.Context, c *cache.Cache, r *progress.Reporter, moduleRoot
 	b := Built{Names: Names{
 		Postgres15: made[0].Ref, Postgres15Old: made[1].Ref, Postgres17: made[2].Ref, Postgres17Upgrade: made[3].Ref,
 		LocalStack: made[4].Ref, VersityGW: made[5].Ref, Operator: made[6].Ref, LoopVolumes: made[7].Ref,
+		Plugin: made[8].Ref, PluginSidecar: made[9].Ref,
 	}}
 	seen := map[string]bool{}
 	for _, a := range made {

@@ -58,9 +58,9 @@ func TestImagesAreListedOnce(t *testing.T) {
 	t.Parallel()
 	n := Names{
 		Postgres15Old: "15", Postgres15: "15", Postgres17: "17", Postgres17Upgrade: "17u",
-		Operator: "o", LocalStack: "l", VersityGW: "v", LoopVolumes: "g",
+		Operator: "o", Plugin: "p", PluginSidecar: "s", LocalStack: "l", VersityGW: "v", LoopVolumes: "g",
 	}
-	if got := strings.Join(n.All(), " "); got != "15 17 17u o l v g" {
+	if got := strings.Join(n.All(), " "); got != "15 17 17u o p s l v g" {
 		t.Errorf("all images are %q", got)
 	}
 }

@@ -9,6 +9,10 @@ import (
 // Names are the images of what runs in the cluster, as the nodes know them.
 type Names struct {
 	Operator string `json:"operator"`
+	// Plugin is the operator's Barman Cloud plugin, and PluginSidecar what it puts beside PostgreSQL. Empty where the platform
+	// was made without it.
+	Plugin        string `json:"plugin,omitempty"`
+	PluginSidecar string `json:"pluginSidecar,omitempty"`
 	// Postgres15Old and Postgres15 are two minor versions of 15. They are the same image while Debian offers one
 	// version only.
 	Postgres15Old string `json:"postgres15Old"`
@@ -27,6 +31,12 @@ type Names struct {
 // operator is the name in the operator's own manifest.
 const operator = "ghcr.io/cloudnative-pg/cloudnative-pg:" + versions.CloudNativePG
 
+// The names that the plugin's releases have.
+const (
+	plugin        = "ghcr.io/cloudnative-pg/plugin-barman-cloud:" + versions.BarmanCloudPlugin
+	pluginSidecar = "ghcr.io/cloudnative-pg/plugin-barman-cloud-sidecar:" + versions.BarmanCloudPlugin
+)
+
 const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
 
 // Public are the images that registries offer, for a machine that can pull them. PostgreSQL's are CloudNativePG's
@@ -34,6 +44,8 @@ const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
 func Public() Names {
 	return Names{
 		Operator:          operator,
+		Plugin:            plugin,
+		PluginSidecar:     pluginSidecar,
 		Postgres15Old:     postgresRepository + ":15.17-system-bookworm",
 		Postgres15:        postgresRepository + ":15.18-system-bookworm",
 		Postgres17:        postgresRepository + ":17.10-system-trixie",
@@ -52,5 +64,5 @@ func (n Names) Postgres() []string {
 
 // All lists all images, each once.
 func (n Names) All() []string {
-	return append(n.Postgres(), n.Operator, n.LocalStack, n.VersityGW, n.LoopVolumes)
+	return append(n.Postgres(), n.Operator, n.Plugin, n.PluginSidecar, n.LocalStack, n.VersityGW, n.LoopVolumes)
 }

@@ -10,11 +10,13 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	yamlreader "k8s.io/apimachinery/pkg/util/yaml"
+	"k8s.io/client-go/dynamic"
 	"sigs.k8s.io/yaml"
 )
 
@@ -81,8 +83,7 @@ func (c *Client) apply(ctx context.Context, o *unstructured.Unstructured) error 
 }
 
 func (c *Client) applyAs(ctx context.Context, o *unstructured.Unstructured, manager string) error {
-	kind := o.GroupVersionKind()
-	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
+	resource, err := c.resource(o)
 	if err != nil {
 		return err
 	}
@@ -92,25 +93,54 @@ func (c *Client) applyAs(ctx context.Context, o *unstructured.Unstructured, mana
 	}
 	force := true
 	options := metav1.PatchOptions{FieldManager: manager, Force: &force}
-	client := c.dynamic.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		_, err = client.Namespace(o.GetNamespace()).Patch(ctx, o.GetName(), types.ApplyPatchType, body, options)
-	} else {
-		_, err = client.Patch(ctx, o.GetName(), types.ApplyPatchType, body, options)
-	}
+	_, err = resource.Patch(ctx, o.GetName(), types.ApplyPatchType, body, options)
 	return err
 }
 
-// DryRun asks the API server, and the admission webhooks behind it, whether it would make the object.
-func (c *Client) DryRun(ctx context.Context, o *unstructured.Unstructured) error {
+// Get reads the object.
+func (c *Client) Get(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	resource, err := c.resource(o)
+	if err != nil {
+		return nil, err
+	}
+	return resource.Get(ctx, o.GetName(), metav1.GetOptions{})
+}
+
+// Delete removes the object. It is no error where there is none.
+func (c *Client) Delete(ctx context.Context, o *unstructured.Unstructured) error {
+	resource, err := c.resource(o)
+	if err != nil {
+		return err
+	}
+	err = resource.Delete(ctx, o.GetName(), metav1.DeleteOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete %s %s: %w", o.GetKind(), o.GetName(), err)
+	}
+	return nil
+}
+
+// resource is where the object is reached.
+func (c *Client) resource(o *unstructured.Unstructured) (dynamic.ResourceInterface, error) {
 	kind := o.GroupVersionKind()
 	mapping, err := c.mapper.RESTMapping(kind.GroupKind(), kind.Version)
 	if err != nil {
 		// The kind may have been made since the mapper looked.
 		c.mapper.Reset()
+		return nil, err
+	}
+	client := c.dynamic.Resource(mapping.Resource)
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return client.Namespace(o.GetNamespace()), nil
+	}
+	return client, nil
+}
+
+// DryRun asks the API server, and the admission webhooks behind it, whether it would make the object.
+func (c *Client) DryRun(ctx context.Context, o *unstructured.Unstructured) error {
+	resource, err := c.resource(o)
+	if err != nil {
 		return err
 	}
-	_, err = c.dynamic.Resource(mapping.Resource).Namespace(o.GetNamespace()).
-		Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: fieldManager})
+	_, err = resource.Create(ctx, o, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}, FieldManager: fieldManager})
 	return err
 }

@@ -1,0 +1,2 @@
+// Package plugin has no code: its module pins the Barman Cloud plugin of CloudNativePG.
+package plugin
