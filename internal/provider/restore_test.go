@@ -49,11 +49,12 @@ func flushAnswerAt(segment string, at time.Time) string {
 // restoredAnswer is what a restored database answers that is asked for its names: the source's, of which neither is a stranger.
 const restoredAnswer = `{"databases" : [{"name" : "postgres", "owner" : "postgres", "anew" : false}, {"name" : "shop", "owner" : "seller", "anew" : false}], "stranger" : false}` + "\n"
 
-// podAnswers are those of a source that is flushed and of what is restored from it.
-func podAnswers(_, _ string, _ []string, stdin string) (stdout, stderr string, err error) {
+// podAnswers are those of a source that is flushed and of what is restored from it, which has the database that is asked.
+func podAnswers(_, _ string, command []string, stdin string) (stdout, stderr string, err error) {
 	switch {
 	case strings.Contains(stdin, "pg_shdepend"):
-		return restoredAnswer, "", nil
+		asked := strings.TrimSuffix(strings.TrimPrefix(command[len(command)-1], "dbname='"), "'")
+		return strings.Replace(restoredAnswer, "shop", asked, 1), "", nil
 	case strings.Contains(stdin, "pg_stat_archiver"):
 		return lastSegment + "\n", "", nil
 	}
