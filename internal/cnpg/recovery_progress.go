@@ -205,7 +205,7 @@ func (j *recoveryJournal) stage(course Course) string {
 	switch j.phase {
 	case phaseCopying:
 		if course.Bytes > 0 {
-			return fmt.Sprintf("%s (%s)", j.phase, bytesText(course.Bytes))
+			return fmt.Sprintf("%s (%s)", j.phase, SizeText(course.Bytes))
 		}
 	case phaseReplaying:
 		text := j.phase + ", segment " + j.segment
@@ -243,8 +243,8 @@ func (c Course) counts(segment string) (done, all uint64) {
 	return is.Number - first.Number + 1, all
 }
 
-// bytesText is a size for people.
-func bytesText(n int64) string {
+// SizeText is a number of bytes for people.
+func SizeText(n int64) string {
 	const unit = 1 << 10
 	size, units := float64(n), []string{"bytes", "KiB", "MiB", "GiB"}
 	for len(units) > 1 && size >= unit {

@@ -58,8 +58,8 @@ func TestRecoveryJournal(t *testing.T) {
 func TestBytesText(t *testing.T) {
 	t.Parallel()
 	for n, want := range map[int64]string{900: "900 bytes", 40 << 20: "40 MiB", 3 << 29: "1.5 GiB", 5 << 40: "5120 GiB"} {
-		if got := bytesText(n); got != want {
-			t.Errorf("bytesText(%d) = %q, want %q", n, got, want)
+		if got := SizeText(n); got != want {
+			t.Errorf("SizeText(%d) = %q, want %q", n, got, want)
 		}
 	}
 }

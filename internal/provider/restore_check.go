@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
@@ -214,7 +213,7 @@ func (m *restoreModel) refuseSmall(ctx context.Context, backup *recovery.Backup,
 	at := path.Root("storage").AtName("size")
 	diags.AddAttributeError(at, "Storage Too Small", paragraphs(
 		fmt.Sprintf("%s: the base backup %s is one of %s, which do not fit into %s.",
-			at, backup.ID, resource.NewQuantity(*backup.ClusterSize, resource.BinarySI), storage.Size.ValueString()),
+			at, backup.ID, cnpg.SizeText(*backup.ClusterSize), storage.Size.ValueString()),
 		"Nothing was changed."))
 }
 

@@ -154,13 +154,13 @@ var refusals = map[string]refusal{
 		prepare: func(_ *fakes, a s3test.Archive) {
 			a.Backup(lateBackup, onTheDay(12, 0), s3test.Segment(1, 13), s3test.Segment(1, 13), map[string]string{"cluster_size": "10737418240"})
 		},
-		config: restoreOf(`storage = { size = "9Gi" }`), at: "storage.size", want: []string{"Storage Too Small", "storage.size: the base backup " + lateBackup + " is one of 10Gi, which do not fit into 9Gi"},
+		config: restoreOf(`storage = { size = "9Gi" }`), at: "storage.size", want: []string{"Storage Too Small", "storage.size: the base backup " + lateBackup + " is one of 10 GiB, which do not fit into 9Gi"},
 	},
 	"too small, as the source": {
 		prepare: func(_ *fakes, a s3test.Archive) {
 			a.Backup(lateBackup, onTheDay(12, 0), s3test.Segment(1, 13), s3test.Segment(1, 13), map[string]string{"cluster_size": "10737418240"})
 		},
-		config: restoreOf(""), at: "storage.size", want: []string{"is one of 10Gi, which do not fit into 3Gi"},
+		config: restoreOf(""), at: "storage.size", want: []string{"is one of 10 GiB, which do not fit into 3Gi"},
 	},
 	"an archive folder that is taken": {
 		prepare: func(f *fakes, _ s3test.Archive) { f.s3.Put(fakeBucket, "pg/other/base/x", []byte("x"), onTheDay(9, 0)) },
