@@ -156,7 +156,7 @@ func (d *backupsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 				MarkdownDescription: "Span of time that the database can be restored to, whatever is filtered; null while nothing can be restored.",
 				Attributes: map[string]schema.Attribute{
 					"earliest": text("End of the first base backup whose WAL is there without a gap."),
-					"latest":   text("About the last moment: when the newest WAL segment that is reached without a gap was archived."),
+					"latest":   text("About the last moment: when the newest WAL segment that is reached without a gap was archived, or, where the archive was copied since, copied, unless a later backup shows that it is older."),
 				},
 			},
 			"latest_wal": text("Newest WAL segment that is reached without a gap."),

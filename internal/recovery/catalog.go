@@ -74,7 +74,8 @@ type Window struct {
 	Earliest time.Time
 	// EarliestLSN is the location at which the first of its backups ends.
 	EarliestLSN LSN
-	// Latest is when the newest WAL segment that can be reached without a gap was uploaded. It is an upper bound:
+	// Latest is when the newest WAL segment that can be reached without a gap was uploaded, or, where that was copied later, the time
+	// before which a later backup shows it to have been written. It is an upper bound:
 	// the last commit in that segment is older, and PostgreSQL can only stop at an instant that a later commit proves
 	// to have passed.
 	Latest time.Time
@@ -88,6 +89,8 @@ type Window struct {
 	Timeline uint32
 	// Gap is what ends the window although there is later WAL; nil at the end of the archive.
 	Gap *Gap
+
+	written, ended time.Time // when its newest segment was written at the latest, and its last backup ended
 }
 
 // Contains tells whether an instant lies in the window, ends included.
@@ -132,7 +135,7 @@ func (c *Catalog) Windows() []Window {
 			windows[u.reach.last] = &first
 			continue
 		}
-		w.extend(b)
+		w.extend(u)
 	}
 	list := make([]Window, 0, len(windows))
 	for _, w := range windows {
@@ -145,7 +148,8 @@ func (c *Catalog) Windows() []Window {
 }
 
 // extend takes another backup whose WAL leads to the same end into the window.
-func (w *Window) extend(b *Backup) {
+func (w *Window) extend(u usable) {
+	b := u.backup
 	if b.EndTime.Before(w.Earliest) {
 		w.Earliest, w.FirstBackupID = b.EndTime, b.ID
 	}
@@ -153,8 +157,15 @@ func (w *Window) extend(b *Backup) {
 	if b.ID > w.LastBackupID {
 		w.LastBackupID = b.ID
 	}
-	if w.Latest.Before(b.EndTime) {
-		w.Latest = b.EndTime
+	// What one backup tells of the end of the WAL holds for the other one too; and the end of each can be reached.
+	if u.reach.modified.Before(w.written) {
+		w.written = u.reach.modified
+	}
+	if b.EndTime.After(w.ended) {
+		w.ended = b.EndTime
+	}
+	if w.Latest = w.written; w.Latest.Before(w.ended) {
+		w.Latest = w.ended
 	}
 }
 
@@ -237,7 +248,7 @@ func (u usable) window(size SegmentSize) Window {
 	return Window{
 		Earliest: u.backup.EndTime, EarliestLSN: u.backup.EndLSN, Latest: u.until(), FirstBackupID: u.backup.ID, LastBackupID: u.backup.ID,
 		LatestWAL: u.reach.last.Name(size), LatestLSN: u.reach.last.Next().Start(size),
-		Timeline: u.timeline, Gap: u.reach.gap,
+		Timeline: u.timeline, Gap: u.reach.gap, written: u.reach.modified, ended: u.backup.EndTime,
 	}
 }
 
@@ -286,7 +297,36 @@ func (c *Catalog) use(b *Backup, timeline uint32) (usable, error) {
 		}
 		return refuse("it needs WAL up to %s; the archive ends before", b.EndWAL)
 	}
+	reached.modified = c.writtenBy(p, reached.last, b.SystemID, reached.modified)
 	return usable{backup: b, timeline: timeline, reach: reached}, nil
+}
+
+// writtenBy is when a segment was written at the latest. The time of its upload is that of the last copy where an archive was copied,
+// while backups keep their times: what lies before the segment that one begins in was written before its begin, and what lies before
+// the segment that it ends in before its end. In that one itself PostgreSQL may go on writing for long, where the backup was taken
+// of a standby.
+func (c *Catalog) writtenBy(p path, segment Segment, system string, uploaded time.Time) time.Time {
+	name := segment.Name(c.WAL.SegmentSize())
+	for i := range c.Backups {
+		b := &c.Backups[i]
+		// Names without their timeline are in the order of the WAL: most backups need no closer look.
+		if b.Status != StatusDone || b.SystemID != system || len(b.EndWAL) != len(name) || b.EndWAL[8:] <= name[8:] {
+			continue
+		}
+		begin, end, err := b.segments(c.WAL.SegmentSize())
+		if err != nil || p.timelineOf(begin.Number) != begin.Timeline || p.timelineOf(end.Number) != end.Timeline {
+			continue
+		}
+		at := b.EndTime
+		if begin.Number > segment.Number {
+			at = b.BeginTime
+		}
+		if at = at.Add(settle); b.BeginTime.IsZero() || b.EndTime.IsZero() || at.After(uploaded) {
+			continue
+		}
+		uploaded = at
+	}
+	return uploaded
 }
 
 // followBackup replays from a backup's first segment. Where that is the one in which the timeline was left, the

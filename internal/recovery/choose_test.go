@@ -33,6 +33,14 @@ func segments(timeline uint32, first, last uint64, missing ...uint64) []recovery
 	return objects
 }
 
+// copies are objects as a copy of them has them.
+func copies(objects []recovery.WALObject) []recovery.WALObject {
+	for i := range objects {
+		objects[i].Modified = day.AddDate(0, 0, 1)
+	}
+	return objects
+}
+
 func name(timeline uint32, n uint64) string {
 	return recovery.Segment{Timeline: timeline, Number: n}.Name(size)
 }
@@ -73,6 +81,15 @@ func TestChoose(t *testing.T) {
 	withFailed := catalog(segments(1, 1, 20), done("A", 1, 3, 4), failed)
 	gap := catalog(segments(1, 1, 20, 7, 8), done("A", 1, 3, 4), done("B", 1, 10, 11))
 	arriving := catalog(segments(1, 1, 20, 17, 19), done("A", 1, 3, 4))
+	// Archives whose objects were all copied a day later: what is lost of them can only be told by the times of backups.
+	copied := catalog(copies(segments(1, 1, 20, 7, 8)), done("A", 1, 3, 4), done("B", 1, 10, 11))
+	cutOff := catalog(copies(segments(1, 1, 12)), done("A", 1, 3, 4), done("B", 1, 15, 16))
+	cutWithin := catalog(copies(segments(1, 1, 12)), done("A", 1, 3, 4), done("B", 1, 11, 14))
+	left := catalog(copies(append(segments(1, 1, 12, 7, 8), segments(2, 10, 15)...)), done("A", 1, 3, 4), done("B", 1, 11, 12))
+	left.Histories = []recovery.History{history(2, "1\t0/A000100\tx")}
+	foreigner := done("B", 1, 15, 16)
+	foreigner.SystemID = "8"
+	others := catalog(copies(segments(1, 1, 12)), foreigner, done("C", 1, 3, 4))
 	lost := catalog(segments(1, 1, 20, 7, 8), done("A", 1, 3, 4))
 	old := done("B", 1, 10, 11)
 	old.ServerVersion = 160009
@@ -100,38 +117,44 @@ func TestChoose(t *testing.T) {
 		text    string
 		lacks   string // in the error
 	}{
-		"latest":                        {catalog: plain, want: "B"},
-		"latest on a live source":       {catalog: plain, request: recovery.Request{Live: true}, want: "B"},
-		"time behind both":              {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
-		"time between both":             {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(9))}, want: "A"},
-		"time at the end of a backup":   {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5))}, want: "A"},
-		"time right behind a backup":    {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(time.Second))}, want: "A"},
-		"time 2 s behind a backup":      {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(2 * time.Second))}, want: "B"},
-		"time at the end of the WAL":    {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(20))}, want: "B"},
-		"time past the end, live":       {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21)), Live: true}, want: "B", waits: true},
-		"location":                      {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x9000000)}, want: "A"},
-		"location in the last segment":  {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x14000028)}, want: "B", last: true},
-		"location before that":          {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x13FFFFFF)}, want: "B"},
-		"location at a backup's end":    {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0xB000120)}, want: "B"},
-		"a named backup":                {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.Immediate()}, want: "A"},
-		"a named backup and a time":     {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtTime(minute(15))}, want: "A"},
-		"a transaction":                 {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtXID("771")}, want: "A"},
-		"a failed backup is passed":     {catalog: withFailed, request: recovery.Request{Target: recovery.AtTime(minute(18))}, want: "A"},
-		"before the gap":                {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(6))}, want: "A"},
-		"behind the gap":                {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "B"},
-		"latest behind the gap":         {catalog: gap, want: "B"},
-		"older major":                   {catalog: majors, request: recovery.Request{Major: 17}, want: "A"},
-		"any major":                     {catalog: majors, want: "B"},
-		"the last writer's backups":     {catalog: systems, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
-		"another system's backup":       {catalog: systems, request: recovery.Request{SystemID: "8"}, want: "A"},
-		"over a timeline switch":        {catalog: forked, request: recovery.Request{Target: recovery.AtTime(minute(13))}, want: "A"},
-		"the abandoned timeline":        {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(12), Timeline: 1}}, want: "B"},
-		"the partial segment's end":     {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(13), Timeline: 1}}, want: "B"},
-		"latest on the child timeline":  {catalog: forked, want: "C"},
-		"past the living timeline's":    {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
-		"latest, arriving in any order": {catalog: arriving, request: recovery.Request{Live: true, Parallel: 4}, want: "A", waits: true, arrives: "17-17"},
-		"a time in what arrives":        {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(17)), Live: true, Parallel: 4, ArrivingSince: minute(18)}, want: "A", waits: true, arrives: "17-17"},
-		"a time before what arrives":    {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(15)), Live: true, Parallel: 4}, want: "A", arrives: "17-17"},
+		"latest":                           {catalog: plain, want: "B"},
+		"latest on a live source":          {catalog: plain, request: recovery.Request{Live: true}, want: "B"},
+		"time behind both":                 {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
+		"time between both":                {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(9))}, want: "A"},
+		"time at the end of a backup":      {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5))}, want: "A"},
+		"time right behind a backup":       {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(time.Second))}, want: "A"},
+		"time 2 s behind a backup":         {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(10.5).Add(2 * time.Second))}, want: "B"},
+		"time at the end of the WAL":       {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(20))}, want: "B"},
+		"time past the end, live":          {catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21)), Live: true}, want: "B", waits: true},
+		"location":                         {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x9000000)}, want: "A"},
+		"location in the last segment":     {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x14000028)}, want: "B", last: true},
+		"location before that":             {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x13FFFFFF)}, want: "B"},
+		"location at a backup's end":       {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0xB000120)}, want: "B"},
+		"a named backup":                   {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.Immediate()}, want: "A"},
+		"a named backup and a time":        {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtTime(minute(15))}, want: "A"},
+		"a transaction":                    {catalog: plain, request: recovery.Request{BackupID: "A", Target: recovery.AtXID("771")}, want: "A"},
+		"a failed backup is passed":        {catalog: withFailed, request: recovery.Request{Target: recovery.AtTime(minute(18))}, want: "A"},
+		"before the gap":                   {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(6))}, want: "A"},
+		"behind the gap":                   {catalog: gap, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "B"},
+		"latest behind the gap":            {catalog: gap, want: "B"},
+		"before a gap, copied":             {catalog: copied, request: recovery.Request{Target: recovery.AtTime(minute(6))}, want: "A"},
+		"before the next backup, copied":   {catalog: copied, request: recovery.Request{Target: recovery.AtTime(minute(9.5))}, want: "A"},
+		"behind a gap, copied":             {catalog: copied, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "B"},
+		"before the end, copied":           {catalog: cutOff, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "A"},
+		"another database's, copied":       {catalog: others, request: recovery.Request{SystemID: "7", Target: recovery.AtTime(minute(18))}, want: "C"},
+		"a timeline that was left, copied": {catalog: left, request: recovery.Request{Target: recovery.AtTime(minute(12))}, want: "A"},
+		"older major":                      {catalog: majors, request: recovery.Request{Major: 17}, want: "A"},
+		"any major":                        {catalog: majors, want: "B"},
+		"the last writer's backups":        {catalog: systems, request: recovery.Request{Target: recovery.AtTime(minute(15))}, want: "B"},
+		"another system's backup":          {catalog: systems, request: recovery.Request{SystemID: "8"}, want: "A"},
+		"over a timeline switch":           {catalog: forked, request: recovery.Request{Target: recovery.AtTime(minute(13))}, want: "A"},
+		"the abandoned timeline":           {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(12), Timeline: 1}}, want: "B"},
+		"the partial segment's end":        {catalog: forked, request: recovery.Request{Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(13), Timeline: 1}}, want: "B"},
+		"latest on the child timeline":     {catalog: forked, want: "C"},
+		"past the living timeline's":       {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
+		"latest, arriving in any order":    {catalog: arriving, request: recovery.Request{Live: true, Parallel: 4}, want: "A", waits: true, arrives: "17-17"},
+		"a time in what arrives":           {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(17)), Live: true, Parallel: 4, ArrivingSince: minute(18)}, want: "A", waits: true, arrives: "17-17"},
+		"a time before what arrives":       {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(15)), Live: true, Parallel: 4}, want: "A", arrives: "17-17"},
 
 		"before the window": {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(3.5).Add(-time.Microsecond).In(time.FixedZone("", 3600)))},
@@ -169,7 +192,10 @@ func TestChoose(t *testing.T) {
 		"past the end": {
 			catalog: plain, request: recovery.Request{Target: recovery.AtTime(minute(21))}, err: new(*recovery.PastEndError), text: "last WAL segment is 000000010000000000000014",
 		},
-		"location past the end": {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x15000000)}, err: new(*recovery.PastEndError)},
+		"in a gap, copied":                     {catalog: copied, request: recovery.Request{Target: recovery.AtTime(minute(9.6))}, err: new(*recovery.GapError), text: "to about 2026-03-26 12:09:32 UTC, and behind"},
+		"past the end, copied":                 {catalog: cutOff, request: recovery.Request{Target: recovery.AtTime(minute(15))}, err: new(*recovery.PastEndError), text: "to about 2026-03-26 12:14:32 UTC"},
+		"past the end within a backup, copied": {catalog: cutWithin, request: recovery.Request{Target: recovery.AtTime(minute(14))}, err: new(*recovery.PastEndError), text: "to about 2026-03-26 12:13:32 UTC"},
+		"location past the end":                {catalog: plain, request: recovery.Request{Target: recovery.AtLSN(0x15000000)}, err: new(*recovery.PastEndError)},
 		"past the end of the abandoned timeline, live": {
 			catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(14), Timeline: 1}},
 			err: new(*recovery.PastEndError), text: "lies after the end of timeline 1, whose last WAL segment is 00000001000000000000000D",

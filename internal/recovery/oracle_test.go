@@ -153,6 +153,7 @@ func (w world) randomBackup(r *rand.Rand, i int, timelines uint32, starts map[ui
 	if uploaded, ok := w.whole[file{tl, begin}]; ok && r.IntN(4) > 0 {
 		b.EndTime = uploaded.Add(time.Duration(r.IntN(3000)-1500) * time.Millisecond)
 	}
+	b.BeginTime = b.EndTime.Add(-time.Duration(r.IntN(5000)) * time.Millisecond)
 	switch r.IntN(12) {
 	case 0:
 		b.Status = []recovery.Status{recovery.StatusFailed, recovery.StatusStarted, recovery.StatusWaitingForWALs}[r.IntN(3)]
@@ -298,6 +299,23 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	if e.gap {
 		e.missing = fmt.Sprintf(" without %d-%d", n, next-1)
 	}
+	// Who copies an archive changes the times of its files, not those in them: what a backup begins or ends behind was there then.
+	for _, o := range w.backups {
+		first, ok1 := w.number(o.BeginWAL)
+		final, ok2 := w.number(o.EndWAL)
+		if o.Status != recovery.StatusDone || o.EndTime.IsZero() || o.SystemID != b.SystemID || o.SegmentSize != w.size || !ok1 || !ok2 ||
+			list[owner(first)].timeline != o.Timeline || list[owner(final)].timeline != o.Timeline {
+			continue
+		}
+		for n, at := range map[uint64]time.Time{first: o.BeginTime, final: o.EndTime} {
+			if first == final {
+				at = o.BeginTime
+			}
+			if n > e.number && (n == first || first <= e.number) && at.Add(2*time.Second).Before(e.modified) {
+				e.modified = at.Add(2 * time.Second)
+			}
+		}
+	}
 	return e, e.timeline != 0 && e.file != file{} && e.number >= last
 }
 
@@ -312,8 +330,8 @@ func (w world) system() string {
 
 func (w world) windows() []string {
 	type span struct {
-		earliest, latest time.Time
-		missing          string
+		earliest, written, ended time.Time
+		missing                  string
 	}
 	spans := map[file]span{}
 	for _, b := range w.backups {
@@ -326,16 +344,18 @@ func (w world) windows() []string {
 			s.earliest = b.EndTime
 		}
 		s.missing = e.missing
-		for _, t := range []time.Time{e.modified, b.EndTime} {
-			if t.After(s.latest) {
-				s.latest = t
-			}
+		if s.written.IsZero() || e.modified.Before(s.written) {
+			s.written = e.modified
+		}
+		if b.EndTime.After(s.ended) {
+			s.ended = b.EndTime
 		}
 		spans[e.file] = s
 	}
 	var list []string
 	for f, s := range spans {
-		list = append(list, fmt.Sprintf("%s %s %s%s", w.name(f.timeline, f.number), s.earliest.UTC(), s.latest.UTC(), s.missing))
+		latest := slices.MaxFunc([]time.Time{s.written, s.ended}, time.Time.Compare)
+		list = append(list, fmt.Sprintf("%s %s %s%s", w.name(f.timeline, f.number), s.earliest.UTC(), latest.UTC(), s.missing))
 	}
 	slices.Sort(list)
 	return list
