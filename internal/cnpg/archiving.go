@@ -110,7 +110,7 @@ const shortestLog = time.Second
 func (c *Client) archiverSaid(ctx context.Context, cluster *cnpgv1.Cluster, before time.Duration) string {
 	log, err := c.core.Get().Namespace(cluster.Namespace).Resource("pods").Name(cluster.Status.CurrentPrimary).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{
-			Container: postgresContainer, TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
+			Container: barmanContainer(MethodOf(cluster)), TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
 			SinceSeconds: ptr.To(int64(max(before, shortestLog) / time.Second)),
 		}, c.params).Do(ctx).Raw()
 	if err != nil {

@@ -34,7 +34,7 @@ func (c *Client) GetBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error)
 	if err := c.get(ctx, c.cnpg, backups, key, backup); err != nil {
 		return nil, explain(err, "Backup", key)
 	}
-	return backup, nil
+	return located(backup), nil
 }
 
 // ListBackups lists the Backups of a Cluster: all of its namespace whose spec names it.
@@ -47,7 +47,7 @@ func (c *Client) ListBackups(ctx context.Context, cluster Key) ([]cnpgv1.Backup,
 	var of []cnpgv1.Backup
 	for _, b := range list.Items {
 		if b.Spec.Cluster.Name == cluster.Name {
-			of = append(of, b)
+			of = append(of, *located(&b))
 		}
 	}
 	return of, nil
@@ -66,11 +66,11 @@ type BackupRequest struct {
 //
 // As for a Cluster, a nonce tells our own Backup from another's where an answer is lost, so that none is taken twice;
 // where that cannot be asked, the error is [ErrOutcomeUnknown].
-func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, request BackupRequest) (*cnpgv1.Backup, error) {
+func (c *Client) CreateBackup(ctx context.Context, cluster *cnpgv1.Cluster, at time.Time, request BackupRequest) (*cnpgv1.Backup, error) {
 	nonce, first := rand.Text(), at
 	for range backupNames {
 		key := Key{Namespace: cluster.Namespace, Name: BackupName(cluster.Name, at)}
-		created, err := c.createBackup(ctx, key, cluster.Name, nonce, request)
+		created, err := c.createBackup(ctx, key, cluster, nonce, request)
 		if !errors.Is(err, ErrAlreadyExists) {
 			return created, err
 		}
@@ -82,17 +82,20 @@ func (c *Client) CreateBackup(ctx context.Context, cluster Key, at time.Time, re
 // backupNames is how many seconds are tried for a free name.
 const backupNames = 10
 
-func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce string, request BackupRequest) (*cnpgv1.Backup, error) {
+func (c *Client) createBackup(ctx context.Context, key Key, cluster *cnpgv1.Cluster, nonce string, request BackupRequest) (*cnpgv1.Backup, error) {
 	backup := &cnpgv1.Backup{
 		TypeMeta: metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Backup"},
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: key.Namespace, Name: key.Name, Labels: request.Labels, Annotations: map[string]string{AnnotationNonce: nonce}, OwnerReferences: request.Owners,
 		},
 		Spec: cnpgv1.BackupSpec{
-			Cluster: cnpgv1.LocalObjectReference{Name: cluster},
-			Method:  cnpgv1.BackupMethodBarmanObjectStore,
+			Cluster: cnpgv1.LocalObjectReference{Name: cluster.Name},
 			Target:  cnpgv1.BackupTarget(request.Target),
 		},
+	}
+	backup.Spec.Method, backup.Spec.PluginConfiguration = BackupBy(MethodOf(cluster))
+	if at := locationOf(cluster); at != "" {
+		backup.Annotations[AnnotationLocation] = at
 	}
 	if request.Final {
 		backup.Annotations[AnnotationFinal] = "true"
@@ -102,7 +105,7 @@ func (c *Client) createBackup(ctx context.Context, key Key, cluster, nonce strin
 		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
 		Body(backup).Do(ctx).Into(created)
 	if err == nil {
-		return created, nil
+		return located(created), nil
 	}
 	if !mayHaveArrived(err) {
 		return nil, explain(err, "Backup", key)

@@ -16,7 +16,7 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 	since := backup.CreationTimestamp
 	pod := Key{Namespace: backup.Namespace, Name: backup.Status.InstanceID.PodName}
 	log, err := c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: postgresContainer, SinceTime: &since}, c.params).
+		VersionedParams(&corev1.PodLogOptions{Container: barmanContainer(methodOfBackup(backup.Spec.Method, backup.Spec.PluginConfiguration)), SinceTime: &since}, c.params).
 		Do(ctx).Raw()
 	if err != nil {
 		return ""

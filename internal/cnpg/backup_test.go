@@ -23,7 +23,7 @@ func TestCreateBackup(t *testing.T) {
 	ctx, server, client := setup(t)
 	labels := map[string]string{cnpg.LabelCluster: key.Name, cnpg.LabelOrgID: "acme"}
 	for _, want := range []string{"my-db-backup-20260326-142040", "my-db-backup-20260326-142041"} { // the first name is taken
-		backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{Labels: labels})
+		backup, err := client.CreateBackup(ctx, clusterOf(key), at, cnpg.BackupRequest{Labels: labels})
 		if err != nil || backup.Name != want {
 			t.Fatalf("CreateBackup = %v, %v; want %s", backup, err, want)
 		}
@@ -39,7 +39,7 @@ func TestCreateBackupLostAnswer(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
 	server.Fail(apitest.First(apitest.VerbCreate, "backups", apitest.Fault{ResetAfter: true}))
-	backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{})
+	backup, err := client.CreateBackup(ctx, clusterOf(key), at, cnpg.BackupRequest{})
 	if err != nil || backup.Name != "my-db-backup-20260326-142040" {
 		t.Fatalf("CreateBackup = %v, %v", backup, err)
 	}
@@ -53,7 +53,7 @@ func TestCreateBackupRefused(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
 	server.Fail(apitest.Each(apitest.VerbCreate, "backups", apitest.Fault{Status: http.StatusForbidden, Message: `User "ci" cannot create resource "backups"`}))
-	if backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{}); backup != nil || !errors.Is(err, cnpg.ErrForbidden) || !strings.Contains(err.Error(), `cannot create resource "backups"`) {
+	if backup, err := client.CreateBackup(ctx, clusterOf(key), at, cnpg.BackupRequest{}); backup != nil || !errors.Is(err, cnpg.ErrForbidden) || !strings.Contains(err.Error(), `cannot create resource "backups"`) {
 		t.Errorf("CreateBackup = %v, %v; want ErrForbidden", backup, err)
 	}
 	requests(t, server, "create backups myorg")
@@ -91,7 +91,7 @@ func TestDeleteIsQuietAboutWhatIsGone(t *testing.T) {
 func TestWaitBackup(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)
-	backup, err := client.CreateBackup(ctx, key, at, cnpg.BackupRequest{})
+	backup, err := client.CreateBackup(ctx, clusterOf(key), at, cnpg.BackupRequest{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *Back
 // saidOf is what the Cluster's condition and the logs say of a failed Backup.
 func (c *Client) saidOf(ctx context.Context, backup *cnpgv1.Backup) []string {
 	var said []string
-	if cluster, err := c.GetCluster(ctx, Key{Namespace: backup.Namespace, Name: backup.Spec.Cluster.Name}); err == nil {
+	if cluster, err := c.getCluster(ctx, Key{Namespace: backup.Namespace, Name: backup.Spec.Cluster.Name}); err == nil {
 		if works, _ := ContinuousArchiving(cluster); works != nil && !*works {
 			said = append(said, c.archivingError(ctx, cluster, c.clock.now().Sub(backup.CreationTimestamp.Time)).words())
 		}

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 const (
@@ -31,6 +33,7 @@ type Client struct {
 
 	config  *rest.Config
 	cnpg    rest.Interface // postgresql.cnpg.io/v1
+	barman  rest.Interface // barmancloud.cnpg.io/v1, the Barman Cloud plugin's
 	core    rest.Interface // v1
 	batch   rest.Interface // batch/v1
 	storage rest.Interface // storage.k8s.io/v1
@@ -55,6 +58,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 	}
 	scheme := runtime.NewScheme()
 	utilruntime.Must(cnpgv1.AddToScheme(scheme))
+	utilruntime.Must(barmancloud.AddToScheme(scheme))
 	utilruntime.Must(corev1.AddToScheme(scheme))
 	utilruntime.Must(batchv1.AddToScheme(scheme))
 	utilruntime.Must(storagev1.AddToScheme(scheme))
@@ -67,6 +71,7 @@ func New(config *rest.Config, userAgent string) (*Client, error) {
 		client  *rest.Interface
 	}{
 		{cnpgv1.SchemeGroupVersion, "/apis", &c.cnpg},
+		{barmancloud.SchemeGroupVersion, "/apis", &c.barman},
 		{corev1.SchemeGroupVersion, "/api", &c.core},
 		{batchv1.SchemeGroupVersion, "/apis", &c.batch},
 		{storagev1.SchemeGroupVersion, "/apis", &c.storage},

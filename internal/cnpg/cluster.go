@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 const clusters = "clusters"
@@ -42,6 +44,8 @@ const (
 	AnnotationSource = "pgplatform.io/restored-from"
 	// AnnotationRestore is what a restore was configured with, as JSON without any key: an import reads it.
 	AnnotationRestore = "pgplatform.io/restore"
+	// AnnotationLocation, on a Backup that the Barman Cloud plugin takes, is where it lies, as JSON: the plugin does not say so itself.
+	AnnotationLocation = "pgplatform.io/archive"
 	// LabelOrgID carries org_id on every object.
 	LabelOrgID = "pgplatform.io/org-id"
 )
@@ -52,8 +56,17 @@ const LabelCluster = "cnpg.io/cluster"
 // ClusterTypeMeta is the kind of CNPG's Cluster.
 var ClusterTypeMeta = metav1.TypeMeta{APIVersion: cnpgv1.SchemeGroupVersion.String(), Kind: "Cluster"}
 
-// GetCluster reads a Cluster; [ErrNotFound] where there is none.
+// GetCluster reads a Cluster, in its in-tree form; [ErrNotFound] where there is none.
 func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+	cluster, err := c.getCluster(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return c.joined(ctx, cluster)
+}
+
+// getCluster reads a Cluster as Kubernetes has it.
+func (c *Client) getCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
 	cluster := &cnpgv1.Cluster{}
 	if err := c.get(ctx, c.cnpg, clusters, key, cluster); err != nil {
 		return nil, explain(err, "Cluster", key)
@@ -61,7 +74,8 @@ func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, erro
 	return cluster, nil
 }
 
-// CreateCluster makes a new Cluster and never touches one that exists: that is [ErrAlreadyExists].
+// CreateCluster makes a new Cluster and never touches one that exists: that is [ErrAlreadyExists]. What it needs beside it
+// [Client.CreateObjectStores] makes; the Cluster that is returned tells of it as if it were there.
 //
 // The object is created by one server-side apply of [FieldManager]; a second one hands spec.bootstrap and
 // spec.externalClusters to [BootstrapManager] too. When the second fails, the created Cluster is returned beside the
@@ -73,7 +87,11 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	if err := c.refuseLeftoverVolumes(ctx, key); err != nil {
 		return nil, err
 	}
-	cluster = cluster.DeepCopy()
+	divided := split(cluster, nil)
+	if err := c.freeForStores(ctx, divided); err != nil {
+		return nil, err
+	}
+	cluster = divided.cluster
 	cluster.TypeMeta = ClusterTypeMeta
 	nonce := rand.Text()
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
@@ -89,7 +107,7 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	err = apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: FieldManager}, created)
 	if err != nil && mayHaveArrived(err) {
 		// A request may have arrived whose answer did not: ask for what is there before calling it a failure.
-		existing, getErr := again(ctx, func(ctx context.Context) (*cnpgv1.Cluster, error) { return c.GetCluster(ctx, key) })
+		existing, getErr := again(ctx, func(ctx context.Context) (*cnpgv1.Cluster, error) { return c.getCluster(ctx, key) })
 		switch {
 		case getErr == nil && existing.Annotations[AnnotationNonce] == nonce:
 			created, err = existing, nil
@@ -105,9 +123,25 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 
 	owned, err := c.applyBootstrap(ctx, created, cluster.Spec)
 	if err != nil {
-		return created, err
+		return asIfJoined(created, divided.own), err
 	}
-	return owned, nil
+	return asIfJoined(owned, divided.own), nil
+}
+
+// asIfJoined is a new Cluster in its in-tree form, before its ObjectStore is there: as the one that it is to get will say it.
+func asIfJoined(created *cnpgv1.Cluster, store *barmancloud.ObjectStore) *cnpgv1.Cluster {
+	if store == nil {
+		return created
+	}
+	store = store.DeepCopy()
+	fields, err := storeFields(store, nil)
+	if err != nil {
+		return created // it could not be made either
+	}
+	store.ManagedFields = []metav1.ManagedFieldsEntry{{
+		Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: encodeFields(statedFields(fields)),
+	}}
+	return Join(created, store)
 }
 
 // again reads an object whatever has become of ctx, and tries more than once, since what it asks about is the outcome of
@@ -196,21 +230,42 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 			return nil, err
 		}
 	}
-	fields, err := appliedFields(live, cluster)
+	divided := split(cluster, live)
+	fields, err := appliedFields(live, divided.cluster)
 	if err != nil {
 		return nil, err
 	}
 	var before map[string]any
+	stores := Ownership[barmancloud.ObjectStore]{Force: ownership.Force}
 	if ownership.Before != nil {
-		if before, err = appliedFields(live, ownership.Before); err != nil {
+		dividedBefore := split(ownership.Before, live)
+		stores.Before = dividedBefore.own
+		if before, err = appliedFields(live, dividedBefore.cluster); err != nil {
 			return nil, err
 		}
 	}
-	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force, dryRun)
-	if err != nil {
-		return nil, explain(err, "Cluster", key)
+	var store *barmancloud.ObjectStore
+	if divided.own != nil {
+		if store, err = c.applyStore(ctx, live.UID, divided.own, stores, dryRun); err != nil {
+			return nil, err
+		}
 	}
-	return applied, nil
+	if swapsMethod(live, cluster) {
+		if dryRun { // of two writes one after the other nobody can be asked what would come
+			return live, nil
+		}
+		if err := c.swapMethod(ctx, live, divided.cluster); err != nil {
+			return nil, explain(err, "Cluster", key)
+		}
+	}
+	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force, dryRun)
+	switch {
+	case err != nil:
+		return nil, explain(err, "Cluster", key)
+	case store != nil && archiverEntry(applied) != nil:
+		return Join(applied, store), nil
+	}
+	return c.joined(ctx, applied)
 }
 
 // handOverDue tells that the hand-over of the bootstrap fields was cut off at creation: without it, the next apply would
@@ -221,7 +276,7 @@ func handOverDue(live *cnpgv1.Cluster) bool {
 		len(fields.by(FieldManager, "spec", "bootstrap"))+len(fields.by(FieldManager, "spec", "externalClusters")) > 0
 }
 
-// appliedFields are what an apply to an existing Cluster states.
+// appliedFields are what an apply to an existing Cluster states, which is divided already.
 func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	cluster = cluster.DeepCopy()
 	cluster.TypeMeta = ClusterTypeMeta
@@ -243,7 +298,7 @@ func KeyOf(object metav1.Object) Key {
 // PrimaryPod is the name of the pod that runs the primary; "" while there is none.
 func PrimaryPod(cluster *cnpgv1.Cluster) string { return cluster.Status.CurrentPrimary }
 
-// Archiver is where a Cluster archives its WAL and base backups with CNPG's in-tree barman support; nil where it has none.
+// Archiver is where a Cluster in its in-tree form archives its WAL and base backups; nil where it has no archive.
 func Archiver(cluster *cnpgv1.Cluster) *cnpgv1.BarmanObjectStoreConfiguration {
 	if cluster.Spec.Backup == nil {
 		return nil
@@ -262,7 +317,7 @@ func ServerName(cluster *cnpgv1.Cluster) string {
 var errNoPrimary = errors.New("the cluster has no primary at the moment")
 
 func (c *Client) primary(ctx context.Context, key Key) (*corev1.Pod, error) {
-	cluster, err := c.GetCluster(ctx, key)
+	cluster, err := c.getCluster(ctx, key)
 	if err != nil {
 		return nil, err
 	}

@@ -139,7 +139,11 @@ func explain(err error, kind string, key Key) error {
 	denied := denial(err, kind, key)
 	switch {
 	case apierrors.IsNotFound(err) && missesResource(err):
-		return fmt.Errorf("%s: the API server knows no such resource; is CloudNativePG installed in this cluster? (%w)", object, err)
+		of := "CloudNativePG"
+		if kind == objectStoreTypeMeta.Kind {
+			of = "the Barman Cloud plugin"
+		}
+		return fmt.Errorf("%s: the API server knows no such resource; is %s installed in this cluster? (%w)", object, of, err)
 	case apierrors.IsNotFound(err) && key.Namespace != "" && missesNamespace(err):
 		return fmt.Errorf("%s: %w", object, err)
 	case apierrors.IsNotFound(err):

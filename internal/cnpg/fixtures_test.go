@@ -99,3 +99,8 @@ func requests(t *testing.T, server *apitest.Server, want ...string) {
 		t.Errorf("requests:\n%q\nwant:\n%q", got, want)
 	}
 }
+
+// clusterOf is a Cluster that archives nowhere.
+func clusterOf(key cnpg.Key) *cnpgv1.Cluster {
+	return &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+}

@@ -13,9 +13,9 @@ const (
 	MethodPlugin Method = Method(cnpgv1.BackupMethodPlugin)
 )
 
-// MethodOf is how a Cluster archives; MethodInTree for one that archives nowhere.
+// MethodOf is how a Cluster archives; MethodInTree for one that archives nowhere, or by another plugin.
 func MethodOf(cluster *cnpgv1.Cluster) Method {
-	if UsesPlugin(cluster) {
+	if archiverEntry(cluster) != nil {
 		return MethodPlugin
 	}
 	return MethodInTree

@@ -198,7 +198,7 @@ func snapshot(seen stores, key Key) *Snapshot {
 		s.Cluster = &all[0]
 	}
 	if all := listed[cnpgv1.Backup](seen[KindBackup]); len(all) > 0 {
-		s.Backup = &all[0]
+		s.Backup = located(&all[0])
 	}
 	for _, event := range listed[corev1.Event](seen[KindEvent]) {
 		if name := event.InvolvedObject.Name; name == key.Name || strings.HasPrefix(name, key.Name+"-") {

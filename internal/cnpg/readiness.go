@@ -73,7 +73,7 @@ func (r *readiness) reached(ctx context.Context, s *Snapshot) (bool, error) {
 		r.archiving.restart()
 		return false, nil
 	}
-	if Archiver(s.Cluster) == nil {
+	if !Archives(s.Cluster) {
 		return true, nil
 	}
 	if works, _ := ContinuousArchiving(s.Cluster); works != nil && *works {

@@ -95,7 +95,7 @@ func BackupRefused(cluster *cnpgv1.Cluster) string {
 // before the first one; message is the archiver's error.
 func ContinuousArchiving(cluster *cnpgv1.Cluster) (works *bool, message string) {
 	condition := archivingCondition(cluster)
-	if condition == nil || condition.Status == metav1.ConditionUnknown || Archiver(cluster) == nil {
+	if condition == nil || condition.Status == metav1.ConditionUnknown || !Archives(cluster) {
 		return nil, ""
 	}
 	ok := condition.Status == metav1.ConditionTrue
@@ -146,13 +146,13 @@ func (c *Client) waitReady(ctx context.Context, is *readiness, settle func(*Snap
 	if err != nil {
 		return nil, stalled(ctx, err, last)
 	}
-	return last.Cluster, nil
+	return c.joined(ctx, last.Cluster)
 }
 
 // stillThere asks again for a Cluster that a watch does not see: its first list may come from a cache of the API server
 // that has not seen the object yet. What the watch rides out is no answer either.
 func (c *Client) stillThere(ctx context.Context, key Key) error {
-	if _, err := c.GetCluster(ctx, key); isAnswer(err) {
+	if _, err := c.getCluster(ctx, key); isAnswer(err) {
 		return fmt.Errorf("while it was waited for: %w", err)
 	}
 	return nil

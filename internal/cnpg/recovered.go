@@ -37,6 +37,9 @@ var (
 // fetchFailed is in barman's line where it could not look, rather than that it found nothing.
 const fetchFailed = "ERROR: Barman cloud WAL restore exception"
 
+// pluginFetchFailed begins the line of the Barman Cloud plugin about the same.
+const pluginFetchFailed = "Failed restoring WAL file"
+
 // recoveredIn reads the log of a recovery that has succeeded.
 func recoveredIn(log io.Reader) Recovered {
 	var r Recovered
@@ -44,6 +47,9 @@ func recoveredIn(log io.Reader) Recovered {
 		message := line.Record.Message
 		if r.Trouble == "" && r.LSN == 0 && strings.Contains(line.Msg, fetchFailed) {
 			r.Trouble = line.Msg
+		}
+		if r.Trouble == "" && r.LSN == 0 && strings.HasPrefix(line.Msg, pluginFetchFailed) {
+			r.Trouble = line.Msg + ": " + line.Error
 		}
 		if m := lastTransactionLine.FindStringSubmatch(message); m != nil {
 			r.LastTransaction, _ = parseLogTime(m[1])
@@ -77,11 +83,29 @@ func parseLogTime(text string) (time.Time, error) {
 func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) (Recovered, bool) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
-	log, err := c.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: logLines, bytes: logLimit})
+	log, err := c.recoveryLog(ctx, pod, logOptions{lines: logLines, bytes: logLimit})
 	if err != nil {
 		return Recovered{}, isAnswer(err)
 	}
 	return recoveredIn(bytes.NewReader(log)), true
+}
+
+// recoveryLog is what the containers of a pod say that do a recovery: where the Barman Cloud plugin fetches what PostgreSQL
+// replays, barman's words are in the log of the plugin's, and come first here.
+func (c *Client) recoveryLog(ctx context.Context, pod *corev1.Pod, of logOptions) ([]byte, error) {
+	containers := []string{recoveryJobRole}
+	if hasPluginContainer(pod) {
+		containers = []string{pluginContainer, recoveryJobRole}
+	}
+	var all []byte
+	for _, of.container = range containers {
+		log, err := c.podLog(ctx, KeyOf(pod), of)
+		if err != nil {
+			return nil, err
+		}
+		all = append(append(all, log...), '\n')
+	}
+	return all, nil
 }
 
 // historySQL reads the history of the timeline that a database writes on: its last line tells where the recovery ended.

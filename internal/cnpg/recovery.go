@@ -46,7 +46,8 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 	if err != nil {
 		return nil, recovered, failures.explain(stalled(ctx, err, last))
 	}
-	return last.Cluster, c.askRecovered(ctx, key, recovered), nil
+	cluster, err := c.joined(ctx, last.Cluster)
+	return cluster, c.askRecovered(ctx, key, recovered), err
 }
 
 // recoveryPodIn is a pod of the recovery Job that is in a phase; nil where there is none.

@@ -195,7 +195,7 @@ func failureOf(s *Snapshot, pod *corev1.Pod) (failure *RecoveryError, again stri
 func failedEnds(pod *corev1.Pod) []*corev1.ContainerStateTerminated {
 	var ends []*corev1.ContainerStateTerminated
 	for _, status := range containerStatuses(pod) {
-		if t := status.State.Terminated; t != nil && t.ExitCode != 0 {
+		if t := status.State.Terminated; t != nil && t.ExitCode != 0 && status.Name != pluginContainer { // the plugin's is ended when the recovery has, whichever way
 			ends = append(ends, t)
 		}
 	}

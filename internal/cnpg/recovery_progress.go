@@ -133,7 +133,7 @@ func (p *restoreProgress) readLog(ctx context.Context, pod *corev1.Pod) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, journalTimeout)
 	defer cancel()
-	log, err := p.client.podLog(ctx, KeyOf(pod), logOptions{container: recoveryJobRole, lines: journalLines, bytes: journalLimit})
+	log, err := p.client.recoveryLog(ctx, pod, logOptions{lines: journalLines, bytes: journalLimit})
 	if err != nil {
 		p.unread = errors.Is(err, ErrForbidden) // a pod that is gone has a successor
 		return

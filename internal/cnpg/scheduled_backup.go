@@ -48,12 +48,15 @@ func scheduledFields(scheduled *cnpgv1.ScheduledBackup) (map[string]any, error) 
 	return fieldsOf(scheduled)
 }
 
-// Schedules tells whether a ScheduledBackup takes the base backups of a Cluster's archive: it names the Cluster, and the
-// method that archives. Others of the same name are somebody else's.
+// Schedules tells whether a ScheduledBackup takes base backups of a Cluster into an archive: it names the Cluster, and a method
+// that archives. Others of the same name are somebody else's.
 func Schedules(scheduled *cnpgv1.ScheduledBackup, cluster Key) bool {
-	method := scheduled.Spec.Method
-	return scheduled.Namespace == cluster.Namespace && scheduled.Spec.Cluster.Name == cluster.Name &&
-		(method == "" || method == cnpgv1.BackupMethodBarmanObjectStore)
+	return scheduled.Namespace == cluster.Namespace && scheduled.Spec.Cluster.Name == cluster.Name && ScheduleMethod(scheduled) != ""
+}
+
+// ScheduleMethod is the method by which a ScheduledBackup takes base backups; "" for one that the provider does not know.
+func ScheduleMethod(scheduled *cnpgv1.ScheduledBackup) Method {
+	return methodOfBackup(scheduled.Spec.Method, scheduled.Spec.PluginConfiguration)
 }
 
 // DeleteScheduledBackup deletes the ScheduledBackup of a Cluster's archive that [FieldManager] has applied or, with adopted,

@@ -21,9 +21,12 @@ const (
 	BaseBackup Unfinished = "base-backup"
 	// SecretRemoval is the removal of a Secret that nothing refers to any more.
 	SecretRemoval Unfinished = "secret-removal"
+	// StoreRemoval is the removal of the provider's ObjectStore, to which the Cluster archives no more.
+	StoreRemoval Unfinished = "object-store-removal"
 	// ScheduleRemoval is the removal of a ScheduledBackup that somebody else made and that belongs to backups that are turned off.
 	ScheduleRemoval Unfinished = "schedule-removal"
-	// OriginSecret is the Secret with which the pods of a restored Cluster read the archive that it is made from.
+	// OriginSecret is the Secret with which the pods of a restored Cluster read the archive that it is made from, and the ObjectStore
+	// by which the Barman Cloud plugin does.
 	OriginSecret Unfinished = "origin-secret"
 )
 
@@ -60,5 +63,5 @@ func (c *Client) Finish(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.C
 	if err != nil {
 		return nil, explain(err, "Cluster", KeyOf(cluster))
 	}
-	return finished, nil
+	return c.joined(ctx, finished)
 }

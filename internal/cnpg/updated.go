@@ -22,7 +22,7 @@ import (
 func (c *Client) WaitUpdated(ctx context.Context, before, applied *cnpgv1.Cluster, settle time.Duration) (*cnpgv1.Cluster, error) {
 	key := KeyOf(applied)
 	shown := before.Annotations[AnnotationCredentials] == applied.Annotations[AnnotationCredentials] &&
-		(before.Generation == applied.Generation || shows(before.Spec, applied.Spec))
+		(before.Generation == applied.Generation && equality.Semantic.DeepEqual(before.Spec.Backup, applied.Spec.Backup) || shows(before.Spec, applied.Spec))
 	return c.waitReady(ctx, c.newReadiness(key).after(before, applied), func(s *Snapshot) (time.Duration, error) {
 		switch {
 		case s.Cluster.UID != applied.UID:
@@ -105,6 +105,10 @@ func podsLack(s *Snapshot) []string {
 			lack = append(lack, fmt.Sprintf("pod %s: runs the image %s, not yet %s", pod.Name, running.Image, spec.ImageName))
 		case !equalResources(asked.Resources, spec.Resources):
 			lack = append(lack, fmt.Sprintf("pod %s: does not have the resources of the Cluster yet", pod.Name))
+		case archiverEntry(s.Cluster) != nil && !hasPluginContainer(&pod):
+			lack = append(lack, fmt.Sprintf("pod %s: does not have the container %s of the Barman Cloud plugin yet", pod.Name, pluginContainer))
+		case !mentionsPlugin(s.Cluster) && hasPluginContainer(&pod):
+			lack = append(lack, fmt.Sprintf("pod %s: still has the container %s of the Barman Cloud plugin", pod.Name, pluginContainer))
 		case spec.WalStorage != nil && len(s.Volumes) > 0 && !hasVolume(s, pod.Name+"-wal"):
 			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
 		}

@@ -44,7 +44,7 @@ func (c *Client) refuseLeftoverVolumes(ctx context.Context, key Key) error {
 	if err != nil {
 		return err
 	}
-	switch _, err := c.GetCluster(ctx, key); {
+	switch _, err := c.getCluster(ctx, key); {
 	case err == nil:
 		return fmt.Errorf("Cluster %s: %w", key, ErrAlreadyExists)
 	case !errors.Is(err, ErrNotFound):

@@ -45,9 +45,15 @@ func (r *clusterResource) locate(ctx context.Context, plan *databaseModel, live 
 			addFailure(diags, summary, overdue(ctx, err), "Nothing was changed.")
 			return location, false
 		}
+		location.begins = location.begins || changesMethod(live, backup)
 	}
 	plan.settleServerName(ctx, types.StringValue(location.serverName), diags)
 	return location, ok
+}
+
+// changesMethod tells whether an archive goes on by another method: a base backup at once proves that it does.
+func changesMethod(live *cnpgv1.Cluster, backup *backupSettings) bool {
+	return cnpg.Archiver(live) != nil && cnpg.MethodOf(live) != backup.method()
 }
 
 // keepsFolder tells whether a folder is the one that the Cluster archives to, or did before somebody else changed that.
@@ -144,6 +150,16 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 	}
 	_, err = client.ApplyScheduledBackup(ctx, scheduled, ownership)
 	return err
+}
+
+// removeStore removes the ObjectStore that the provider made for a Cluster's archive, when the Cluster archives to it no more. As
+// the Secret, it goes with the Cluster at last.
+func removeStore(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
+	key := cnpg.Key{Namespace: cluster.Namespace, Name: cnpg.ObjectStoreName(cluster.Name)}
+	if err := client.DeleteObjectStore(ctx, key, cluster.UID); err != nil {
+		diags.AddWarning("ObjectStore Not Removed", paragraphs(sentence(err),
+			fmt.Sprintf("The database no longer archives to the ObjectStore %s of the Barman Cloud plugin. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
+	}
 }
 
 // removeCredentials removes the Secret that the provider wrote for a Cluster's pods, when nothing refers to it any more. It

@@ -75,13 +75,13 @@ func backupThat(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluste
 	if begun, err := client.FindBackup(ctx, cluster, will); err != nil || begun != nil {
 		return begun, err
 	}
-	request.Labels = childLabels(cluster)
-	return client.CreateBackup(ctx, cnpg.KeyOf(cluster), time.Now(), request)
+	request.Labels = cnpg.ChildLabels(cluster)
+	return client.CreateBackup(ctx, cluster, time.Now(), request)
 }
 
 // ownBackup is a base backup that a database is given on the way, not by a pgplatform_backup: it goes with the Cluster.
 func ownBackup(cluster *cnpgv1.Cluster) cnpg.BackupRequest {
-	return cnpg.BackupRequest{Owners: []metav1.OwnerReference{ownerReference(cluster)}}
+	return cnpg.BackupRequest{Owners: []metav1.OwnerReference{cnpg.OwnerReference(cluster)}}
 }
 
 // reachArchive is an error where the archive of a database cannot be looked at from here.

@@ -105,8 +105,12 @@ func (b *backend) warnForeignRetention(cluster *cnpgv1.Cluster, seen archiveSeen
 	if _, told := b.warned.LoadOrStore("retention "+key.String(), true); told {
 		return
 	}
+	whose := fmt.Sprintf("Cluster %s has spec.backup.retentionPolicy", key)
+	if cnpg.MethodOf(cluster) == cnpg.MethodPlugin {
+		whose = fmt.Sprintf("ObjectStore of the Cluster %s has spec.retentionPolicy", key)
+	}
 	diags.AddAttributeWarning(path.Root("backup").AtName("retention_days"), "Backups Are Deleted by a Policy of Others", paragraphs(
-		fmt.Sprintf("The Cluster %s has spec.backup.retentionPolicy %q, which somebody else set: CNPG deletes base backups and WAL that are older, though retention_days is unset.",
-			key, cluster.Spec.Backup.RetentionPolicy),
+		fmt.Sprintf("The %s %q, which somebody else set: CNPG deletes base backups and WAL that are older, though retention_days is unset.",
+			whose, cluster.Spec.Backup.RetentionPolicy),
 		"To decide about it here, set backup.retention_days; to keep everything, remove the policy where it was set."))
 }

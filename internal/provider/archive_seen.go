@@ -172,7 +172,8 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	tell := func(format string, args ...any) { told = append(told, fmt.Sprintf(format, args...)) }
 	key, archives := cnpg.KeyOf(cluster), cnpg.Archiver(cluster) != nil
 	if lacksOriginSecret(cluster) {
-		tell("The creation of this restore was cut off before the Secret %s/%s was there, with which its pods read the archive. This update writes it, and the restore goes on.", key.Namespace, originSecretName(key.Name))
+		tell("The creation of this restore was cut off before the Secret %s/%s was there, with which its pods read the archive%s. This update writes it, and the restore goes on.",
+			key.Namespace, originSecretName(key.Name), orItsStore(cluster))
 	}
 	switch {
 	case archives:
@@ -189,7 +190,18 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
 		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, credentialsSecretName(key.Name))
 	}
+	if cnpg.IsUnfinished(cluster, cnpg.StoreRemoval) && cnpg.MethodOf(cluster) != cnpg.MethodPlugin {
+		tell("The ObjectStore %s/%s, to which the database no longer archives, is still there. This update removes it.", key.Namespace, cnpg.ObjectStoreName(key.Name))
+	}
 	return told
+}
+
+// orItsStore names what else a restore may lack by which the Barman Cloud plugin reads the archive.
+func orItsStore(cluster *cnpgv1.Cluster) string {
+	if cnpg.OriginMethod(cluster, originName) != cnpg.MethodPlugin {
+		return ""
+	}
+	return fmt.Sprintf(", or the ObjectStore %s", cnpg.OriginStoreName(cluster.Name))
 }
 
 // owesBaseBackup tells whether the base backup is still to be taken that the archive of a Cluster begins with.

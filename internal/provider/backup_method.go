@@ -54,14 +54,11 @@ const (
 		"or with kubectl apply of the manifest of its release, as https://cloudnative-pg.io/plugin-barman-cloud/docs/installation/ has it."
 )
 
-// errPluginNotSupported is what stands between a plugin that is installed and its use.
-var errPluginNotSupported = errors.New("CloudNativePG in this Kubernetes cluster takes backups with the Barman Cloud plugin alone, which is not supported by this version of the provider")
-
 // aboutMethod tells whether an error is about how a database archives.
 func aboutMethod(err error) bool {
 	var missing *missingMethodError
 	var undeclared *cnpg.UndeclaredFieldError
-	return errors.As(err, &missing) || errors.Is(err, errPluginNotSupported) || errors.Is(err, cnpg.ErrNotTold) ||
+	return errors.As(err, &missing) || errors.Is(err, cnpg.ErrNotTold) ||
 		errors.As(err, &undeclared) && strings.HasSuffix(undeclared.Field, ".barmanObjectStore")
 }
 
@@ -72,7 +69,7 @@ func methodRemedy(err error) string {
 	case errors.As(err, &missing):
 	case errors.Is(err, cnpg.ErrForbidden):
 		return "Let the credentials do that, or set backup.method to what is installed."
-	case errors.Is(err, cnpg.ErrNotTold), errors.Is(err, errPluginNotSupported):
+	case errors.Is(err, cnpg.ErrNotTold):
 		return ""
 	default: // CNPG had the field when the method was chosen
 		missing = &missingMethodError{method: cnpg.MethodInTree}
@@ -88,8 +85,6 @@ func chooseMethod(ctx context.Context, client *cnpg.Client, namespace string) (c
 		switch installed, err := client.Installed(ctx, method, namespace); {
 		case err != nil:
 			return "", err
-		case installed && method == cnpg.MethodPlugin:
-			return "", errPluginNotSupported
 		case installed:
 			return method, nil
 		}
@@ -153,7 +148,7 @@ func (p *archivePlanner) method(ctx context.Context) {
 	switch {
 	case err == nil:
 		p.backup.Method = types.StringValue(string(method))
-	case !errors.As(err, &missing) && !errors.Is(err, errPluginNotSupported):
+	case !errors.As(err, &missing):
 	case unused:
 		p.backup.Method = types.StringNull()
 	default:

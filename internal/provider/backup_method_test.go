@@ -9,6 +9,7 @@ import (
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
@@ -111,9 +112,6 @@ func TestMethodThatIsNotThere(t *testing.T) {
 		"in-tree": {(*fakes).withoutMethods, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
 			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", "helm upgrade --install", docs, `Set backup.method = "plugin"`,
 		}},
-		"only the plugin": {(*fakes).withoutInTree, database(`backup = { schedule = "@daily" }`), []string{
-			at, "the Barman Cloud plugin alone, which is not supported by this version",
-		}},
 		"in-tree, and the plugin is": {(*fakes).withoutInTree, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
 			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", `Set backup.method = "plugin"`,
 		}},
@@ -139,6 +137,18 @@ func TestMethodThatIsNotThere(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Where only the plugin takes backups, it is what takes them.
+func TestMethodIsThePluginWhereNothingElseIs(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	f.withoutInTree()
+	s := onStage(t, f)
+	s.apply(s.config(database(unprotected + `backup = { schedule = "@daily" }`)))
+	if method := cnpg.MethodOf(f.cluster()); method != cnpg.MethodPlugin || s.attribute("backup", "method") != "plugin" || s.attribute("archive", "method") != "plugin" {
+		t.Errorf("it archives by %q, and the state has %q", method, s.attribute("backup", "method"))
+	}
 }
 
 // What the plan cannot find out the apply does, before it makes anything.

@@ -222,7 +222,7 @@ func (r *backupResource) Read(ctx context.Context, req resource.ReadRequest, res
 		return
 	}
 	before := state.Status
-	backup, err := client.GetBackup(ctx, key)
+	backup, err := client.LocateBackup(ctx, key)
 	gone := errors.Is(err, cnpg.ErrNotFound)
 	switch {
 	case gone && !state.wasCompleted():

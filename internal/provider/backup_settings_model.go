@@ -72,6 +72,14 @@ var credentialsSecretTypes = map[string]attr.Type{
 
 func (b *backupSettings) enabled() bool { return b != nil && b.Enabled.ValueBool() }
 
+// method is how CNPG archives; its in-tree way without the block.
+func (b *backupSettings) method() cnpg.Method {
+	if b == nil || b.Method.ValueString() == "" {
+		return cnpg.MethodInTree
+	}
+	return cnpg.Method(b.Method.ValueString())
+}
+
 // backupFrom reads the backup attribute; nil where it is null or unknown.
 func backupFrom(ctx context.Context, object types.Object, diags *diag.Diagnostics) *backupSettings {
 	if object.IsNull() || object.IsUnknown() {

@@ -34,6 +34,7 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 		store.Data.Jobs = ptr.To(int32(data.Jobs.ValueInt64())) //nolint:gosec // bounded by the schema
 	}
 	cluster.Spec.Backup = &cnpgv1.BackupConfiguration{BarmanObjectStore: store}
+	cnpg.SetMethod(cluster, b.method())
 	if days := b.RetentionDays; !days.IsNull() {
 		cluster.Spec.Backup.RetentionPolicy = fmt.Sprintf("%dd", days.ValueInt64())
 	}
@@ -135,7 +136,7 @@ func (a archiveLocation) credentialsSecret(owner *cnpgv1.Cluster, name string) *
 		return nil
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: ownedBy(owner, name),
+		ObjectMeta: cnpg.ChildOf(owner, name),
 		Type:       corev1.SecretTypeOpaque,
 		Data:       data,
 	}
@@ -157,44 +158,17 @@ func (b *backupSettings) toScheduledBackup(owner *cnpgv1.Cluster) (*cnpgv1.Sched
 	return scheduled, nil
 }
 
-// scheduledBackupOf is a ScheduledBackup without what attributes say of it.
+// scheduledBackupOf is a ScheduledBackup without what attributes say of it, by the method by which its Cluster archives.
 func scheduledBackupOf(owner *cnpgv1.Cluster) *cnpgv1.ScheduledBackup {
+	method, plugin := cnpg.BackupBy(cnpg.MethodOf(owner))
 	return &cnpgv1.ScheduledBackup{
-		ObjectMeta: ownedBy(owner, owner.Name),
+		ObjectMeta: cnpg.ChildOf(owner, owner.Name),
 		Spec: cnpgv1.ScheduledBackupSpec{
 			Suspend:              ptr.To(false), // stated, so that a suspension is somebody's change
 			Cluster:              cnpgv1.LocalObjectReference{Name: owner.Name},
 			BackupOwnerReference: "cluster",
-			Method:               cnpgv1.BackupMethodBarmanObjectStore,
+			Method:               method,
+			PluginConfiguration:  plugin,
 		},
 	}
-}
-
-// ownedBy is the metadata of an object that belongs to a Cluster: Kubernetes deletes it with the Cluster.
-func ownedBy(owner *cnpgv1.Cluster, name string) metav1.ObjectMeta {
-	meta := metav1.ObjectMeta{
-		Namespace:       owner.Namespace,
-		Name:            name,
-		Labels:          childLabels(owner),
-		OwnerReferences: []metav1.OwnerReference{ownerReference(owner)},
-	}
-	return meta
-}
-
-func ownerReference(owner *cnpgv1.Cluster) metav1.OwnerReference {
-	return metav1.OwnerReference{
-		APIVersion: cnpg.ClusterTypeMeta.APIVersion,
-		Kind:       cnpg.ClusterTypeMeta.Kind,
-		Name:       owner.Name,
-		UID:        owner.UID,
-	}
-}
-
-// childLabels are the labels of what belongs to a Cluster.
-func childLabels(owner *cnpgv1.Cluster) map[string]string {
-	labels := map[string]string{cnpg.LabelCluster: owner.Name}
-	if org, ok := owner.Labels[cnpg.LabelOrgID]; ok {
-		labels[cnpg.LabelOrgID] = org
-	}
-	return labels
 }

@@ -58,8 +58,8 @@ func backupAttribute() schema.SingleNestedAttribute {
 			},
 			"method": schema.StringAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "How CloudNativePG archives: `barmanObjectStore`, its own support for barman, which its release 1.31 is to remove, or `plugin`, the Barman Cloud plugin, which is refused by this version. " +
-					"Default: what is installed when the database is made, `barmanObjectStore` where CloudNativePG has it; it stays from then on.",
+				MarkdownDescription: "How CloudNativePG archives: `barmanObjectStore`, its own support for barman, which its release 1.31 is to remove, or `plugin`, the Barman Cloud plugin. " +
+					"Default: what is installed when the database is made, `barmanObjectStore` where CloudNativePG has it; it stays from then on. Changing it goes on in the same folder, restarts the database's pods, and takes a base backup at once.",
 				Validators: []validator.String{isMethod()},
 			},
 			"archive_timeout": schema.StringAttribute{
@@ -202,14 +202,11 @@ func isServerName() validator.String {
 }
 
 func isMethod() validator.String {
-	return parses{"barmanObjectStore", func(s string) error {
-		switch cnpg.Method(s) {
-		case cnpg.MethodInTree:
-			return nil
-		case cnpg.MethodPlugin:
-			return errors.New("the Barman Cloud plugin is not supported by this version of the provider; leave method out, or write \"barmanObjectStore\"")
+	return parses{"barmanObjectStore or plugin", func(s string) error {
+		if method := cnpg.Method(s); method != cnpg.MethodInTree && method != cnpg.MethodPlugin {
+			return fmt.Errorf("%q is no method of taking backups: choose one of \"barmanObjectStore\" and \"plugin\"", s)
 		}
-		return fmt.Errorf("%q is no method of taking backups; the one supported by this version of the provider is \"barmanObjectStore\"", s)
+		return nil
 	}}
 }
 

@@ -33,7 +33,7 @@ func backupOf(database, more string) string {
 func backedUpFakes(t *testing.T) *fakes {
 	t.Helper()
 	f := operated(t)
-	f.kube.Put(f.archivedCluster())
+	f.put(f.archivedCluster())
 	f.kube.React(func(e apitest.Event) {
 		if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && b.Status.Phase == cnpgv1.BackupPhaseCompleted && e.Type == watch.Modified && b.DeletionTimestamp == nil {
 			f.s3.Archive(fakeBucket, "pg", b.Status.ServerName).Backup(b.Status.BackupID, b.Status.StoppedAt.Time, apitest.EndWAL, apitest.EndWAL, nil)
@@ -186,7 +186,7 @@ func TestBackupExpires(t *testing.T) {
 	t.Run("not where the pods write elsewhere", func(t *testing.T) {
 		t.Parallel()
 		f := operated(t) // nothing of its Backups reaches S3
-		f.kube.Put(f.archivedCluster())
+		f.put(f.archivedCluster())
 		s := onStage(t, f)
 		s.w.Write(s.config(backupOf("myorg/my-db", "")))
 		if diags := s.w.Apply(t.Context()); !says("Backup Not Seen in S3", "pod_endpoint_url").MatchString(diags.Warnings().String()) {
@@ -264,7 +264,7 @@ func TestBackupWithoutWaiting(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakes(t)
-			f.kube.Put(f.archivedCluster(), failingPod())
+			f.put(f.archivedCluster(), failingPod())
 			f.kube.Log(fakeNamespace, "my-db-1", "postgres", accessDenied)
 			s := onStage(t, f)
 			config := f.config(backupOf("myorg/my-db", "wait = false\n  target = \"primary\""))
@@ -342,7 +342,7 @@ func TestBackupThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFakes(t)
-			f.kube.Put(f.archivedCluster(), failingPod())
+			f.put(f.archivedCluster(), failingPod())
 			f.kube.Log(fakeNamespace, "my-db-1", "postgres", accessDenied)
 			f.kube.React(func(e apitest.Event) {
 				if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
@@ -378,7 +378,7 @@ func TestBackupThatCannotBeRemoved(t *testing.T) {
 	t.Run("one that blocks others", func(t *testing.T) {
 		t.Parallel()
 		f := newFakes(t)
-		f.kube.Put(f.archivedCluster())
+		f.put(f.archivedCluster())
 		f.kube.React(func(e apitest.Event) {
 			if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
 				apitest.Edit(f.kube, b.Namespace, b.Name, func(b *cnpgv1.Backup) { b.Status.Phase = cnpgv1.BackupPhaseWalArchivingFailing })
@@ -417,7 +417,7 @@ func TestBackupRefused(t *testing.T) {
 		f := newFakes(t)
 		cluster := f.archivedCluster()
 		cluster.Spec.Backup = nil
-		f.kube.Put(cluster)
+		f.put(cluster)
 		unit(t, resource.TestStep{
 			Config:      f.config(backupOf("myorg/my-db", "")),
 			PlanOnly:    true,
@@ -429,13 +429,13 @@ func TestBackupRefused(t *testing.T) {
 		f := newFakes(t)
 		cluster := f.archivedCluster()
 		cluster.Annotations = map[string]string{cnpg.AnnotationHibernation: "on"}
-		f.kube.Put(cluster)
+		f.put(cluster)
 		onStage(t, f).refused(f.config(backupOf("myorg/my-db", "")), "Database Is Hibernated", "database", "Wake it up first", "cnpg.io/hibernation=off")
 	})
 	t.Run("it would wait behind another for ever", func(t *testing.T) {
 		t.Parallel()
 		f := newFakes(t)
-		f.kube.Put(f.archivedCluster(), &cnpgv1.Backup{
+		f.put(f.archivedCluster(), &cnpgv1.Backup{
 			ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "given-up"},
 			Spec:       cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
 			Status:     cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseWalArchivingFailing},
@@ -462,7 +462,7 @@ func TestBackupRefused(t *testing.T) {
 	t.Run("the database is deleted meanwhile", func(t *testing.T) {
 		t.Parallel()
 		f := newFakes(t)
-		f.kube.Put(f.archivedCluster())
+		f.put(f.archivedCluster())
 		f.kube.React(func(e apitest.Event) {
 			if b := apitest.As[cnpgv1.Backup](e.Object); b != nil && e.Type == watch.Added {
 				apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
@@ -477,13 +477,13 @@ func TestBackupRefused(t *testing.T) {
 		f := newFakes(t)
 		cluster := f.archivedCluster()
 		cluster.Status.Phase = "Not enough disk space"
-		f.kube.Put(cluster)
+		f.put(cluster)
 		onStage(t, f).fails(f.config(backupOf("myorg/my-db", "")), "Database Cannot Be Backed Up", "Not enough disk space", "Nothing was created")
 	})
 	t.Run("it does not end in time", func(t *testing.T) {
 		t.Parallel()
 		f := newFakes(t)
-		f.kube.Put(f.archivedCluster())
+		f.put(f.archivedCluster())
 		s := onStage(t, f)
 		s.fails(f.config(backupOf("myorg/my-db", `timeouts = { create = "100ms" }`)), "Unable to Take Backup", "timeouts", "create", "recorded in Terraform's state")
 		s.status("IN_PROGRESS")

@@ -22,6 +22,11 @@ data "pgplatform_backups" "all" {
 
 func TestBackupsAreListed(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testBackupsAreListed)
+}
+
+func testBackupsAreListed(t *testing.T) {
+	t.Parallel()
 	f, a := withSource(t)
 	a.Backup("20260326T125900", onTheDay(13, 0), "None", "None", map[string]string{"status": "FAILED", "error": "failure uploading data"})
 	f.kube.Put(&cnpgv1.Backup{
@@ -94,7 +99,7 @@ func TestBackupsOfADatabaseWithoutAny(t *testing.T) {
 	f := operated(t)
 	cluster := f.archivedCluster()
 	cluster.Spec.Backup = nil
-	f.kube.Put(cluster)
+	f.put(cluster)
 	const all = "data.pgplatform_backups.all"
 	unit(t, resource.TestStep{Config: f.config(listing), ConfigStateChecks: []statecheck.StateCheck{
 		statecheck.ExpectKnownValue(all, tfjsonpath.New("backups"), knownvalue.ListSizeExact(0)),

@@ -94,7 +94,6 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"retention_negative", "database", database(`backup = { schedule = "@daily", retention_days = -1 }`), "backup.retention_days", "must be between 1 and 36500"},
 		{"retention_fraction", "database", database(`backup = { schedule = "@daily", retention_days = 1.5 }`), "backup.retention_days", "1.5 is no whole number"},
 		{"method_unknown", "database", database(`backup = { schedule = "@daily", method = "tape" }`), "backup.method", `"tape" is no method of taking backups`},
-		{"method_plugin", "database", database(`backup = { schedule = "@daily", method = "plugin" }`), "backup.method", `the Barman Cloud plugin is not supported by this version`},
 		{"archive_timeout_word", "database", database(`backup = { schedule = "@daily", archive_timeout = "often" }`), "backup.archive_timeout", `"often" is no duration`},
 		{"archive_timeout_negative", "database", database(`backup = { schedule = "@daily", archive_timeout = "-5min" }`), "backup.archive_timeout", `"-5min" is no duration`},
 		{"archive_timeout_long", "database", database(`backup = { schedule = "@daily", archive_timeout = "20000d" }`), "backup.archive_timeout", `is more than PostgreSQL takes`},

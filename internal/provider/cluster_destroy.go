@@ -95,15 +95,11 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if err == nil && live != nil {
 		err = client.WaitDeleted(ctx, live)
 	}
-	secrets := []string{credentialsSecretName(d.of.Name)}
-	if d.restored || live != nil && live.Annotations[cnpg.AnnotationSource] != "" {
-		secrets = append(secrets, originSecretName(d.of.Name))
-	}
-	for _, secret := range secrets {
+	for _, remove := range d.leaves(live, owner) {
 		if err != nil {
 			break
 		}
-		err = client.DeleteSecret(ctx, cnpg.Key{Namespace: d.of.Namespace, Name: secret}, owner)
+		err = remove(ctx, client)
 		var refused *cnpg.AdmissionError
 		if errors.Is(err, cnpg.ErrForbidden) || errors.As(err, &refused) { // it belongs to the Cluster, and goes with it
 			err = nil
@@ -112,6 +108,27 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 	if err != nil {
 		addFailureOf(d.kind, diags, summary, overdue(ctx, err), lives, stateAfterDestroy(d.of))
 	}
+}
+
+// leaves are the removals of what a Cluster leaves when it is gone, though it belongs to it; live is nil for one that was gone before.
+func (d destruction) leaves(live *cnpgv1.Cluster, owner k8stypes.UID) []func(context.Context, *cnpg.Client) error {
+	var removals []func(context.Context, *cnpg.Client) error
+	remove := func(name string, by func(*cnpg.Client, context.Context, cnpg.Key, k8stypes.UID) error) {
+		removals = append(removals, func(ctx context.Context, client *cnpg.Client) error {
+			return by(client, ctx, cnpg.Key{Namespace: d.of.Namespace, Name: name}, owner)
+		})
+	}
+	restored := d.restored || live != nil && live.Annotations[cnpg.AnnotationSource] != ""
+	remove(credentialsSecretName(d.of.Name), (*cnpg.Client).DeleteSecret)
+	if restored {
+		remove(originSecretName(d.of.Name), (*cnpg.Client).DeleteSecret)
+	}
+	if live != nil {
+		for _, store := range cnpg.ObjectStoresOf(live) {
+			remove(store, (*cnpg.Client).DeleteObjectStore)
+		}
+	}
+	return removals
 }
 
 // schedule says that a database has lost its schedule already, where err, of the attempt to delete it, lets it live on.

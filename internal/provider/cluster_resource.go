@@ -108,10 +108,13 @@ func addCreateError(diags *diag.Diagnostics, summary, resourceType string, key c
 	addFailureOf(resourceType, diags, summary, err, "Nothing was created.")
 }
 
-// applyBackups makes what belongs to the backups of a new Cluster: first the keys, then the schedule, so that
-// a schedule that exists tells that the keys do too.
-func applyBackups(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, backup *backupSettings, location archiveLocation, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
+// applyBackups makes what belongs to the backups of a new Cluster, which was made of what is desired: first the keys, then the
+// ObjectStores, where the method needs them, then the schedule, so that a schedule that exists tells that the others do too.
+func applyBackups(ctx context.Context, client *cnpg.Client, cluster, desired *cnpgv1.Cluster, backup *backupSettings, location archiveLocation, ownership cnpg.Ownership[cnpgv1.ScheduledBackup]) error {
 	if err := applyCredentials(ctx, client, cluster, location, ownership.Force); err != nil {
+		return err
+	}
+	if err := client.CreateObjectStores(ctx, cluster, desired); err != nil {
 		return err
 	}
 	return applySchedule(ctx, client, cluster, backup, false, ownership)
@@ -131,6 +134,9 @@ func readDatabase(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 		return err
 	})
 	err := group.Wait()
+	if err == nil && scheduled != nil && !ofItsMethod(scheduled, cluster) {
+		scheduled = nil
+	}
 	return cluster, scheduled, err
 }
 
@@ -146,6 +152,9 @@ func refreshDatabase(ctx context.Context, client *cnpg.Client, state *databaseMo
 		return cluster, nil, err
 	}
 	scheduled, err := readSchedule(ctx, client, key)
+	if err == nil && scheduled != nil && !ofItsMethod(scheduled, cluster) {
+		scheduled = nil
+	}
 	return cluster, scheduled, err
 }
 

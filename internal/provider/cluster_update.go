@@ -49,8 +49,9 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 		return
 	}
 	// One that the state has was the database's own; without force it is not written over where it is another one by now.
-	if plan.backup(ctx, &resp.Diagnostics).schedules() && (plan.ForceConflicts.ValueBool() || !state.hasSchedule(ctx, &resp.Diagnostics)) {
-		if err := freeForSchedule(ctx, client, key); err != nil {
+	if backup := plan.backup(ctx, &resp.Diagnostics); backup.schedules() &&
+		(plan.ForceConflicts.ValueBool() || !state.hasSchedule(ctx, &resp.Diagnostics) || changesMethod(live, backup)) {
+		if err := freeForSchedule(ctx, client, key, backup.method()); err != nil {
 			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was changed.")
 			return
 		}
@@ -94,6 +95,12 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 	ends := !plan.backup(ctx, &resp.Diagnostics).enabled() && (!state.Archive.IsNull() || known.Folder.ServerName != "")
 	if ends && !plan.ForceConflicts.ValueBool() {
 		if err := cnpg.MayWithdrawBackup(live); err != nil {
+			addFailure(&resp.Diagnostics, summary, err, "Nothing was changed.")
+			return
+		}
+	}
+	if backup := plan.backup(ctx, &resp.Diagnostics); backup.enabled() && changesMethod(live, backup) && !plan.ForceConflicts.ValueBool() {
+		if err := cnpg.MayChangeMethod(live); err != nil {
 			addFailure(&resp.Diagnostics, summary, err, "Nothing was changed.")
 			return
 		}
@@ -143,6 +150,10 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	}
 	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
 		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
+	}
+	byPlugin := backup.enabled() && backup.method() == cnpg.MethodPlugin
+	if !byPlugin && (cnpg.MethodOf(live) == cnpg.MethodPlugin || cnpg.IsUnfinished(live, cnpg.StoreRemoval)) {
+		cnpg.NoteUnfinished(desired, cnpg.StoreRemoval)
 	}
 	if fingerprint := desired.Annotations[cnpg.AnnotationCredentials]; fingerprint != "" && fingerprint != live.Annotations[cnpg.AnnotationCredentials] {
 		if err := client.TryCluster(ctx, live, desired, clusters); err != nil {
@@ -195,6 +206,9 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	}
 	if cnpg.IsUnfinished(desired, cnpg.SecretRemoval) {
 		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
+	}
+	if cnpg.IsUnfinished(desired, cnpg.StoreRemoval) {
+		removeStore(ctx, client, cluster, &resp.Diagnostics)
 	}
 	if cluster, err = client.Finish(ctx, cluster); err != nil {
 		return nil, err

@@ -30,7 +30,7 @@ func TestDatabaseArchivingIsPutBack(t *testing.T) {
 			s.apply(config)
 			folder := f.barman().ServerName
 			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
-			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+			f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
 			plan, warnings := s.plan(config)
 			if plan.Action(db) != terraformtest.Update || !strings.Contains(warnings, gap) {
 				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
@@ -121,7 +121,7 @@ func TestDatabaseShowsWhatOthersSet(t *testing.T) {
 	if _, warnings := s.plan(config); strings.Contains(warnings, policy) {
 		t.Errorf("warnings are %q", warnings)
 	}
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
 	plan, warnings := s.plan(config)
 	if !plan.Empty() || strings.Count(warnings, policy) != 1 || !strings.Contains(warnings, `spec.backup.retentionPolicy "7d"`) {
 		t.Errorf("the plan is %s with warnings %q", plan, warnings)
@@ -142,7 +142,7 @@ func TestDatabaseEndpointOfOthers(t *testing.T) {
 	if endpoint := f.barman().EndpointURL; endpoint != "" {
 		t.Fatalf("the pods have the endpoint %s", endpoint)
 	}
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.EndpointURL = "https://theirs" })
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.EndpointURL = "https://theirs" })
 	for _, schedule := range []string{"0 3 * * *", "0 4 * * *"} { // refreshed, and updated
 		s.planned(config, terraformtest.NoOp)
 		config = f.fromEnvironment() + strings.Replace(backedUp(""), "0 2 * * *", schedule, 1)

@@ -34,6 +34,11 @@ func (s *stage) begun() []cnpgv1.Backup {
 // A database that moves to another folder says what cannot be restored, and begins the new archive with a base backup.
 func TestDatabaseMovesItsArchive(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseMovesItsArchive)
+}
+
+func testDatabaseMovesItsArchive(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		before, after string // the backup block
 		provider      string // replaced in the provider's block
@@ -78,6 +83,11 @@ func TestDatabaseMovesItsArchive(t *testing.T) {
 // The same folder in other words is no move, and neither is what does not concern it.
 func TestDatabaseStaysInItsArchive(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseStaysInItsArchive)
+}
+
+func testDatabaseStaysInItsArchive(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	f.s3.Archive(fakeBucket, "pg", "my-db").WAL("000000010000000000000001", f.now()) // my-db has a name of its own then
 	s := onStage(t, f)
@@ -88,7 +98,7 @@ func TestDatabaseStaysInItsArchive(t *testing.T) {
 		"a slash":       strings.Replace(f.config(backedUp("")), "s3://backups/pg", "s3://backups/pg/", 1),
 		"the same name": f.config(backedUp(fmt.Sprintf("server_name = %q", folder))),
 		"retention":     f.config(backedUp("retention_days = 7")),
-		"an endpoint":   f.provider(`pod_endpoint_url = "http://pods"`) + backedUp(""),
+		"an endpoint":   f.provider(`pod_endpoint_url = "http://pods"`) + f.byMethod(backedUp("")),
 		"nothing":       f.config(backedUp("")),
 	} {
 		if warnings := s.apply(config); strings.Contains(warnings, gap) {
@@ -102,6 +112,11 @@ func TestDatabaseStaysInItsArchive(t *testing.T) {
 
 // Another address of the same store is no move; another store is one, though path and folder are called the same.
 func TestDatabaseChangesItsEndpoint(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseChangesItsEndpoint)
+}
+
+func testDatabaseChangesItsEndpoint(t *testing.T) {
 	t.Parallel()
 	for name, same := range map[string]bool{"the same store": true, "another store": false} {
 		t.Run(name, func(t *testing.T) {
@@ -129,6 +144,11 @@ func TestDatabaseChangesItsEndpoint(t *testing.T) {
 // WAL of two major versions never lies in one folder.
 func TestDatabaseArchiveOfAnotherMajor(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseArchiveOfAnotherMajor)
+}
+
+func testDatabaseArchiveOfAnotherMajor(t *testing.T) {
+	t.Parallel()
 	version := func(version, block string) string {
 		return strings.Replace(backedUp(block), "{", fmt.Sprintf("{\n  postgres_version = %q", version), 1)
 	}
@@ -147,6 +167,11 @@ func TestDatabaseArchiveOfAnotherMajor(t *testing.T) {
 // What the provider's configuration says anew is an update of the databases that use it, and shows what changes.
 func TestDatabaseFollowsTheProvider(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseFollowsTheProvider)
+}
+
+func testDatabaseFollowsTheProvider(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	f.s3.AnyKey()
 	s := onStage(t, f)
@@ -157,7 +182,7 @@ func TestDatabaseFollowsTheProvider(t *testing.T) {
 		is                 func() string
 		want               string
 	}{
-		{"endpoint", config, f.provider(`pod_endpoint_url = "http://pods"`) + backedUp(""), func() string { return f.barman().EndpointURL }, "http://pods"},
+		{"endpoint", config, f.provider(`pod_endpoint_url = "http://pods"`) + f.byMethod(backedUp("")), func() string { return f.barman().EndpointURL }, "http://pods"},
 		{"region", config, strings.Replace(config, `"us-east-1"`, `"eu-west-1"`, 1), func() string { return string(f.ownSecret().Data["REGION"]) }, "eu-west-1"},
 		{"key", config, strings.Replace(config, s3test.AccessKeyID, "ROTATEDACCESSKEY0001", 1), func() string { return string(f.ownSecret().Data["ACCESS_KEY_ID"]) }, "ROTATEDACCESSKEY0001"},
 	}
@@ -251,7 +276,7 @@ func TestDatabaseFolderIsPutBack(t *testing.T) {
 			s.apply(config)
 			folder := f.barman().ServerName
 			f.s3.Archive(fakeBucket, "pg", folder).WAL("000000010000000000000001", f.now())
-			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "theirs" })
+			f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "theirs" })
 			plan, warnings := s.plan(config)
 			if after := plan.Change(db).After.GetAttr("archive").GetAttr("server_name"); plan.Action(db) != terraformtest.Update || !after.RawEquals(cty.StringVal(folder)) || !strings.Contains(warnings, gap) {
 				t.Errorf("the plan is %q to %#v with warnings %q", plan.Action(db), after, warnings)
@@ -266,6 +291,11 @@ func TestDatabaseFolderIsPutBack(t *testing.T) {
 
 // While a database is not backed up nothing of it is left but the archive; afterwards another one begins.
 func TestDatabaseWithoutBackupsForAWhile(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseWithoutBackupsForAWhile)
+}
+
+func testDatabaseWithoutBackupsForAWhile(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
@@ -294,6 +324,11 @@ func TestDatabaseWithoutBackupsForAWhile(t *testing.T) {
 
 // A Secret that is to go is not forgotten when the update fails before.
 func TestDatabaseSecretThatIsLeft(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseSecretThatIsLeft)
+}
+
+func testDatabaseSecretThatIsLeft(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
@@ -325,6 +360,11 @@ func TestDatabaseSecretThatStays(t *testing.T) {
 
 // The base backup that begins a new folder is not forgotten when it cannot be begun at once.
 func TestDatabaseBaseBackupThatIsDue(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseBaseBackupThatIsDue)
+}
+
+func testDatabaseBaseBackupThatIsDue(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
@@ -410,6 +450,11 @@ func TestDatabaseBaseBackupThatIsHeldBack(t *testing.T) {
 
 // Archiving that fails while the base backup is waited for ends the wait, long before CNPG gives the backup up.
 func TestDatabaseArchivingFailsDuringItsBaseBackup(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseArchivingFailsDuringItsBaseBackup)
+}
+
+func testDatabaseArchivingFailsDuringItsBaseBackup(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)

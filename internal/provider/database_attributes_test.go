@@ -269,7 +269,7 @@ func TestDatabaseFieldsOfOthers(t *testing.T) {
   pg_hba      = ["local all all peer"]
   scheduling  = { node_selector = { disk = "ssd" } }`))
 	edited := func(change func(*cnpgv1.Cluster)) func() {
-		return func() { apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", change) }
+		return func() { f.edit("kubectl-edit", "my-db", change) }
 	}
 	unit(t,
 		resource.TestStep{Config: config},
@@ -439,6 +439,11 @@ func TestDatabaseMajorUpgrade(t *testing.T) {
 
 // A Cluster that kubectl made is taken over without a change, whatever CNPG has added to it.
 func TestDatabaseImportOfAnothersCluster(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseImportOfAnothersCluster)
+}
+
+func testDatabaseImportOfAnothersCluster(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	f.kube.Put(&cnpgv1.Cluster{

@@ -23,8 +23,13 @@ func (f *fakes) barman() *cnpgv1.BarmanObjectStoreConfiguration { return cnpg.Ar
 // Every attribute of the backup block reaches the Cluster, shows drift, and is read back by an import.
 func TestBackupAttributes(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testBackupAttributes)
+}
+
+func testBackupAttributes(t *testing.T) {
+	t.Parallel()
 	kubectl := func(change func(*cnpgv1.Cluster)) func(*fakes) {
-		return func(f *fakes) { apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", change) }
+		return func(f *fakes) { f.edit("kubectl-edit", "my-db", change) }
 	}
 	tests := map[string]struct {
 		block string

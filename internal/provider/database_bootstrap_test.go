@@ -7,7 +7,6 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
-	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
@@ -32,7 +31,7 @@ func TestDatabaseBootstrapChangedByHand(t *testing.T) {
 			config = strings.Replace(config, unprotected, unprotected+names, 1)
 			s.apply(config)
 			before := f.cluster()
-			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", change)
+			f.edit("kubectl-edit", "my-db", change)
 			s.planned(config, terraformtest.NoOp)
 			s.apply(strings.Replace(config, names, names+"  parameters = { work_mem = \"8MB\" }\n", 1))
 			if f.cluster().UID != before.UID {
@@ -56,7 +55,7 @@ func TestRestoreBootstrapChangedByHand(t *testing.T) {
 	config := f.config(restoreOf("  target_time = \"2026-03-26T11:30:00Z\"\n" + unprotected))
 	s.apply(config)
 	before := s.w.Object(pitr).Value
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db-pitr", func(c *cnpgv1.Cluster) {
+	f.edit("kubectl-edit", "my-db-pitr", func(c *cnpgv1.Cluster) {
 		c.Annotations[cnpg.AnnotationSource] = "myorg/else"
 		delete(c.Annotations, cnpg.AnnotationRestore)
 		c.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{InitDB: &cnpgv1.BootstrapInitDB{Database: "app", Owner: "app"}}

@@ -16,7 +16,7 @@ func TestImageByDigestAlone(t *testing.T) {
 	t.Parallel()
 	const image = "registry.example.com/pg@sha256:cff94dd382ca538861622bbe84cfe03f44f307a9846a5c5eda672cf4dc692866"
 	s := adopted(t)
-	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.ImageName, c.Spec.Backup = image, nil })
+	s.edit(apitest.Kubectl, "my-db", func(c *cnpgv1.Cluster) { c.Spec.ImageName, c.Spec.Backup = image, nil })
 	apitest.Delete[cnpgv1.ScheduledBackup](s.kube, fakeNamespace, "my-db")
 	config := func(more string) string {
 		return s.config(strings.Replace(adoptedDatabase(more), `image         = "ghcr.io/cloudnative-pg/postgresql:17.5"`, "", 1))

@@ -15,6 +15,11 @@ import (
 // force alone.
 func TestDatabaseDriftAndConflicts(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseDriftAndConflicts)
+}
+
+func testDatabaseDriftAndConflicts(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
 	const backups = "  backup = { schedule = \"0 2 * * *\" }\n"
@@ -24,7 +29,7 @@ func TestDatabaseDriftAndConflicts(t *testing.T) {
 	}
 	s.apply(config)
 
-	apitest.EditAs(f.kube, "kubectl-scale", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Instances = 2 })
+	f.edit("kubectl-scale", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Instances = 2 })
 	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(b *cnpgv1.ScheduledBackup) { b.Spec.Schedule = "0 0 5 * * *" })
 	s.planned(config, terraformtest.Update)
 	s.apply(config)

@@ -81,6 +81,11 @@ const endOfBackup = "000000010000000000000004"
 
 func TestDatabaseFinalBackup(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseFinalBackup)
+}
+
+func testDatabaseFinalBackup(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
 	s.apply(f.config(database(lastBackup)))
@@ -470,7 +475,7 @@ func TestDatabaseFinalBackupOfADatabaseThatArchivesNowhere(t *testing.T) {
 	f := operated(t)
 	s := onStage(t, f)
 	s.apply(f.config(database(lastBackup)))
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
 	f.kube.Forget()
 	if diags := s.w.Destroy(t.Context()); !says("Final Backup Without Backups", "archives nowhere now", "final_backup = false").MatchString(diags.Errors().String()) {
 		t.Errorf("the destroy says\n%s", diags)
@@ -598,6 +603,11 @@ func TestDatabaseMeetsLeftoverVolumes(t *testing.T) {
 
 // A destroy ends when the volumes are gone, or says what holds them.
 func TestDatabaseDestroyWaitsForTheVolumes(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseDestroyWaitsForTheVolumes)
+}
+
+func testDatabaseDestroyWaitsForTheVolumes(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)

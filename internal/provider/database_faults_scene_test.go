@@ -18,6 +18,7 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
@@ -54,7 +55,7 @@ type scene struct {
 
 // cluster is that of the story's subject.
 func (w *scene) cluster() *cnpgv1.Cluster {
-	return apitest.Get[cnpgv1.Cluster](w.kube, fakeNamespace, w.story.subject().cluster)
+	return w.clusterNamed(w.story.subject().cluster)
 }
 
 // begin makes the scenes of a story alike: what is there before it is applied once.
@@ -68,6 +69,7 @@ func (s *story) begin(t *testing.T) *scene {
 		},
 		&cnpgv1.ScheduledBackup{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup-s3-creds"}},
+		&barmancloud.ObjectStore{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "theirs-backup"}},
 	)
 	w := &scene{fakes: f, story: s, workspace: terraformtest.New(t, onFakes)}
 	s.subject().world(w)
@@ -94,7 +96,7 @@ func (s *story) begin(t *testing.T) *scene {
 // copy is a scene of its own in which everything is as it is in this one.
 func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
 	t.Helper()
-	f := &fakes{t: t, kube: w.kube.Copy(t), s3: s3test.New(t)}
+	f := &fakes{t: t, kube: w.kube.Copy(t), s3: s3test.New(t), method: w.method}
 	f.kubeconfig = f.kube.Kubeconfig(t)
 	f.kube.Operate()
 	f.s3.AnyKey()
@@ -174,6 +176,9 @@ func (w *scene) look() *view {
 	}
 	for _, o := range apitest.All[corev1.Secret](w.kube) {
 		note("Secret", &o)
+	}
+	for _, o := range apitest.All[barmancloud.ObjectStore](w.kube) {
+		note("ObjectStore", &o)
 	}
 	for _, o := range apitest.All[corev1.PersistentVolumeClaim](w.kube) {
 		note("PersistentVolumeClaim", &o)
@@ -287,6 +292,12 @@ func (w *scene) reached() (missing []string) {
 	}
 	if w.story.keys == "" && (secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key) {
 		tell("the Secret is not there, or holds other keys")
+	}
+	method, stores := w.story.method(w.fakes), apitest.All[barmancloud.ObjectStore](w.kube)
+	own := slices.ContainsFunc(stores, func(o barmancloud.ObjectStore) bool { return o.Name == cnpg.ObjectStoreName(name) })
+	told := strings.Contains(w.told.String(), "ObjectStore Not Removed")
+	if is := cnpg.MethodOf(now.cluster); is != method || cnpg.ScheduleMethod(scheduled) != method || own != (method == cnpg.MethodPlugin) && !told {
+		tell("it archives by %s, with the schedule %v and an ObjectStore of its own %t", is, scheduled, own)
 	}
 	store := cnpg.Archiver(now.cluster)
 	if store == nil || store.ServerName == "" {

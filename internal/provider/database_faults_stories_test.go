@@ -191,7 +191,7 @@ var stories = []*story{
 		before: database(withBackups + withParameter),
 		config: database(withBackups + withParameter),
 		prepare: func(w *scene) {
-			apitest.EditAs(w.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+			w.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 				c.Spec.PostgresConfiguration.Parameters["work_mem"] = "1GB"
 			})
 		},
@@ -352,7 +352,7 @@ func (w *scene) text(resources string, changed bool) string {
 	if changed && w.story.endpoint != "" {
 		endpoint = w.story.endpoint
 	}
-	text := w.provider(fmt.Sprintf("pod_endpoint_url = %q", endpoint)) + resources
+	text := w.provider(fmt.Sprintf("pod_endpoint_url = %q", endpoint)) + w.byMethod(resources)
 	if changed && w.story.rotated {
 		text = strings.ReplaceAll(text, s3test.AccessKeyID, rotatedKey)
 	}

@@ -17,6 +17,11 @@ import (
 // An update that hibernates a database ends when CNPG has let its pods go, and one that wakes it up when it is ready again.
 func TestDatabaseHibernates(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseHibernates)
+}
+
+func testDatabaseHibernates(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
 	config := func(more string) string {
@@ -63,12 +68,17 @@ func (f *fakes) hibernating() {
 // The archive of a hibernated database moves, and the base backup that begins it is owed until the database is awake.
 func TestDatabaseMovesItsArchiveWhileItHibernates(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseMovesItsArchiveWhileItHibernates)
+}
+
+func testDatabaseMovesItsArchiveWhileItHibernates(t *testing.T) {
+	t.Parallel()
 	const asleep, later = `annotations = { "cnpg.io/hibernation" = "on" }`, "Base Backup Still To Be Taken"
 	configured := func(f *fakes, wait bool, backup, more string) string {
 		return f.config(strings.Replace(backedUp(backup), "{\n", fmt.Sprintf("{\n  wait = %t\n  %s\n", wait, more), 1))
 	}
 	kubectl := func(f *fakes, value string) {
-		apitest.EditAs(f.kube, "kubectl-annotate", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+		f.edit("kubectl-annotate", "my-db", func(c *cnpgv1.Cluster) {
 			metav1.SetMetaDataAnnotation(&c.ObjectMeta, cnpg.AnnotationHibernation, value)
 		})
 	}

@@ -64,6 +64,11 @@ func (f *fakes) identity() string {
 // A database goes from each kind of identity to each other; what the pods no longer need is removed.
 func TestDatabaseIdentities(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseIdentities)
+}
+
+func testDatabaseIdentities(t *testing.T) {
+	t.Parallel()
 	const (
 		own     = "my-db-backup-s3-creds"
 		keysOf  = "keys of " + own + ", region of " + own + ", Secret with ACCESS_KEY_ID ACCESS_SECRET_KEY REGION, "
@@ -117,6 +122,11 @@ func TestDatabaseIdentities(t *testing.T) {
 
 // A certificate reaches the pods, and so does another one.
 func TestDatabaseCertificate(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseCertificate)
+}
+
+func testDatabaseCertificate(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	tls := s3test.NewTLS(t)
@@ -180,6 +190,11 @@ func TestDatabaseWithoutIdentity(t *testing.T) {
 // A restored database reads its source and writes its own archive with what the source has.
 func TestRestoreIdentity(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testRestoreIdentity)
+}
+
+func testRestoreIdentity(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		provider, block, namespace, want string
 	}{
@@ -241,6 +256,11 @@ func TestRestoreIdentity(t *testing.T) {
 // A Secret that somebody else made under the name of the provider's is theirs: it stops a database with backups from being
 // made, and it outlives one without.
 func TestDatabaseSecretOfOthers(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseSecretOfOthers)
+}
+
+func testDatabaseSecretOfOthers(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)

@@ -24,7 +24,7 @@ func TestMemoryLimitThatWasChangedByHand(t *testing.T) {
 	s := onStage(t, f)
 	config := f.config(database(unprotected + `resources = { memory = "1Gi" }`))
 	s.apply(config)
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.Resources.Limits[corev1.ResourceMemory] = quantities.MustParse("8Gi")
 	})
 	plan, _ := s.plan(config)
@@ -56,7 +56,7 @@ func TestMemoryLimitThatWasRemovedByHand(t *testing.T) {
 				s := onStage(t, f)
 				config := f.config(database(unprotected + memory))
 				s.apply(config)
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { remove(&c.Spec.Resources) })
+				f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { remove(&c.Spec.Resources) })
 				plan, _ := s.plan(config)
 				if plan.Action(db) != terraformtest.Update {
 					t.Fatalf("the plan is %q", plan.Action(db))
@@ -78,7 +78,7 @@ func TestMemoryLimitThatWasRemovedByHand(t *testing.T) {
 func TestMemoryLimitOfWhoMadeTheDatabase(t *testing.T) {
 	t.Parallel()
 	s := adopted(t)
-	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+	s.edit(apitest.Kubectl, "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.Resources.Requests = corev1.ResourceList{corev1.ResourceMemory: quantities.MustParse("1Gi")}
 		c.Spec.Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: quantities.MustParse("8Gi")}
 	})

@@ -61,7 +61,7 @@ func TestScheduleOfAnotherIsNotAdopted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := operated(t)
-			f.kube.Put(f.archivedCluster(), scheduled.DeepCopy())
+			f.put(f.archivedCluster(), scheduled.DeepCopy())
 			before := f.schedule().ResourceVersion
 			s := onStage(t, f)
 			config := func(more string) string {
@@ -153,6 +153,11 @@ func TestRestoreBesideAScheduleOfAnother(t *testing.T) {
 // The schedule of an adopted database goes with its backups, also where its removal fails at first.
 func TestScheduleOfAnAdoptedDatabaseGoesWithItsBackups(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testScheduleOfAnAdoptedDatabaseGoesWithItsBackups)
+}
+
+func testScheduleOfAnAdoptedDatabaseGoesWithItsBackups(t *testing.T) {
+	t.Parallel()
 	s := adopted(t)
 	off := s.config(adoptedDatabase(forced))
 	s.kube.Fail(apitest.First(apitest.VerbDelete, "scheduledbackups", apitest.Fault{Status: 403}))
@@ -172,7 +177,7 @@ func TestScheduleOfAnAdoptedDatabaseGoesWithItsBackups(t *testing.T) {
 func TestVolumeSnapshotsOfOthersStay(t *testing.T) {
 	t.Parallel()
 	snapshots := func(f *fakes) {
-		apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+		f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 			if c.Spec.Backup == nil {
 				c.Spec.Backup = &cnpgv1.BackupConfiguration{}
 			}
@@ -249,7 +254,7 @@ func TestVolumeSnapshotsOfOthersStay(t *testing.T) {
 		f := operated(t)
 		cluster := f.archivedCluster()
 		cluster.Spec.Backup = &cnpgv1.BackupConfiguration{VolumeSnapshot: &cnpgv1.VolumeSnapshotConfiguration{ClassName: "fast"}}
-		f.kube.Put(cluster)
+		f.put(cluster)
 		s := onStage(t, f)
 		s.w.Write(f.config(adoptedDatabase("")))
 		if diags := s.w.Import(t.Context(), db, "myorg/my-db"); diags.HasError() {
@@ -265,7 +270,7 @@ func TestVolumeSnapshotsOfOthersStay(t *testing.T) {
 		s := onStage(t, f)
 		s.apply(f.config(database(unprotected)))
 		snapshots(f)
-		apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+		f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 			c.Spec.Backup.BarmanObjectStore = &cnpgv1.BarmanObjectStoreConfiguration{DestinationPath: "s3://" + fakeBucket + "/pg"}
 		})
 		s.planned(f.config(database(unprotected)), terraformtest.Update)
@@ -281,7 +286,7 @@ func TestArchiveAddedAfterThePlanStays(t *testing.T) {
 	s := onStage(t, f)
 	s.apply(f.config(database(unprotected)))
 	plan, _ := s.plan(f.config(database(unprotected + "labels = { team = \"a\" }\n")))
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.Backup = &cnpgv1.BackupConfiguration{BarmanObjectStore: &cnpgv1.BarmanObjectStoreConfiguration{DestinationPath: "s3://" + fakeBucket + "/pg"}}
 	})
 	if diags := s.w.ApplyPlan(t.Context(), plan); diags.HasError() {

@@ -43,7 +43,7 @@ func (f *fakes) remake(name string) {
 	apitest.Delete[cnpgv1.ScheduledBackup](f.kube, fakeNamespace, name)
 	apitest.Delete[corev1.Secret](f.kube, fakeNamespace, name+"-backup-s3-creds")
 	apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, name)
-	f.kube.Put(f.archivedCluster())
+	f.put(f.archivedCluster())
 	owner := apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, name)
 	meta := func(name string) metav1.ObjectMeta {
 		return metav1.ObjectMeta{Namespace: fakeNamespace, Name: name, OwnerReferences: []metav1.OwnerReference{

@@ -11,13 +11,19 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
 )
 
-// What a plan without changes asks: of each database its Cluster, and its ScheduledBackup where it has backups. No
-// discovery, no schema of the API, no Secret, nothing of S3.
+// What a plan without changes asks: of each database its Cluster, and its ScheduledBackup where it has backups, with the Barman
+// Cloud plugin its ObjectStore too. No discovery, no schema of the API, no Secret, nothing of S3.
 func TestDatabasePlanCosts(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabasePlanCosts)
+}
+
+func testDatabasePlanCosts(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{1, 10} {
 		for _, backups := range []bool{true, false} {
@@ -33,6 +39,9 @@ func TestDatabasePlanCosts(t *testing.T) {
 					if backups {
 						attributes += "backup = { schedule = \"0 2 * * *\" }\n"
 						want = append(want, fmt.Sprintf("get scheduledbackups myorg/db-%d", i))
+						if f.method == cnpg.MethodPlugin {
+							want = append(want, fmt.Sprintf("get objectstores myorg/db-%d-backup", i))
+						}
 					}
 					fmt.Fprintf(&resources, "resource \"pgplatform_database\" \"db-%d\" {\n  name = \"db-%d\"\n%s}\n", i, i, attributes)
 				}
@@ -98,7 +107,7 @@ func TestDatabasePlanSeesBackupsThatOthersTurnOn(t *testing.T) {
 		t.Fatal(diags)
 	}
 	backedUp := f.archivedCluster()
-	apitest.EditAs(f.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = backedUp.Spec.Backup })
+	f.edit(apitest.Kubectl, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = backedUp.Spec.Backup })
 	f.forget()
 	plan, diags := workspace.Plan(t.Context())
 	if diags.HasError() || plan.Action(db) != terraformtest.Update {

@@ -51,8 +51,8 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	if !namespaceExists(ctx, client, key.Namespace, summary, &resp.Diagnostics) {
 		return
 	}
-	if plan.backup(ctx, &resp.Diagnostics).schedules() {
-		if err := freeForSchedule(ctx, client, key); err != nil {
+	if backup := plan.backup(ctx, &resp.Diagnostics); backup.schedules() {
+		if err := freeForSchedule(ctx, client, key, backup.method()); err != nil {
 			addFailure(&resp.Diagnostics, summary, overdue(ctx, err), "Nothing was created.")
 			return
 		}
@@ -91,7 +91,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
 	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = applyBackups(ctx, client, created, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
+		err = applyBackups(ctx, client, created, cluster, plan.backup(ctx, &resp.Diagnostics), location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
 	}
 	if err == nil && plan.Wait.ValueBool() {
 		created, err = client.WaitReady(ctx, key)

@@ -75,7 +75,7 @@ func TestRotationAsksBeforehand(t *testing.T) {
 	if n := tried(); n != 0 {
 		t.Errorf("%d requests were tried for an update that changes no keys", n)
 	}
-	apitest.EditAs(f.kube, "kubectl-scale", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Instances = 2 })
+	f.edit("kubectl-scale", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Instances = 2 })
 	s.apply(strings.ReplaceAll(f.provider(""), s3test.AccessKeyID, rotatedKey) + backedUp("retention_days = 3"))
 	if n := tried(); n == 0 {
 		t.Error("nothing was tried")

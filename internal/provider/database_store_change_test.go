@@ -86,7 +86,7 @@ func TestDatabaseDoesNotGoBackToATakenFolder(t *testing.T) {
 			config := f.config(backedUp(""))
 			s.apply(config)
 			apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Status.SystemID = "1" })
-			apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", change)
+			f.edit("kubectl-edit", "my-db", change)
 			f.s3.Archive(fakeBucket, "pg", "my-db").Backup("20260326T095900", f.now(), "000000010000000000000001", "000000010000000000000001", nil)
 			s.refused(config, "Archive Folder Is Taken", "holds the archive of another database")
 		})

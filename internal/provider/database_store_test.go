@@ -52,6 +52,11 @@ func TestDatabaseWithUnknownObjectStore(t *testing.T) {
 // A Cluster that was made with kubectl, with everything that can be configured of its backups.
 func TestDatabaseImportedWithBackups(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseImportedWithBackups)
+}
+
+func testDatabaseImportedWithBackups(t *testing.T) {
+	t.Parallel()
 	selector := func(name, key string) *cnpgv1.SecretKeySelector {
 		return &cnpgv1.SecretKeySelector{LocalObjectReference: cnpgv1.LocalObjectReference{Name: name}, Key: key}
 	}

@@ -50,7 +50,7 @@ func (f *fakes) requestsOf(want ...string) resource.TestCheckFunc {
 }
 
 func (f *fakes) cluster() *cnpgv1.Cluster {
-	return apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
+	return f.clusterNamed("my-db")
 }
 
 func TestDatabaseCreate(t *testing.T) {
@@ -251,6 +251,11 @@ func TestDatabaseArchivesToAFreshFolder(t *testing.T) {
 // A rotated key shows up in the plan, and reaches the Secret that the pods read.
 func TestDatabaseKeyRotation(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseKeyRotation)
+}
+
+func testDatabaseKeyRotation(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	f.s3.AnyKey()
 	var before, after string
@@ -340,6 +345,11 @@ func (f *fakes) triggered(release int, attributes, lifecycle string) string {
 
 // A replacement that something else asks for deletes first, unless protection stops it.
 func TestDatabaseReplacedUnderItsName(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseReplacedUnderItsName)
+}
+
+func testDatabaseReplacedUnderItsName(t *testing.T) {
 	t.Parallel()
 	f := operated(t)
 	var before string
@@ -595,7 +605,7 @@ func TestDatabaseDrift(t *testing.T) {
 		resource.TestStep{Config: config},
 		resource.TestStep{
 			PreConfig: func() {
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+				f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 					c.Spec.PostgresConfiguration.Parameters["log_statement"] = "all"
 					c.Spec.LogLevel = "debug"
 					metav1.SetMetaDataLabel(&c.ObjectMeta, "team", "theirs")
@@ -605,7 +615,7 @@ func TestDatabaseDrift(t *testing.T) {
 		},
 		resource.TestStep{
 			PreConfig: func() {
-				apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+				f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) {
 					c.Spec.PostgresConfiguration.Parameters["work_mem"] = "1GB"
 				})
 			},

@@ -71,6 +71,11 @@ func TestDatabaseMoveThatNoStateTellsOf(t *testing.T) {
 // What is noted in a Cluster of what is to follow an apply is nobody's annotation, and no drift.
 func TestDatabaseNoteOfWhatFollows(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testDatabaseNoteOfWhatFollows)
+}
+
+func testDatabaseNoteOfWhatFollows(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
 	s.apply(f.config(backedUp("")))

@@ -18,7 +18,7 @@ const forced = "  force_conflicts = true\n"
 func adopted(t *testing.T) *stage {
 	t.Helper()
 	f := operated(t)
-	f.kube.Put(f.archivedCluster(), &cnpgv1.ScheduledBackup{
+	f.put(f.archivedCluster(), &cnpgv1.ScheduledBackup{
 		ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "my-db"},
 		Spec:       cnpgv1.ScheduledBackupSpec{Schedule: "0 0 2 * * *", Cluster: cnpgv1.LocalObjectReference{Name: "my-db"}},
 	})
@@ -85,7 +85,7 @@ func TestBackupsThatAnotherManagerStatesByNow(t *testing.T) {
 func TestBackupsThatAnotherManagerGivesUp(t *testing.T) {
 	t.Parallel()
 	s := adopted(t)
-	apitest.EditAs(s.kube, apitest.Kubectl, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+	s.edit(apitest.Kubectl, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
 	s.apply(s.config(adoptedDatabase("")))
 	if s.cluster().Spec.Backup != nil || s.schedule() != nil {
 		t.Errorf("left are %+v, %+v", s.cluster().Spec.Backup, s.schedule())
@@ -96,10 +96,15 @@ func TestBackupsThatAnotherManagerGivesUp(t *testing.T) {
 // parameters are nobody's.
 func TestBackupsThatWereChangedByHand(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testBackupsThatWereChangedByHand)
+}
+
+func testBackupsThatWereChangedByHand(t *testing.T) {
+	t.Parallel()
 	f := operated(t)
 	s := onStage(t, f)
 	s.apply(f.config(backedUp("retention_days = 30")))
-	apitest.EditAs(f.kube, "kubectl-edit", fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
+	f.edit("kubectl-edit", "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.RetentionPolicy = "7d" })
 	off := f.config(database(unprotected))
 	s.planned(off, terraformtest.Update)
 	f.kube.Fail(apitest.First(apitest.VerbPatch, "clusters", apitest.Fault{Before: func() { // CNPG writes the status meanwhile

@@ -85,12 +85,13 @@ func decidedBy(err error) (at path.Path, ok bool) {
 	var refused *cnpg.AdmissionError
 	var taken *foreignScheduleError
 	var secret *foreignSecretError
+	var store *cnpg.ForeignStoreError
 	switch {
 	case aboutMethod(err):
 		return methodPath, true
 	case errors.As(err, &taken):
 		return path.Root("backup").AtName("schedule"), true
-	case errors.As(err, &secret):
+	case errors.As(err, &secret), errors.As(err, &store):
 		return path.Root("name"), true
 	case errors.As(err, &refused):
 		return refusedAttribute(refused)
@@ -126,7 +127,11 @@ func remedy(err error) string {
 	var archiving *cnpg.ArchivingError
 	var taken *foreignScheduleError
 	var secret *foreignSecretError
+	var store *cnpg.ForeignStoreError
 	switch {
+	case errors.As(err, &store):
+		return fmt.Sprintf("The database's own ObjectStore is to have this name, and another one is never written over, also not with force_conflicts. "+
+			"Have it made anew under another name by whoever needs it, and then delete this one:\n\n  kubectl delete objectstore %s --namespace %s", store.Key.Name, store.Key.Namespace)
 	case errors.As(err, &secret):
 		text := fmt.Sprintf("The provider keeps keys for the pods in a Secret of this name. Whoever needs what is there may keep it under another name; then delete this one:\n\n"+
 			"  kubectl delete secret %s --namespace %s", secret.key.Name, secret.key.Namespace)
@@ -144,6 +149,8 @@ func remedy(err error) string {
 			"what these may write, and the endpoint (pod_endpoint_url)."
 	case errors.As(err, &foreign):
 		return "Set backup.server_name to the name of a folder that is empty."
+	case errors.As(err, &held) && held.Method:
+		return "CNPG archives by one method alone. To change it, remove " + held.Field + " there first, or set force_conflicts = true, and it is removed here whoever states it."
 	case errors.As(err, &held):
 		return "So the database would go on archiving without its schedule. To turn its backups off, remove " + held.Field + " there first, " +
 			"or set force_conflicts = true, and it is removed here whoever states it."

@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
@@ -31,6 +32,7 @@ type fakes struct {
 	kube       *apitest.Server
 	s3         *s3test.Server
 	kubeconfig string
+	method     cnpg.Method // by which the databases of its configurations archive
 }
 
 // The namespace and the bucket that the fakes have.
@@ -41,7 +43,7 @@ const (
 
 func newFakes(t testing.TB) *fakes {
 	t.Helper()
-	f := &fakes{t: t, kube: apitest.New(t), s3: s3test.New(t)}
+	f := &fakes{t: t, kube: apitest.New(t), s3: s3test.New(t), method: methodOf(t)}
 	f.kubeconfig = f.kube.Kubeconfig(t)
 	f.kube.AddNamespace(fakeNamespace)
 	f.s3.CreateBucket(fakeBucket)
@@ -58,7 +60,7 @@ func operated(t testing.TB) *fakes {
 
 // config is a configuration with the provider's block in front.
 func (f *fakes) config(resources string) string {
-	return f.provider("") + resources
+	return f.provider("") + f.byMethod(resources)
 }
 
 // provider is the provider's block; more goes into its object_store.

@@ -100,7 +100,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 		plan.refuseBackup(ctx, choice.Backup, diags)
 	}
 	if plan.backup(ctx, diags).schedules() {
-		if err := freeForSchedule(ctx, client, plan.key()); err != nil {
+		if err := freeForSchedule(ctx, client, plan.key(), plan.backup(ctx, diags).method()); err != nil {
 			diags.AddAttributeError(path.Root("name"), unableToRestore, paragraphs(sentence(err), remedy(err), "Nothing was created."))
 		}
 	}

@@ -233,6 +233,11 @@ func TestRestoreCreateBeforeDestroy(t *testing.T) {
 // A taint of a database that runs does not throw it away.
 func TestRestoreTainted(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testRestoreTainted)
+}
+
+func testRestoreTainted(t *testing.T) {
+	t.Parallel()
 	for _, attributes := range []string{"", unprotected} {
 		s, _ := restoreStage(t)
 		config := s.config(restoreOf(attributes))

@@ -245,6 +245,11 @@ func TestRestoreOntoWhatIsThere(t *testing.T) {
 // A replacement restores anew under the same name; nothing is lost where it cannot.
 func TestRestoreReplaced(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testRestoreReplaced)
+}
+
+func testRestoreReplaced(t *testing.T) {
+	t.Parallel()
 	s, _ := restoreStage(t)
 	early, late := s.config(restoreOf(unprotected+"target_time = \"2026-03-26T11:30:00Z\"")), s.config(restoreOf(unprotected+"target_time = \"2026-03-26T12:30:00Z\""))
 	s.apply(early)

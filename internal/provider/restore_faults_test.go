@@ -19,10 +19,13 @@ import (
 // and it is flushed once at most for each attempt to create.
 func TestRestoreSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
+	surviveEveryFault(t, restoreStories)
+}
+
+func init() {
 	for _, s := range restoreStories {
 		s.of = theRestore
 	}
-	surviveEveryFault(t, restoreStories)
 }
 
 // theRestore is one of myorg/my-db, which lives, archives, and belongs to somebody else.
@@ -34,7 +37,7 @@ var theRestore = &subject{
 func (w *scene) putSource() {
 	source := w.archivedCluster()
 	source.Spec.Backup.BarmanObjectStore.EndpointURL = "http://s3.test" // the same in all scenes
-	w.kube.Put(sourceObjects(source)...)
+	w.put(sourceObjects(source)...)
 }
 
 // stockSource is what S3 has of the source, and what the pods answer: a flush ends the last segment that S3 has.

@@ -42,7 +42,7 @@ func leftOut(spec *cnpgv1.ClusterSpec) []string {
 		{"spec.maxSyncReplicas", spec.MaxSyncReplicas > 0},
 		{"spec.postgresql.pg_ident", len(postgres.PgIdent) > 0},
 		{"spec.postgresql.ldap", postgres.LDAP != nil},
-		{"spec.plugins", len(spec.Plugins) > 0},
+		{"spec.plugins", len(cnpg.OtherPlugins(spec.Plugins)) > 0},
 		{"spec.managed", spec.Managed != nil},
 		{"spec.certificates", spec.Certificates != nil},
 		{"spec.env", len(spec.Env) > 0},

@@ -69,12 +69,13 @@ func (m *restoreModel) toCluster(ctx context.Context, way *preparedRestore, diag
 		RecoveryTarget: toRecoveryTarget(way.along(m.target(from.backupID)), way.backupID()),
 	}}
 	cluster.Spec.ExternalClusters = []cnpgv1.ExternalCluster{{Name: originName, BarmanObjectStore: from.barmanStore(m.Name.ValueString())}}
+	cnpg.SetOriginMethod(cluster, m.backup(ctx, diags).method())
 	if role := from.store.pods.iamRoleARN; role != "" && cluster.Spec.ServiceAccountTemplate == nil { // it archives nowhere, or as somebody else
 		cluster.Spec.ServiceAccountTemplate = serviceAccountTemplate(role)
 	}
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationSource, from.String())
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, cnpg.AnnotationRestore, m.inputs(ctx, diags).annotation())
-	if from.needsSecret() {
+	if from.needsSecret() || cnpg.OriginMethod(cluster, originName) == cnpg.MethodPlugin {
 		cnpg.NoteUnfinished(cluster, cnpg.OriginSecret)
 	}
 	return cluster
@@ -102,12 +103,7 @@ func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 		}
 	}
 	if m.SourceServerName.ValueString() == "" {
-		m.SourceServerName = types.StringNull()
-		for _, external := range cluster.Spec.ExternalClusters {
-			if external.Name == originName && external.BarmanObjectStore != nil {
-				m.SourceServerName = nullIfEmpty(external.BarmanObjectStore.ServerName)
-			}
-		}
+		m.SourceServerName = nullIfEmpty(cnpg.OriginServer(cluster, originName))
 	}
 }
 

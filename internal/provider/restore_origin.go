@@ -115,7 +115,10 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 	if cnpg.Archiver(cluster) == nil {
 		how := "archives nowhere"
 		if cnpg.UsesPlugin(cluster) {
-			how = "archives with a plugin, which this version does not support"
+			how = "archives with a plugin that is not the Barman Cloud plugin"
+			if cnpg.MethodOf(cluster) == cnpg.MethodPlugin {
+				how = "archives with the Barman Cloud plugin, and its ObjectStore is not there"
+			}
 		}
 		diags.AddAttributeError(at, "Source Has No Archive", paragraphs(
 			fmt.Sprintf("%s: the database %s %s, so there is nothing to restore it from.", at, key, how),
@@ -137,7 +140,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	if !ok {
 		return nil
 	}
-	backup, err := client.GetBackup(ctx, key)
+	backup, err := client.LocateBackup(ctx, key)
 	if err != nil {
 		gone := ""
 		if errors.Is(err, cnpg.ErrNotFound) {
@@ -151,6 +154,11 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	case status.Phase != cnpgv1.BackupPhaseCompleted:
 		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(
 			fmt.Sprintf("%s: the backup %s is not completed: it is in phase %q. %s", at, key, status.Phase, status.Error), "Nothing was changed."))
+		return nil
+	case status.BackupID != "" && status.DestinationPath == "" && cnpg.ByPlugin(backup):
+		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(
+			fmt.Sprintf("Where the backup %s lies is not known: the Barman Cloud plugin does not tell it, and its database %s archives by that plugin no more.", key, backup.Spec.Cluster.Name),
+			fmt.Sprintf("Restore it with source.object_store, by its place in S3, and backup_id = %q.", status.BackupID), "Nothing was changed."))
 		return nil
 	case status.BackupID == "" || status.DestinationPath == "":
 		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(

@@ -110,6 +110,11 @@ func TestRestoreFromASourceThatCannotArchive(t *testing.T) {
 // What no attribute takes over is told.
 func TestRestoreTellsWhatItLeavesOut(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testRestoreTellsWhatItLeavesOut)
+}
+
+func testRestoreTellsWhatItLeavesOut(t *testing.T) {
+	t.Parallel()
 	s, _ := restoreStage(t)
 	const warning = "Not Taken From the Source"
 	if _, warnings := s.plan(s.config(restoreOf(""))); strings.Contains(warnings, warning) {
@@ -118,7 +123,7 @@ func TestRestoreTellsWhatItLeavesOut(t *testing.T) {
 	apitest.Edit(s.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.PostgresConfiguration.AdditionalLibraries = []string{"pg_cron"}
 		c.Spec.MinSyncReplicas, c.Spec.MaxSyncReplicas = 1, 2
-		c.Spec.Plugins = []cnpgv1.PluginConfiguration{{Name: "audit.example.com"}}
+		c.Spec.Plugins = append(c.Spec.Plugins, cnpgv1.PluginConfiguration{Name: "audit.example.com"})
 		c.Spec.ImagePullSecrets = []cnpgv1.LocalObjectReference{{Name: "registry"}}
 	})
 	s.kube.Put(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "elsewhere"}})

@@ -137,7 +137,7 @@ var restoreSources = map[string]sourceCase{
 	"a database whose object store is another one": {
 		prepare: func(f *fakes) {
 			f.moveSource("elsewhere", "old")
-			apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+			f.edit(apitest.Controller, "my-db", func(c *cnpgv1.Cluster) {
 				c.Spec.Backup.BarmanObjectStore.DestinationPath = "s3://elsewhere/old"
 				metav1.SetMetaDataAnnotation(&c.ObjectMeta, cnpg.AnnotationObjectStore, `{"destination_path":"s3://elsewhere/old","region":"eu-west-1"}`)
 			})
@@ -166,7 +166,7 @@ var restoreSources = map[string]sourceCase{
 	"a backup of a database that archives elsewhere by now": {
 		prepare: func(f *fakes) {
 			f.kube.Put(f.backupDone(nil))
-			apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "my-db-v2" })
+			f.edit(apitest.Controller, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup.BarmanObjectStore.ServerName = "my-db-v2" })
 		},
 		config: restoreFrom(`backup = "myorg/first"`, "target_time = \"2026-03-26T11:30:00Z\""),
 		reads:  "s3://backups/pg my-db-v1, " + with(keysToWrite), secrets: map[string]string{keysToWrite: bothKeys},
@@ -213,7 +213,7 @@ func (f *fakes) sourceKeys(secret string) {
 	selector := func(key string) *cnpgv1.SecretKeySelector {
 		return &cnpgv1.SecretKeySelector{LocalObjectReference: cnpgv1.LocalObjectReference{Name: secret}, Key: key}
 	}
-	apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) {
+	f.edit(apitest.Controller, "my-db", func(c *cnpgv1.Cluster) {
 		c.Spec.Backup.BarmanObjectStore.AWS = &cnpgv1.S3Credentials{AccessKeyIDReference: selector("id"), SecretAccessKeyReference: selector("secret")}
 	})
 }
@@ -349,6 +349,11 @@ func TestRestoreSourceWritings(t *testing.T) {
 
 // An archive in another store is read as that store wants it, here and by the pods.
 func TestRestoreFromAnotherStore(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testRestoreFromAnotherStore)
+}
+
+func testRestoreFromAnotherStore(t *testing.T) {
 	t.Parallel()
 	s, _ := restoreStage(t)
 	s.sourceGone()

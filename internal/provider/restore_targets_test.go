@@ -168,6 +168,11 @@ func (s *stage) importable(config string) {
 // Every input of the recovery is read back by an import.
 func TestRestoreImportsItsInputs(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testRestoreImportsItsInputs)
+}
+
+func testRestoreImportsItsInputs(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct{ source, attributes string }{
 		"database":           {`database = "myorg/my-db"`, ""},
 		"credentials_secret": {`database = "myorg/my-db", credentials_secret = { name = "readers", access_key_id_key = "id" }`, ""},
@@ -201,6 +206,11 @@ func TestRestoreImportsItsInputs(t *testing.T) {
 
 // A change of the source restores anew.
 func TestRestoreFromAnotherSource(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testRestoreFromAnotherSource)
+}
+
+func testRestoreFromAnotherSource(t *testing.T) {
 	t.Parallel()
 	s, _ := restoreStage(t)
 	s.kube.Put(s.backupDone(nil))

@@ -65,7 +65,7 @@ func podAnswers(_, _ string, command []string, stdin string) (stdout, stderr str
 func withSource(t testing.TB) (*fakes, s3test.Archive) {
 	t.Helper()
 	f := operated(t)
-	f.kube.Put(sourceObjects(f.archivedCluster())...)
+	f.put(sourceObjects(f.archivedCluster())...)
 	f.kube.OnExecWithInput(podAnswers)
 	a := f.s3.Archive(fakeBucket, "pg", "my-db-v1")
 	archiveOfSource(t, a)
@@ -94,10 +94,15 @@ func archiveOfSource(t testing.TB, a s3test.Archive) {
 }
 
 func (f *fakes) restored() *cnpgv1.Cluster {
-	return apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db-pitr")
+	return f.clusterNamed("my-db-pitr")
 }
 
 func TestRestoreToATime(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testRestoreToATime)
+}
+
+func testRestoreToATime(t *testing.T) {
 	t.Parallel()
 	f, _ := withSource(t)
 	before := f.cluster().ResourceVersion
@@ -186,6 +191,11 @@ func (f *fakes) checkRestored() error {
 }
 
 func TestRestoreTheLatestState(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testRestoreTheLatestState)
+}
+
+func testRestoreTheLatestState(t *testing.T) {
 	t.Parallel()
 	f, _ := withSource(t)
 	unit(t, resource.TestStep{
@@ -295,7 +305,7 @@ func TestRestoreRefused(t *testing.T) {
 		},
 		"of a source without an archive": {
 			prepare: func(f *fakes, _ s3test.Archive) {
-				apitest.Edit(f.kube, fakeNamespace, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
+				f.edit(apitest.Controller, "my-db", func(c *cnpgv1.Cluster) { c.Spec.Backup = nil })
 			},
 			config: restoreOf(""),
 			want:   []string{"Source Has No Archive", "source.database: the database myorg/my-db archives nowhere"},
@@ -339,6 +349,11 @@ func TestRestoreWithoutSightOfS3(t *testing.T) {
 }
 
 func TestRestoreThatFails(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testRestoreThatFails)
+}
+
+func testRestoreThatFails(t *testing.T) {
 	t.Parallel()
 	f, _ := withSource(t)
 	const pod = "my-db-pitr-1-full-recovery-x7x7x"

@@ -15,19 +15,22 @@ import (
 
 // What a restore goes on from whose creation was cut off after its Cluster was made.
 
-// lacksOriginSecret tells whether a restored Cluster may lack the Secret with which its pods read the archive. Once an instance
-// has run, it was there.
+// lacksOriginSecret tells whether a restored Cluster may lack the Secret with which its pods read the archive, or the ObjectStore by
+// which the Barman Cloud plugin does. Once an instance has run, they were there.
 func lacksOriginSecret(cluster *cnpgv1.Cluster) bool {
 	return cnpg.IsUnfinished(cluster, cnpg.OriginSecret) && cnpg.NeverReady(cluster)
 }
 
-// finishOrigin writes the Secret that a new Cluster's pods read the archive with, where they need one, and takes the note away
-// that it is lacking.
-func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client, from *origin, created *cnpgv1.Cluster, resp *resource.CreateResponse) error {
-	if !from.needsSecret() {
+// finishOrigin writes the Secret and the ObjectStore that a new Cluster's pods read the archive with, where they need them, and takes
+// the note away that they are lacking. The Cluster was made of what is desired.
+func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client, from *origin, created, desired *cnpgv1.Cluster, resp *resource.CreateResponse) error {
+	if !cnpg.IsUnfinished(desired, cnpg.OriginSecret) {
 		return nil
 	}
 	if err := from.applySecret(ctx, client, created); err != nil {
+		return err
+	}
+	if err := client.CreateObjectStores(ctx, created, desired); err != nil {
 		return err
 	}
 	finished, err := client.Finish(ctx, created)
@@ -37,18 +40,24 @@ func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client,
 	return err
 }
 
-// writeOriginSecret writes that Secret for a Cluster that was made without it: what the Cluster was restored with, its
-// annotation tells. The apply that follows takes the note away.
+// writeOriginSecret writes them for a Cluster that was made without them: what the Cluster was restored with, its annotation
+// tells. The apply that follows takes the note away.
 func (r *clusterResource) writeOriginSecret(ctx context.Context, client *cnpg.Client, plan *databaseModel, live *cnpgv1.Cluster, summary string, diags *diag.Diagnostics) bool {
 	restore := &restoreModel{databaseModel: *plan}
 	restore.take(parseInputs(live.Annotations[cnpg.AnnotationRestore]))
 	from := r.backend.originOf(ctx, restore, diags)
+	byPlugin := cnpg.OriginMethod(live, originName) == cnpg.MethodPlugin
 	var err error
 	switch {
-	case from != nil && !from.needsSecret():
+	case from != nil && !from.needsSecret() && !byPlugin:
 		err = fmt.Errorf("Secret %s/%s: its keys are to be written, and the provider's object_store has none for the database pods any more", live.Namespace, originSecretName(live.Name))
 	case from != nil:
-		err = from.applySecret(ctx, client, live)
+		if err = from.applySecret(ctx, client, live); err == nil && byPlugin {
+			origin := live.DeepCopy()
+			origin.Spec.Backup, origin.Spec.ExternalClusters = nil, []cnpgv1.ExternalCluster{{Name: originName, BarmanObjectStore: from.barmanStore(live.Name)}}
+			cnpg.SetOriginMethod(origin, cnpg.MethodPlugin)
+			err = client.CreateObjectStores(ctx, live, origin)
+		}
 	case !diags.HasError():
 		err = errNotKnown
 	}

@@ -16,6 +16,11 @@ import (
 // What somebody changes in a schedule, and no attribute shows, is seen by the refresh as it is, told, and put back.
 func TestScheduleDrift(t *testing.T) {
 	t.Parallel()
+	byEachMethod(t, testScheduleDrift)
+}
+
+func testScheduleDrift(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		change func(*cnpgv1.ScheduledBackup)
 		is     func(*cnpgv1.ScheduledBackup) bool
@@ -110,7 +115,7 @@ func TestImportTellsOfOtherSchedules(t *testing.T) {
 	imported := func(t *testing.T, forbidden bool) string {
 		t.Helper()
 		f := operated(t)
-		f.kube.Put(f.archivedCluster(), schedule("nightly", "my-db"), schedule("my-db", "my-db"), schedule("theirs", "another"))
+		f.put(f.archivedCluster(), schedule("nightly", "my-db"), schedule("my-db", "my-db"), schedule("theirs", "another"))
 		if forbidden {
 			f.kube.Fail(apitest.Each(apitest.VerbList, "scheduledbackups", apitest.Fault{Status: 403}))
 		}

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,21 +28,27 @@ func foreign(scheduled *cnpgv1.ScheduledBackup, key cnpg.Key) bool {
 	return !cnpg.Applied(scheduled) && !cnpg.Schedules(scheduled, key)
 }
 
+// ofItsMethod tells whether a ScheduledBackup is one of the archive of a Cluster, and not of another method than the one by which
+// that archives.
+func ofItsMethod(scheduled *cnpgv1.ScheduledBackup, cluster *cnpgv1.Cluster) bool {
+	return cnpg.Applied(scheduled) || cnpg.Archiver(cluster) == nil || cnpg.ScheduleMethod(scheduled) == cnpg.MethodOf(cluster)
+}
+
 // freeForSchedule is a [foreignScheduleError] where the name of a Cluster's ScheduledBackup is taken. To write it would fail, or
 // take another one's schedule away.
-func freeForSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key) error {
+func freeForSchedule(ctx context.Context, client *cnpg.Client, key cnpg.Key, method cnpg.Method) error {
 	scheduled, err := client.GetScheduledBackup(ctx, key)
 	switch {
 	case errors.Is(err, cnpg.ErrNotFound):
 		return nil
 	case err != nil:
 		return err
-	case !foreign(scheduled, key):
+	case !foreign(scheduled, key) && (cnpg.Applied(scheduled) || cnpg.ScheduleMethod(scheduled) == method):
 		return nil
 	}
 	does := fmt.Sprintf("takes backups of the Cluster %q", scheduled.Spec.Cluster.Name)
 	if scheduled.Spec.Cluster.Name == key.Name {
-		does = fmt.Sprintf("takes backups by the method %q", scheduled.Spec.Method)
+		does = fmt.Sprintf("takes backups by the method %q", cmp.Or(scheduled.Spec.Method, cnpgv1.BackupMethodBarmanObjectStore))
 	}
 	return &foreignScheduleError{key: key, does: does}
 }
@@ -66,7 +73,7 @@ func (r *clusterResource) planScheduleName(ctx context.Context, plan, state *dat
 		return
 	}
 	var taken *foreignScheduleError
-	if err := freeForSchedule(ctx, client, plan.key()); errors.As(err, &taken) {
+	if err := freeForSchedule(ctx, client, plan.key(), plan.backup(ctx, diags).method()); errors.As(err, &taken) {
 		addFailure(diags, "Schedule's Name Is Taken", taken, "Nothing was changed.")
 	}
 }

@@ -27,7 +27,7 @@ func TestAdoptedDatabaseWithoutASchedule(t *testing.T) {
 			cnpg.Archiver(cluster).AWS = &cnpgv1.S3Credentials{
 				AccessKeyIDReference: selector("ACCESS_KEY_ID"), SecretAccessKeyReference: selector("ACCESS_SECRET_KEY"), RegionReference: selector("REGION"),
 			}
-			f.kube.Put(cluster)
+			f.put(cluster)
 			theirs := func() *cnpgv1.ScheduledBackup {
 				return apitest.Get[cnpgv1.ScheduledBackup](f.kube, fakeNamespace, "nightly")
 			}

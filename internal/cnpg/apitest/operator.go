@@ -32,6 +32,8 @@ const (
 // asked for it is answered. A Cluster waits for the ObjectStores that it names.
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
+	s.Admit(oneArchiver)
+	s.Admit(objectStoreRules)
 	for _, class := range []string{StorageClass, FastStorageClass} {
 		s.Put(&storagev1.StorageClass{
 			ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: "example.com/volumes", AllowVolumeExpansion: ptr.To(true),
@@ -226,24 +228,39 @@ func holds(before []metav1.Condition, kind cnpgv1.ClusterConditionType, reason, 
 // EndWAL is the segment that the Backups of Operate begin and end in.
 const EndWAL = "000000010000000000000004"
 
-// backUp completes a Backup at once. Of one that the plugin takes, the status does not tell where it lies.
+// backUp ends a Backup at once: it is completed where its Cluster archives by its method.
 func (s *Server) backUp(b *cnpgv1.Backup) {
-	byPlugin := b.Spec.Method == cnpgv1.BackupMethodPlugin
-	var store cnpgv1.BarmanObjectStoreConfiguration
-	if c := Get[cnpgv1.Cluster](s, b.Namespace, b.Spec.Cluster.Name); c != nil && c.Spec.Backup != nil && c.Spec.Backup.BarmanObjectStore != nil {
-		store = *c.Spec.Backup.BarmanObjectStore
+	c := Get[cnpgv1.Cluster](s, b.Namespace, b.Spec.Cluster.Name)
+	if b.Spec.Method == cnpgv1.BackupMethodPlugin {
+		s.backUpByPlugin(b, c)
+		return
 	}
+	var store cnpgv1.BarmanObjectStoreConfiguration
+	if c != nil && c.Spec.Backup != nil && c.Spec.Backup.BarmanObjectStore != nil {
+		store = *c.Spec.Backup.BarmanObjectStore
+	} else if c != nil && archivesByPlugin(c) {
+		s.failBackup(b, "no barmanObjectStore section defined on the target cluster")
+		return
+	}
+	s.completeBackup(b, func(status *cnpgv1.BackupStatus) {
+		status.ServerName, status.DestinationPath, status.EndpointURL = cmp.Or(store.ServerName, b.Spec.Cluster.Name), store.DestinationPath, store.EndpointURL
+	})
+}
+
+func (s *Server) completeBackup(b *cnpgv1.Backup, more func(*cnpgv1.BackupStatus)) {
 	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
 		begin := metav1.NewTime(time.Now().UTC().Truncate(time.Second))
 		b.Status = cnpgv1.BackupStatus{
-			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), ServerName: cmp.Or(store.ServerName, b.Spec.Cluster.Name), DestinationPath: store.DestinationPath,
-			BackupName: "backup-" + begin.Format("20060102150405"), EndpointURL: store.EndpointURL,
+			Phase: cnpgv1.BackupPhaseCompleted, BackupID: begin.Format("20060102T150405"), BackupName: "backup-" + begin.Format("20060102150405"),
 			StartedAt: &begin, StoppedAt: &begin,
 			BeginWal: EndWAL, EndWal: EndWAL, BeginLSN: "0/4000028", EndLSN: "0/4000120",
 		}
-		if byPlugin {
-			b.Status.Method, b.Status.ServerName = cnpgv1.BackupMethodPlugin, ""
-			b.Status.PluginMetadata = map[string]string{"pluginName": barmancloud.PluginName}
-		}
+		more(&b.Status)
+	})
+}
+
+func (s *Server) failBackup(b *cnpgv1.Backup, why string) {
+	Edit(s, b.Namespace, b.Name, func(b *cnpgv1.Backup) {
+		b.Status = cnpgv1.BackupStatus{Phase: cnpgv1.BackupPhaseFailed, Error: why}
 	})
 }

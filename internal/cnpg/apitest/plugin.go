@@ -1,0 +1,106 @@
+package apitest
+
+import (
+	"regexp"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
+)
+
+// pluginOf is the entry that has the Barman Cloud plugin archive a Cluster's WAL; nil without one.
+func pluginOf(c *cnpgv1.Cluster) *cnpgv1.PluginConfiguration {
+	for i := range c.Spec.Plugins {
+		if p := &c.Spec.Plugins[i]; p.Name == barmancloud.PluginName && ptr.Deref(p.Enabled, true) && ptr.Deref(p.IsWALArchiver, false) {
+			return p
+		}
+	}
+	return nil
+}
+
+// backUpByPlugin ends a Backup as the plugin does: where it lies, the status does not say.
+func (s *Server) backUpByPlugin(b *cnpgv1.Backup, c *cnpgv1.Cluster) {
+	if c == nil || pluginOf(c) == nil {
+		s.failBackup(b, "cannot proceed with the backup as the cluster has no plugin configured")
+		return
+	}
+	parameters := pluginOf(c).Parameters
+	store := Get[barmancloud.ObjectStore](s, c.Namespace, parameters[barmancloud.ObjectStoreParameter])
+	if store == nil {
+		s.failBackup(b, `rpc error: code = Unknown desc = objectstores.barmancloud.cnpg.io "`+parameters[barmancloud.ObjectStoreParameter]+`" not found`)
+		return
+	}
+	server, named := parameters[barmancloud.ServerNameParameter]
+	if !named {
+		server = c.Name
+	}
+	var ended *metav1.Time
+	s.completeBackup(b, func(status *cnpgv1.BackupStatus) {
+		status.Method, ended = cnpgv1.BackupMethodPlugin, status.StoppedAt
+		status.PluginMetadata = map[string]string{"clusterUID": string(c.UID), "pluginName": barmancloud.PluginName}
+	})
+	Edit(s, store.Namespace, store.Name, func(store *barmancloud.ObjectStore) {
+		window := store.Status.ServerRecoveryWindow[server]
+		if window.FirstRecoverabilityPoint == nil {
+			window.FirstRecoverabilityPoint = ended
+		}
+		window.LastSuccessfulBackupTime = ended
+		if store.Status.ServerRecoveryWindow == nil {
+			store.Status.ServerRecoveryWindow = map[string]barmancloud.RecoveryWindow{}
+		}
+		store.Status.ServerRecoveryWindow[server] = window
+	})
+}
+
+// oneArchiver refuses what CNPG's webhook refuses of plugins.
+func oneArchiver(object, _ *unstructured.Unstructured) ([]string, error) {
+	if object.GetKind() != "Cluster" {
+		return nil, nil
+	}
+	c := typedAs[cnpgv1.Cluster](object)
+	var archivers []string
+	for _, p := range c.Spec.Plugins {
+		if ptr.Deref(p.Enabled, true) && ptr.Deref(p.IsWALArchiver, false) {
+			archivers = append(archivers, p.Name)
+		}
+	}
+	at, why := field.NewPath("spec", "plugins"), ""
+	switch {
+	case len(archivers) > 0 && c.Spec.Backup != nil && c.Spec.Backup.BarmanObjectStore != nil:
+		why = "Cannot enable a WAL archiver plugin when barmanObjectStore is configured"
+	case len(archivers) > 1:
+		why = "Cannot enable more than one WAL archiver plugin"
+	default:
+		return nil, nil
+	}
+	return nil, invalid(object, field.Invalid(at, archivers, why))
+}
+
+var retentionPolicy = regexp.MustCompile(`^[1-9][0-9]*[dwm]$`)
+
+// objectStoreRules are those of the plugin's schema.
+func objectStoreRules(object, _ *unstructured.Unstructured) ([]string, error) {
+	if object.GetKind() != "ObjectStore" {
+		return nil, nil
+	}
+	at := field.NewPath("spec", "configuration")
+	if name, has, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "configuration", "serverName"); has {
+		return nil, invalid(object, field.Invalid(at.Child("serverName"), name, "use the 'serverName' plugin parameter in the Cluster resource"))
+	}
+	if path, _, _ := unstructured.NestedString(object.Object, "spec", "configuration", "destinationPath"); path == "" {
+		return nil, invalid(object, field.Required(at.Child("destinationPath"), ""))
+	}
+	if policy, has, _ := unstructured.NestedString(object.Object, "spec", "retentionPolicy"); has && !retentionPolicy.MatchString(policy) {
+		return nil, invalid(object, field.Invalid(field.NewPath("spec", "retentionPolicy"), policy, "should match '"+retentionPolicy.String()+"'"))
+	}
+	return nil, nil
+}
+
+func invalid(object *unstructured.Unstructured, problem *field.Error) error {
+	return apierrors.NewInvalid(object.GroupVersionKind().GroupKind(), object.GetName(), field.ErrorList{problem})
+}

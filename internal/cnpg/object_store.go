@@ -1,0 +1,143 @@
+package cnpg
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
+)
+
+const objectStores = "objectstores"
+
+var objectStoreTypeMeta = metav1.TypeMeta{APIVersion: barmancloud.SchemeGroupVersion.String(), Kind: "ObjectStore"}
+
+// The names of the ObjectStores that the provider makes for a Cluster.
+
+// ObjectStoreName is the ObjectStore of a Cluster's own archive.
+func ObjectStoreName(cluster string) string { return cluster + "-backup" }
+
+// OriginStoreName is the ObjectStore of the archive that a Cluster was restored from. The plugin asks for it as long as the
+// Cluster lives, not only while it is restored.
+func OriginStoreName(cluster string) string { return cluster + "-origin" }
+
+// ObjectStoresOf are the names of the ObjectStores that the provider may have made for a Cluster.
+func ObjectStoresOf(cluster *cnpgv1.Cluster) []string {
+	var names []string
+	if MethodOf(cluster) == MethodPlugin {
+		names = append(names, ObjectStoreName(cluster.Name))
+	}
+	for _, external := range cluster.Spec.ExternalClusters {
+		if p := external.PluginConfiguration; p != nil && p.Parameters[barmancloud.ObjectStoreParameter] == OriginStoreName(cluster.Name) {
+			names = append(names, OriginStoreName(cluster.Name))
+		}
+	}
+	return names
+}
+
+// ForeignStoreError is an ObjectStore that has the name which a database's own is to have, and is somebody else's.
+type ForeignStoreError struct{ Key Key }
+
+func (e *ForeignStoreError) Error() string {
+	return fmt.Sprintf("the ObjectStore %s is not this database's: somebody else has made it, or it is of another Cluster", e.Key)
+}
+
+// GetObjectStore reads an ObjectStore of the Barman Cloud plugin; [ErrNotFound] where there is none.
+func (c *Client) GetObjectStore(ctx context.Context, key Key) (*barmancloud.ObjectStore, error) {
+	store := &barmancloud.ObjectStore{}
+	if err := c.get(ctx, c.barman, objectStores, key, store); err != nil {
+		return nil, explain(err, "ObjectStore", key)
+	}
+	return store, nil
+}
+
+// applyStore creates the ObjectStore of the Cluster with the UID owner, or brings it to what store says. One of that name that
+// is not that Cluster's is a [ForeignStoreError], and left alone; a field of it that another manager owns is a [ConflictError],
+// unless ownership lets it be taken over.
+func (c *Client) applyStore(ctx context.Context, owner types.UID, store *barmancloud.ObjectStore, ownership Ownership[barmancloud.ObjectStore], dryRun bool) (*barmancloud.ObjectStore, error) {
+	key := KeyOf(store)
+	live, err := c.GetObjectStore(ctx, key)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return c.createStore(ctx, store, dryRun)
+	case err != nil:
+		return nil, err
+	case !Applied(live) || !ownedBy(live, owner):
+		return nil, &ForeignStoreError{Key: key}
+	}
+	fields, err := storeFields(store, live)
+	if err != nil {
+		return nil, err
+	}
+	var before map[string]any
+	if ownership.Before != nil {
+		if before, err = storeFields(ownership.Before, live); err != nil {
+			return nil, err
+		}
+	}
+	applied, err := applyOwned[barmancloud.ObjectStore](ctx, c.barman, objectStores, key, fields, before, ownership.Force, dryRun)
+	if err != nil {
+		return nil, explain(err, "ObjectStore", key)
+	}
+	return applied, nil
+}
+
+// createStore makes a new ObjectStore and never touches one that exists: that is a [ForeignStoreError]. As for a Cluster, a nonce
+// tells our own from another's where an answer is lost.
+func (c *Client) createStore(ctx context.Context, store *barmancloud.ObjectStore, dryRun bool) (*barmancloud.ObjectStore, error) {
+	key := KeyOf(store)
+	store = store.DeepCopy()
+	nonce := rand.Text()
+	metav1.SetMetaDataAnnotation(&store.ObjectMeta, AnnotationNonce, nonce)
+	fields, err := storeFields(store, nil)
+	if err != nil {
+		return nil, err
+	}
+	created := &barmancloud.ObjectStore{}
+	err = apply(ctx, c.barman, objectStores, key, atVersion(fields, createOnly), applyOptions{manager: FieldManager, dryRun: dryRun}, created)
+	if err == nil || !mayHaveArrived(err) {
+		return created, explain(err, "ObjectStore", key)
+	}
+	existing, askErr := again(ctx, func(ctx context.Context) (*barmancloud.ObjectStore, error) { return c.GetObjectStore(ctx, key) })
+	switch {
+	case askErr == nil && existing.Annotations[AnnotationNonce] == nonce:
+		return existing, nil
+	case askErr == nil:
+		return nil, &ForeignStoreError{Key: key}
+	case !errors.Is(askErr, ErrNotFound):
+		return nil, fmt.Errorf("ObjectStore %s: %w: %w", key, ErrOutcomeUnknown, err)
+	}
+	return nil, explain(err, "ObjectStore", key)
+}
+
+// storeFields are what an apply of an ObjectStore states; live is nil for one that is to be made.
+func storeFields(store, live *barmancloud.ObjectStore) (map[string]any, error) {
+	store = store.DeepCopy()
+	store.TypeMeta = objectStoreTypeMeta
+	if live != nil {
+		store.UID = live.UID
+		metav1.SetMetaDataAnnotation(&store.ObjectMeta, AnnotationNonce, live.Annotations[AnnotationNonce])
+	}
+	return fieldsOf(store)
+}
+
+// DeleteObjectStore deletes an ObjectStore that [FieldManager] has applied, and leaves that of anybody else, or of another Cluster
+// than that with the UID owner; it is no error when it is gone already.
+func (c *Client) DeleteObjectStore(ctx context.Context, key Key, owner types.UID) error {
+	live, err := c.metadata(ctx, c.barman, objectStores, key)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return explain(err, "ObjectStore", key)
+	case !Applied(live):
+		return nil
+	}
+	return explain(c.deleteRead(ctx, c.barman, objectStores, key, owner, live), "ObjectStore", key)
+}
