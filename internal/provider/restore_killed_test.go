@@ -28,7 +28,9 @@ func (w *scene) kill(t *testing.T, at point) {
 	}, killed)
 	diags := w.do(t)
 	w.watchRequests(nil, fault{})
-	if mu.Lock(); !hit {
+	mu.Lock()
+	defer mu.Unlock()
+	if !hit {
 		t.Fatalf("the operation did not make this request, but %v\n%s", made.all, diags)
 	}
 	w.workspace, w.planned, w.told = saved, nil, nil
