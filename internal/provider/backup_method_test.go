@@ -112,6 +112,9 @@ func TestMethodThatIsNotThere(t *testing.T) {
 		"in-tree": {(*fakes).withoutMethods, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
 			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", "helm upgrade --install", docs, `Set backup.method = "plugin"`,
 		}},
+		"the plugin": {func(f *fakes) { f.kube.Remove("objectstores") }, database(`backup = { schedule = "@daily", method = "plugin" }`), []string{
+			at, `the method "plugin" is not there`, "the Barman Cloud plugin is not installed", "helm upgrade --install", docs,
+		}},
 		"in-tree, and the plugin is": {(*fakes).withoutInTree, database(`backup = { schedule = "@daily", method = "barmanObjectStore" }`), []string{
 			at, `the method "barmanObjectStore" is not there`, "no support of its own for barman any more", `Set backup.method = "plugin"`,
 		}},

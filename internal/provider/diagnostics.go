@@ -68,5 +68,6 @@ func (b *backend) collectWarnings(ctx context.Context) (collecting context.Conte
 }
 
 // inTreeEnds is what to do about CNPG's warning that its own support for barman ends.
-const inTreeEnds = "This is said once for all databases of the run, and nothing fails because of it today. Before CloudNativePG is upgraded to that release, databases have to archive with the Barman Cloud plugin, " +
-	`by backup.method = "plugin", which a later version of this provider will support.`
+const inTreeEnds = "This is said once for all databases of the run, and nothing fails because of it today. Before CloudNativePG is upgraded to that release, have its Barman Cloud plugin installed " +
+	"(https://cloudnative-pg.io/plugin-barman-cloud/docs/installation/), and set backup.method = \"plugin\" for each database: it goes on in the same folder, and what was archived before can be restored as before. " +
+	"What CloudNativePG itself says of the change: https://cloudnative-pg.io/plugin-barman-cloud/docs/migration/"
