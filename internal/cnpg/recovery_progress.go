@@ -131,14 +131,20 @@ func (p *restoreProgress) readLog(ctx context.Context, pod *corev1.Pod) {
 	if p.unread {
 		return
 	}
+	if err := p.client.readJournal(ctx, pod, &p.journal); err != nil {
+		p.unread = errors.Is(err, ErrForbidden) // a pod that is gone has a successor
+	}
+}
+
+// readJournal adds to a journal what the last lines of a pod's log tell.
+func (c *Client) readJournal(ctx context.Context, pod *corev1.Pod, journal *recoveryJournal) error {
 	ctx, cancel := context.WithTimeout(ctx, journalTimeout)
 	defer cancel()
-	log, err := p.client.recoveryLog(ctx, pod, logOptions{lines: journalLines, bytes: journalLimit})
-	if err != nil {
-		p.unread = errors.Is(err, ErrForbidden) // a pod that is gone has a successor
-		return
+	log, err := c.recoveryLog(ctx, pod, logOptions{lines: journalLines, bytes: journalLimit})
+	if err == nil {
+		journal.add(bytes.NewReader(log))
 	}
-	p.journal.add(bytes.NewReader(log))
+	return err
 }
 
 // recoveryJournal is how far a recovery is, as its log tells.

@@ -9,8 +9,8 @@ import (
 )
 
 // RecoveryRuns tells whether the recovery of a Cluster is on its way: its Job is there and has not failed, nor has a pod of it,
-// and one has begun, so that work would be lost with it. A pod that waits for a node, a volume or an image has done none.
-// It needs the rights to list Jobs and Pods.
+// and one has begun, so that work would be lost with it. A pod that waits for a node, a volume or an image has done none, and a
+// recovery that PostgreSQL has paused never goes on. It needs the rights to list Jobs and Pods.
 func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	selector := labels.Set{LabelCluster: key.Name, labelJobRole: recoveryJobRole}.String()
 	var jobs batchv1.JobList
@@ -23,7 +23,7 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	}
 	begun := false
 	for i := range pods.Items {
-		if containerFailed(&pods.Items[i]) {
+		if containerFailed(&pods.Items[i]) || c.paused(ctx, &pods.Items[i]) {
 			return false, nil
 		}
 		begun = begun || containerBegun(&pods.Items[i])
@@ -44,4 +44,13 @@ func containerBegun(pod *corev1.Pod) bool {
 		}
 	}
 	return false
+}
+
+// paused tells whether the log of a pod that runs says that its recovery waits for settings that nobody can change any more.
+func (c *Client) paused(ctx context.Context, pod *corev1.Pod) bool {
+	if pod.Status.Phase != corev1.PodRunning {
+		return false
+	}
+	var journal recoveryJournal
+	return c.readJournal(ctx, pod, &journal) == nil && journal.paused != nil
 }

@@ -44,6 +44,47 @@ func (f *fakes) recoveryPart(owner types.UID, name string) metav1.ObjectMeta {
 	}
 }
 
+// A recovery that PostgreSQL has paused goes on no more, although its pod runs: other settings restore anew.
+func TestPausedRestoreIsNoDeadEnd(t *testing.T) {
+	t.Parallel()
+	const pod = "my-db-pitr-1-full-recovery-x7x7x"
+	const paused = `{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"WARNING","message":"hot standby is not possible because of insufficient parameter settings","detail":"max_connections = 100 is a lower setting than on the primary server, where its value was 200."}}
+{"level":"info","logger":"postgres","msg":"record","record":{"error_severity":"LOG","message":"recovery has paused","detail":"If recovery is unpaused, the server will shut down."}}
+`
+	for name, log := range map[string]string{"paused": paused, "on its way": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			s.kube.Log(fakeNamespace, pod, "full-recovery", paused)
+			recovers := true
+			s.kube.React(func(e apitest.Event) {
+				c := apitest.As[cnpgv1.Cluster](e.Object)
+				if c == nil || c.Name != "my-db-pitr" || e.Type != watch.Added || !recovers {
+					return
+				}
+				running := &corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, pod), Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "full-recovery"}}}}
+				running.Status.Phase = corev1.PodRunning
+				running.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}}
+				s.kube.Put(running, &batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")})
+				apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
+			})
+			s.fails(s.config(restoreOf("")), "Unable to Restore Database", "max_connections = 100 is a lower setting", "parameters")
+			s.kube.Log(fakeNamespace, pod, "full-recovery", log)
+			recovers = false
+			corrected := s.config(restoreOf("parameters = { max_connections = \"200\" }"))
+			if log == "" {
+				s.refused(corrected, "Restore Already Exists")
+				return
+			}
+			first := s.restored().UID
+			s.apply(corrected)
+			if c := s.restored(); c.UID == first || c.Spec.PostgresConfiguration.Parameters["max_connections"] != "200" {
+				t.Error("it was not restored anew")
+			}
+		})
+	}
+}
+
 // A failed restore holds no data: with corrected inputs it is removed and restored anew, protected or not, and it can be
 // destroyed, with or without a last backup.
 func TestFailedRestoreIsNoDeadEnd(t *testing.T) {
