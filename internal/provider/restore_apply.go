@@ -93,7 +93,7 @@ func (r *restoreResource) prepare(ctx context.Context, client *cnpg.Client, plan
 	if catalog != nil {
 		choice, err := r.chooseArrived(ctx, plan, from, catalog, end)
 		if err != nil {
-			r.backend.addRefusal(ctx, plan, config, from, err, diags)
+			r.backend.addRefusal(ctx, plan, config, from, catalog, err, diags)
 			return nil, false
 		}
 		prepared.choice = &choice
@@ -140,7 +140,7 @@ func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, p
 			diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
 				"Whether the restore can succeed could not be seen. CloudNativePG picks the base backup, and says itself what it lacks."))
 		default:
-			r.backend.addRefusal(ctx, plan, config, from, overdue(ctx, err), diags)
+			r.backend.addRefusal(ctx, plan, config, from, nil, overdue(ctx, err), diags)
 			return false
 		}
 		return true

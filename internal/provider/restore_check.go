@@ -130,8 +130,9 @@ func (m *restoreModel) windowOf(catalog *recovery.Catalog) string {
 	return fmt.Sprintf("The recovery window is %s.", window.In(m.target("").Time.Location()))
 }
 
-// addRefusal says why there is nothing to restore the target from, at the attribute that can change it.
-func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, from *origin, err error, diags *diag.Diagnostics) {
+// addRefusal says why there is nothing to restore the target from, at the attribute that can change it, and what there is. catalog is
+// nil where the archive was not read.
+func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, from *origin, catalog *recovery.Catalog, err error, diags *diag.Diagnostics) {
 	var none *recovery.NoBackupError
 	var major *recovery.MajorMismatchError
 	var timeline *recovery.TimelineNotFoundError
@@ -171,11 +172,15 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 				from.store.destinationPath, from.server, from.backupID)
 		}
 	}
+	window := ""
+	if !isRefusal(err) { // which tells it itself
+		window = plan.windowOf(catalog)
+	}
 	text := sentence(err)
 	if len(at.Steps()) > 1 { // of nested attributes the CLI shows no line
 		text = fmt.Sprintf("%s: %s", at, text)
 	}
-	diags.AddAttributeError(at, cannotSucceed, paragraphs(text, more, "Nothing was changed."))
+	diags.AddAttributeError(at, cannotSucceed, paragraphs(text, window, more, "Nothing was changed."))
 }
 
 // othersThere names the archives that lie beside one that is not there.

@@ -196,7 +196,7 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 			r.backend.warnUnreachable(client, unread, "Whether the restore can succeed is checked when it is applied, if the store can be reached then.", diags)
 			return
 		}
-		r.backend.addRefusal(ctx, plan, config, from, unread, diags)
+		r.backend.addRefusal(ctx, plan, config, from, nil, unread, diags)
 		return
 	}
 	// Without a flush what is archived by then counts, which the plan can only compare with what is archived now.
@@ -207,7 +207,7 @@ func (r *restoreResource) planOrigin(ctx context.Context, plan, config *restoreM
 		}
 	}
 	if err != nil {
-		r.backend.addRefusal(ctx, plan, config, from, err, diags)
+		r.backend.addRefusal(ctx, plan, config, from, catalog, err, diags)
 		return
 	}
 	warnImage(config, from, choice.Backup, diags)

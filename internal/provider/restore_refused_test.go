@@ -30,6 +30,9 @@ func dead(attributes string) string {
 	return restoreFrom(`object_store = { server_name = "my-db-v1" }`, goneDatabase+attributes)
 }
 
+// theWindow is how a refusal tells the window of the source.
+const theWindow = "The recovery window is 2026-03-26 10:00:00 UTC to about 2026-03-26 13:00:00 UTC."
+
 // What the archive tells to be impossible.
 var refusals = map[string]refusal{
 	"before the window": {
@@ -104,7 +107,7 @@ var refusals = map[string]refusal{
 	},
 	"a base backup that is not there": {
 		config: restoreOf(`backup_id = "20260326T115901"`), at: "backup_id",
-		want: []string{"there is no backup 20260326T115901; those that can be restored: " + lateBackup + ", " + earlyBackup},
+		want: []string{"there is no backup 20260326T115901; those that can be restored: " + lateBackup + ", " + earlyBackup, theWindow},
 	},
 	"a base backup that has failed": {
 		prepare: func(_ *fakes, a s3test.Archive) {
@@ -121,7 +124,7 @@ var refusals = map[string]refusal{
 		},
 		config: restoreFrom(`backup = "myorg/first"`, ""), at: "source.backup", want: []string{"there is no backup " + earlyBackup, lateBackup},
 	},
-	"another timeline": {config: restoreOf("target_timeline = 7"), at: "target_timeline", want: []string{"the archive has no timeline 7; it has 1"}},
+	"another timeline": {config: restoreOf("target_timeline = 7"), at: "target_timeline", want: []string{"the archive has no timeline 7; it has 1", theWindow}},
 	"another server": {
 		config: restoreFrom(`object_store = { server_name = "my-dv-v1" }`, goneDatabase), at: "source.object_store",
 		want: []string{"There is no archive my-dv-v1 in s3://backups/pg. There are: my-db-v1."},
@@ -136,7 +139,7 @@ var refusals = map[string]refusal{
 		want: []string{"backup " + lateBackup + " was taken by PostgreSQL 17 and cannot be restored by PostgreSQL 16", "Restore it with PostgreSQL 17"},
 	},
 	"another major version": {
-		config: restoreOf(`postgres_version = "18"`), at: "postgres_version", want: []string{"was taken by PostgreSQL 17 and cannot be restored by PostgreSQL 18"},
+		config: restoreOf(`postgres_version = "18"`), at: "postgres_version", want: []string{"was taken by PostgreSQL 17 and cannot be restored by PostgreSQL 18", theWindow},
 	},
 	"another major version, of the source by now": {
 		prepare: func(f *fakes, _ s3test.Archive) {

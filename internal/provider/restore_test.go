@@ -244,12 +244,12 @@ func TestRestoreFlushesItsSource(t *testing.T) {
 	})
 	t.Run("where that is not allowed it goes on", func(t *testing.T) {
 		t.Parallel()
-		f, _ := withSource(t)
-		f.kube.OnExec(nil)
-		unit(t, resource.TestStep{
-			Config: f.config(restoreOf(unprotected)),
-			Check:  resource.TestCheckResourceAttr(pitr, "status", "READY"),
-		})
+		s, _ := restoreStage(t)
+		s.kube.OnExec(nil)
+		warnings := s.apply(s.config(restoreOf(unprotected)))
+		if !says("Source Not Flushed", "pods/exec").MatchString(warnings) || s.at("status") != "READY" {
+			t.Errorf("%s, with the warnings\n%s", s.at("status"), warnings)
+		}
 	})
 }
 
