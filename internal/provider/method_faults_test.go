@@ -24,6 +24,7 @@ func TestDatabaseByPluginSurvivesEveryFault(t *testing.T) {
 func TestMethodChangeSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	plugin := strings.Replace(withBackups, "backup = {", "backup = { method = \"plugin\",", 1)
+	inTree := strings.Replace(plugin, "plugin", "barmanObjectStore", 1) // left out, it would stay the plugin
 	surviveEveryFault(t, []*story{
 		{
 			name:   "to the plugin",
@@ -34,7 +35,7 @@ func TestMethodChangeSurvivesEveryFault(t *testing.T) {
 		},
 		{
 			name:   "from the plugin",
-			before: database(plugin), config: database(withBackups),
+			before: database(plugin), config: database(inTree),
 			begins: true,
 			makes:  []string{"apply clusters", "apply scheduledbackups", "watch clusters", "create backups", "watch backups", "delete objectstores", "patch clusters"},
 			races:  []string{besidesArchiving},
