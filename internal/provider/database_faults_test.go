@@ -38,6 +38,12 @@ func surviveEveryFault(t *testing.T, stories []*story) {
 			t.Errorf("met by no request of any story: %q", missed)
 		}
 	})
+	surviveFaults(t, stories, all)
+}
+
+// surviveFaults has stories meet their faults, and notes which those are.
+func surviveFaults(t *testing.T, stories []*story, all *faultKinds) {
+	t.Helper()
 	for _, s := range stories {
 		t.Run(s.name, func(t *testing.T) {
 			t.Parallel()

@@ -14,9 +14,9 @@ func TestDatabaseByPluginSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	t.Run(string(cnpg.MethodPlugin), func(t *testing.T) {
 		t.Parallel()
-		surviveEveryFault(t, ofPlugin(stories,
+		surviveFaults(t, append(ofPlugin(restoreStories, "restore the latest state"), ofPlugin(stories,
 			"create", "change parameters and labels", "turn backups on", "turn backups off", "rotate the keys", "put back what kubectl has changed",
-			"move the archive", "destroy", "destroy with a final backup", "destroy a tainted one"))
+			"move the archive", "destroy", "destroy with a final backup", "destroy a tainted one")...), &faultKinds{})
 	})
 }
 
