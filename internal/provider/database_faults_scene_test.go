@@ -296,7 +296,7 @@ func (w *scene) reached() (missing []string) {
 	method, stores := w.story.method(w.fakes), apitest.All[barmancloud.ObjectStore](w.kube)
 	own := slices.ContainsFunc(stores, func(o barmancloud.ObjectStore) bool { return o.Name == cnpg.ObjectStoreName(name) })
 	told := strings.Contains(w.told.String(), "ObjectStore Not Removed")
-	if is := cnpg.MethodOf(now.cluster); is != method || cnpg.ScheduleMethod(scheduled) != method || own != (method == cnpg.MethodPlugin) && !told {
+	if is := cnpg.MethodOf(now.cluster); is != method || scheduled != nil && cnpg.ScheduleMethod(scheduled) != method || own != (method == cnpg.MethodPlugin) && !told {
 		tell("it archives by %s, with the schedule %v and an ObjectStore of its own %t", is, scheduled, own)
 	}
 	store := cnpg.Archiver(now.cluster)
