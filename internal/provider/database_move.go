@@ -43,6 +43,9 @@ func moveRestore(ctx context.Context, req resource.MoveStateRequest, resp *resou
 	for name, value := range map[string]types.Bool{"wait": restore.Wait, "final_backup": restore.FinalBackup, "force_conflicts": restore.ForceConflicts} {
 		set(path.Root(name), value)
 	}
+	if backup := restore.backup(ctx, &resp.Diagnostics); backup != nil && !backup.enabled() { // of which a Cluster shows nothing
+		set(path.Root("backup"), restore.Backup)
+	}
 	if is := standing(ctx, req.SourcePrivate, &resp.Diagnostics); is.UID != "" {
 		is.leave(ctx, resp.TargetPrivate, &resp.Diagnostics)
 	}

@@ -3,15 +3,18 @@ package provider_test
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	"github.com/hashicorp/terraform-plugin-testing/tfversion"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -87,6 +90,55 @@ func TestMoveOfARestore(t *testing.T) {
 				}),
 			},
 			{ResourceName: moved, ImportState: true, ImportStateVerify: true, ImportStateVerifyIgnore: []string{"deletion_protection", "timeouts"}},
+		},
+	})
+}
+
+// One that was restored from an archive alone, and is not backed up, keeps what it was restored with, and the Secret for that,
+// which a destroy takes along.
+func TestMoveOfARestoreFromAnArchiveAlone(t *testing.T) {
+	t.Parallel()
+	f, _ := withSource(t)
+	f.sourceGone()
+	secret := func() *corev1.Secret {
+		return apitest.Get[corev1.Secret](f.kube, fakeNamespace, "my-db-pitr-origin-s3-creds")
+	}
+	moved := func(more string) string {
+		return f.config("moved {\n  from = pgplatform_restore.pitr\n  to   = pgplatform_database.pitr\n}\n" +
+			"resource \"pgplatform_database\" \"pitr\" {\n  name = \"my-db-pitr\"\n  tier = \"DEV\"\n  database_name = \"shop\"\n  owner = \"seller\"\n" +
+			unprotected + notBackedUp + more + "}\n")
+	}
+	var before *cnpgv1.Cluster
+	unitCase(t, resource.TestCase{
+		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_8_0)},
+		Steps: []resource.TestStep{
+			{Config: f.config(archiveAlone(notBackedUp)), Check: check(func() error {
+				if before = f.restored(); secret() == nil {
+					return errors.New("it was restored without a Secret of its own")
+				}
+				f.kube.Forget()
+				return nil
+			})},
+			{Config: moved(""), ConfigPlanChecks: action("pgplatform_database.pitr", plancheck.ResourceActionNoop), Check: check(func() error {
+				if writes := f.kube.Writes(); len(writes) != 0 {
+					return fmt.Errorf("written by the move: %v", apitest.Summaries(writes))
+				}
+				return nil
+			})},
+			{Config: moved("labels = { team = \"shop\" }\n"), Check: check(func() error {
+				after := f.restored()
+				if after.Labels["team"] != "shop" || secret() == nil || !reflect.DeepEqual(after.Spec.ExternalClusters, before.Spec.ExternalClusters) ||
+					!reflect.DeepEqual(after.Spec.Bootstrap, before.Spec.Bootstrap) {
+					return fmt.Errorf("after a change it is %+v", after.Spec)
+				}
+				return nil
+			})},
+			{Config: f.config(""), Check: check(func() error {
+				if f.restored() != nil || secret() != nil {
+					return errors.New("the destroy has left something")
+				}
+				return nil
+			})},
 		},
 	})
 }
