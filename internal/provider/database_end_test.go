@@ -134,10 +134,12 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 			}
 		}
 	}
+	replaced := make(chan struct{})
 	tests := map[string]struct {
 		prepare func(*fakes, *stage)
-		early   bool // before any Backup is made
-		goes    bool // the Backup goes on
+		early   bool            // before any Backup is made
+		goes    bool            // the Backup goes on
+		until   <-chan struct{} // what others do meanwhile has been done
 		want    []string
 	}{
 		"it hibernates": {
@@ -254,6 +256,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 				replace := sync.OnceFunc(func() {
 					apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db")
 					f.kube.Put(anew)
+					close(replaced)
 				})
 				f.s3.Fail(func(s3test.Request) *s3test.Fault {
 					if len(apitest.All[cnpgv1.Backup](f.kube)) > 0 { // S3 is asked for its end
@@ -262,6 +265,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 					return nil
 				})
 			},
+			until: replaced,
 			// A watch that goes on may see the moment between the two.
 			want: []string{"Cluster myorg/my-db: "},
 		},
@@ -275,6 +279,9 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 			test.prepare(f, s)
 			f.kube.Forget()
 			diags := s.w.Destroy(t.Context())
+			if test.until != nil {
+				<-test.until
+			}
 			want := append(append([]string{"Unable to Destroy Database", "The final backup could not be taken"}, test.want...), "Nothing was destroyed", "final_backup = false")
 			if !says(want...).MatchString(diags.Errors().String()) {
 				t.Errorf("the destroy says\n%s\nwant %q", diags.Errors(), want)
