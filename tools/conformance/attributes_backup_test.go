@@ -43,6 +43,13 @@ var backupAttributes = []attribute{
 		field: func(o objects) any { return o.schedule.Spec.Method }, want: cnpgv1.BackupMethodBarmanObjectStore,
 	},
 	{
+		name: "backup.method", config: scheduled(`method = "plugin"`), stays: true,
+		field: func(o objects) any {
+			return []any{o.schedule.Spec.Method, o.cluster.Spec.Backup != nil && o.cluster.Spec.Backup.BarmanObjectStore != nil, len(o.cluster.Spec.Plugins)}
+		},
+		want: []any{cnpgv1.BackupMethodPlugin, false, 1},
+	},
+	{
 		name: "backup.archive_timeout", config: scheduled(`archive_timeout = "1min"`),
 		field: func(o objects) any { return o.cluster.Spec.PostgresConfiguration.Parameters["archive_timeout"] }, want: "1min",
 	},
