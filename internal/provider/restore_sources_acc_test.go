@@ -16,10 +16,12 @@ import (
 
 // A database with a number in each transaction, five of them, the first before its base backup: every source but a database
 // alone, and every target but a time. In the end the database is gone; its archive, read with other keys than the new
-// database writes its own with, into another bucket, has everything.
+// database writes its own with, into another bucket, has everything. So has the archive of that one, when it is gone too, in a
+// bucket and at an endpoint that the provider's configuration does not name.
 func TestAccRestore_sources(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
+	elsewhere := *w // its provider knows another bucket at another endpoint
 	w.use(strict(t))
 	reader, writer := w.store, strict(t)
 	writer.bucket, writer.accessKeyID, writer.secretAccessKey = env(t, "PGPLATFORM_STRICT_OTHER_BUCKET"), env(t, "PGPLATFORM_STRICT_OTHER_ACCESS_KEY_ID"), env(t, "PGPLATFORM_STRICT_OTHER_SECRET_ACCESS_KEY")
@@ -34,6 +36,9 @@ func TestAccRestore_sources(t *testing.T) {
 	root := reader
 	root.accessKeyID, root.secretAccessKey = env(t, "PGPLATFORM_STRICT_ROOT_ACCESS_KEY_ID"), env(t, "PGPLATFORM_STRICT_ROOT_SECRET_ACCESS_KEY")
 	both.use(root)
+	away := elsewhere.store
+	away.accessKeyID, away.secretAccessKey = root.accessKeyID, root.secretAccessKey
+	elsewhere.use(away)
 
 	const source = `
 resource "pgplatform_database" "source" {
@@ -64,7 +69,7 @@ resource "pgplatform_restore" %[1]q {
 	resource.Test(t, resource.TestCase{
 		CheckDestroy: check(func() error {
 			return errors.Join(w.gone("source"), w.gone("of-backup"), w.gone("at-name"), w.gone("of-id"), w.gone("at-xid"), w.gone("before-xid"),
-				w.gone("at-lsn"), w.gone("before-lsn"), w.gone("of-store"), w.archived("source"))
+				w.gone("at-lsn"), w.gone("before-lsn"), w.gone("of-store"), w.gone("of-elsewhere"), w.archived("source"))
 		}),
 		Steps: withFactories([]resource.TestStep{
 			{ConfigFile: w.late(func() string { return source }), Check: check(m.before)},
@@ -139,6 +144,30 @@ resource "pgplatform_restore" %[1]q {
 							return nil
 						})
 					}),
+				),
+			},
+			{ // that one is destroyed too, and what it has archived is far from what the provider's configuration names
+				ConfigFile: elsewhere.late(func() string {
+					return restore("of-elsewhere", "1,2,3,4,5", fmt.Sprintf(`
+  tier          = "DEV"
+  image         = %q
+  database_name = "app"
+  owner         = "app"
+  backup        = { enabled = false }
+  source = {
+    object_store = {
+      destination_path = "s3://%s/%s"
+      endpoint_url     = %q
+      pod_endpoint_url = %q
+      server_name      = "of-store"
+    }
+    credentials_secret = { name = "writer" }
+  }
+`, env(t, "PGPLATFORM_POSTGRES_17"), writer.bucket, w.namespace, writer.endpoint, writer.podEndpoint))
+				}),
+				Check: resource.ComposeAggregateTestCheckFunc(
+					resource.TestCheckResourceAttr("pgplatform_restore.of-elsewhere", "source_server_name", "of-store"),
+					check(func() error { return errors.Join(w.gone("of-store"), w.numbersOf("of-elsewhere", "1,2,3,4,5")) }),
 				),
 			},
 		}),
