@@ -172,7 +172,11 @@ func TestRestoreOfWhatIsNotKnownYet(t *testing.T) {
 			config := func(source string) string {
 				return s.config("resource \"pgplatform_restore\" \"pitr\" {\n  name = \"my-db-pitr\"\n" + source + "\n}\n")
 			}
-			plan, _ := s.plan(config(test.unknown))
+			plan, warnings := s.plan(config(test.unknown))
+			unchecked := strings.HasPrefix(name, "source") || strings.HasPrefix(name, "target") || name == "its server_name" || name == "backup_id" || name == "the target of a dead one"
+			if strings.Contains(warnings, "Restore Not Checked Yet") != unchecked {
+				t.Errorf("the plan warns\n%s", warnings)
+			}
 			s.w.Write(config(test.known))
 			if diags := s.w.ApplyPlan(t.Context(), plan); diags.HasError() {
 				t.Fatal(diags)

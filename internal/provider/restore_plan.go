@@ -145,6 +145,9 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 	if diags.HasError() {
 		return
 	}
+	if from == nil || !plan.targetKnown() {
+		r.backend.warnUnchecked(diags)
+	}
 	if from != nil {
 		r.planOrigin(ctx, plan, config, from, diags)
 	}
@@ -154,6 +157,16 @@ func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *
 	r.backend.planned(ctx, &plan.databaseModel, nil, diags)
 	r.planArchive(ctx, clusterPlan{plan: &plan.databaseModel, config: effective(ctx, &config.databaseModel, &plan.databaseModel), recovers: true}, private, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, nil, diags)
+}
+
+// warnUnchecked tells that what a restore depends on is not known yet: once, however many restores there are.
+func (b *backend) warnUnchecked(diags *diag.Diagnostics) {
+	if b == nil {
+		return
+	}
+	if _, told := b.warned.LoadOrStore("unchecked", true); !told {
+		diags.AddWarning("Restore Not Checked Yet", "What is restored, or up to where, is not known before the apply. Whether that can succeed is checked then, before anything is created.")
+	}
 }
 
 // planCreate refuses a create that would meet a Cluster. One that is a failed restore holds no data, and goes first: Terraform
