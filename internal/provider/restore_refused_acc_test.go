@@ -73,7 +73,7 @@ resource "pgplatform_backup" "base" {
 		{"source", alive, []string{"Restore Onto Its Source"}},
 		{"source", store(dead, "source"), []string{w.namespace + "/source", "exists already", "import"}},
 		{"of-its-source", alive + "\nbackup = { schedule = \"@yearly\", server_name = \"source\" }", []string{"Archive Folder Is the Source's", "backup.server_name"}},
-		{"taken", alive + "\nbackup = { schedule = \"@yearly\", server_name = \"taken\" }", []string{"Archive Folder Is Taken", "The folder taken in", "is not empty"}},
+		{"taken", alive + "\nbackup = { schedule = \"@yearly\", server_name = \"taken\" }", []string{"Archive Folder Is Taken", "the folder taken in", "is not empty"}},
 	}
 	restores := ""
 	for i, r := range refused {

@@ -18,9 +18,9 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
-// A restore leaves its source as it is, but for the flush. A place in the WAL that is archived needs none. A time needs it although
-// the source's last segment was archived after it, since nothing in that was committed later: an empty transaction, and the WAL
-// segment that it ends.
+// A restore leaves its source as it is, but for the flush. A place in the WAL before the last archived segment needs none. A time
+// needs it although the source's last segment was archived after it, since nothing in that was committed later: an empty
+// transaction, and the WAL segment that it ends.
 func TestAccRestore_leavesItsSourceAlone(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -67,6 +67,13 @@ resource "pgplatform_database" "source" {
 						return err
 					}
 					if at, err = w.numbered("source", 3); err != nil {
+						return err
+					}
+					// Two segments: a place in the last one may lie behind its last record.
+					if err := w.switchSegment("source"); err != nil {
+						return err
+					}
+					if _, err := w.query("source", "SELECT pg_logical_emit_message(false, '', '')"); err != nil {
 						return err
 					}
 					if err := w.switchSegment("source"); err != nil {
