@@ -43,7 +43,7 @@ func testScheduleDrift(t *testing.T) {
 		},
 		"another method": {
 			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.Method = "volumeSnapshot" },
-			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Spec.Method == "barmanObjectStore" },
+			is:     func(s *cnpgv1.ScheduledBackup) bool { return string(s.Spec.Method) == string(methodOf(t)) },
 			told:   "spec.method",
 		},
 		"without its owner": {
@@ -73,7 +73,11 @@ func testScheduleDrift(t *testing.T) {
 			if plan.Action(db) != terraformtest.Update || !says("Repairs That No Attribute Shows", test.told).MatchString(warnings) {
 				t.Errorf("the plan is %q with warnings %q", plan.Action(db), warnings)
 			}
-			if err := f.asked("get clusters myorg/my-db", "get scheduledbackups myorg/my-db"); err != nil {
+			asked := []string{"get clusters myorg/my-db", "get scheduledbackups myorg/my-db"}
+			if f.method == cnpg.MethodPlugin {
+				asked = append(asked, "get objectstores myorg/my-db-backup")
+			}
+			if err := f.asked(asked...); err != nil {
 				t.Error(err)
 			}
 			s.apply(config)
