@@ -74,6 +74,19 @@ func (c *Client) deleteRead(ctx context.Context, client rest.Interface, resource
 	return err
 }
 
+// deleteApplied is deleteRead for an object that [FieldManager] has applied; that of anybody else is left alone. It is no error when
+// it is gone already.
+func (c *Client) deleteApplied(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID) error {
+	live, err := c.metadata(ctx, client, resource, key)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil || !Applied(live):
+		return err
+	}
+	return c.deleteRead(ctx, client, resource, key, owner, live)
+}
+
 // metadata reads an object without what it holds: the API server sends nothing else.
 func (c *Client) metadata(ctx context.Context, client rest.Interface, resource string, key Key) (*metav1.PartialObjectMetadata, error) {
 	answer, err := client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx).Raw()

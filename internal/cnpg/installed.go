@@ -94,7 +94,7 @@ func (c *Client) hasInTreeField(ctx context.Context, namespace string) (bool, er
 
 // hasObjectStores tells whether the kind is there that the Barman Cloud plugin brings.
 func (c *Client) hasObjectStores(ctx context.Context, namespace string) (bool, error) {
-	err := c.cnpg.Get().AbsPath("apis", "barmancloud.cnpg.io", "v1", "namespaces", namespace, "objectstores").Param("limit", "1").Do(ctx).Error()
+	err := c.barman.Get().Namespace(namespace).Resource(objectStores).Param("limit", "1").Do(ctx).Error()
 	const what = "the Barman Cloud plugin is installed"
 	switch {
 	case err == nil:

@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -130,14 +129,5 @@ func storeFields(store, live *barmancloud.ObjectStore) (map[string]any, error) {
 // DeleteObjectStore deletes an ObjectStore that [FieldManager] has applied, and leaves that of anybody else, or of another Cluster
 // than that with the UID owner; it is no error when it is gone already.
 func (c *Client) DeleteObjectStore(ctx context.Context, key Key, owner types.UID) error {
-	live, err := c.metadata(ctx, c.barman, objectStores, key)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil
-	case err != nil:
-		return explain(err, "ObjectStore", key)
-	case !Applied(live):
-		return nil
-	}
-	return explain(c.deleteRead(ctx, c.barman, objectStores, key, owner, live), "ObjectStore", key)
+	return explain(c.deleteApplied(ctx, c.barman, objectStores, key, owner), "ObjectStore", key)
 }

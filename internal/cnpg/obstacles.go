@@ -31,7 +31,7 @@ func obstacles(pods []corev1.Pod) []Cause {
 				found = withCause(found, noNode, condition.Message)
 			}
 		}
-		for _, status := range slices.Concat(pods[i].Status.InitContainerStatuses, pods[i].Status.ContainerStatuses) {
+		for _, status := range containerStatuses(&pods[i]) {
 			if w := status.State.Waiting; w != nil && slices.Contains(imageReasons, w.Reason) {
 				found = withCause(found, noImage, w.Message)
 			}

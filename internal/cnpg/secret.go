@@ -49,14 +49,5 @@ func (c *Client) ForeignSecret(ctx context.Context, key Key) (bool, error) {
 // DeleteSecret deletes a Secret that [FieldManager] has applied, and leaves that of anybody else; it is no error when it is
 // gone already. One that belongs to another Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {
-	live, err := c.metadata(ctx, c.core, "secrets", key)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil
-	case err != nil:
-		return explain(err, "Secret", key)
-	case !Applied(live):
-		return nil
-	}
-	return explain(c.deleteRead(ctx, c.core, "secrets", key, owner, live), "Secret", key)
+	return explain(c.deleteApplied(ctx, c.core, "secrets", key, owner), "Secret", key)
 }

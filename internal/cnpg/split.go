@@ -1,10 +1,12 @@
 package cnpg
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -20,6 +22,11 @@ type division struct {
 	origin  *barmancloud.ObjectStore // of the archive that it is restored from; nil where the plugin does not read it
 }
 
+// stores are the ObjectStores of a division.
+func (d division) stores() []*barmancloud.ObjectStore {
+	return slices.DeleteFunc([]*barmancloud.ObjectStore{d.origin, d.own}, func(store *barmancloud.ObjectStore) bool { return store == nil })
+}
+
 // split divides a Cluster that is to be written; live is the Cluster as it stands, nil for one that is to be made. Entries of
 // spec.plugins that others have made there stay: the API server knows the list as a whole alone.
 func split(cluster, live *cnpgv1.Cluster) division {
@@ -33,7 +40,7 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		external := &spec.ExternalClusters[i]
 		if store := external.BarmanObjectStore; store != nil && external.PluginConfiguration != nil {
 			d.origin = objectStoreOf(cluster, OriginStoreName(cluster.Name), store, "")
-			external.PluginConfiguration = entryOf(d.origin.Name, serverNameOr(store.ServerName, external.Name))
+			external.PluginConfiguration = entryOf(d.origin.Name, cmp.Or(store.ServerName, external.Name))
 			external.PluginConfiguration.IsWALArchiver = nil
 			external.BarmanObjectStore = nil
 		}
@@ -56,7 +63,7 @@ func split(cluster, live *cnpgv1.Cluster) division {
 	if reflect.ValueOf(*spec.Backup).IsZero() {
 		spec.Backup = nil
 	}
-	entry := *entryOf(name, serverNameOr(store.ServerName, cluster.Name))
+	entry := *entryOf(name, cmp.Or(store.ServerName, cluster.Name))
 	spec.Plugins = nil
 	if live != nil {
 		for _, e := range live.Spec.Plugins { // where it stands already it stays, since a list in another order is another list
@@ -64,7 +71,7 @@ func split(cluster, live *cnpgv1.Cluster) division {
 			case e.Name != barmancloud.PluginName:
 				spec.Plugins = append(spec.Plugins, e)
 			case entry.Name != "" && isArchiver(e) && e.Parameters[barmancloud.ObjectStoreParameter] == name &&
-				serverNameOr(e.Parameters[barmancloud.ServerNameParameter], cluster.Name) == entry.Parameters[barmancloud.ServerNameParameter]:
+				cmp.Or(e.Parameters[barmancloud.ServerNameParameter], cluster.Name) == entry.Parameters[barmancloud.ServerNameParameter]:
 				spec.Plugins = append(spec.Plugins, e) // it says the same, maybe in another way
 				entry.Name = ""
 			case entry.Name != "":
@@ -77,13 +84,6 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		spec.Plugins = append(spec.Plugins, entry)
 	}
 	return d
-}
-
-func serverNameOr(name, otherwise string) string {
-	if name == "" {
-		return otherwise
-	}
-	return name
 }
 
 func entryOf(store, serverName string) *cnpgv1.PluginConfiguration {
@@ -144,11 +144,7 @@ func says(object, wanted any) bool {
 func (c *Client) CreateObjectStores(ctx context.Context, created, cluster *cnpgv1.Cluster) error {
 	cluster = cluster.DeepCopy()
 	cluster.UID = created.UID
-	d := split(cluster, nil)
-	for _, store := range []*barmancloud.ObjectStore{d.origin, d.own} {
-		if store == nil {
-			continue
-		}
+	for _, store := range split(cluster, nil).stores() {
 		if _, err := c.applyStore(ctx, created.UID, store, Ownership[barmancloud.ObjectStore]{}, false); err != nil {
 			return err
 		}
@@ -159,10 +155,7 @@ func (c *Client) CreateObjectStores(ctx context.Context, created, cluster *cnpgv
 // freeForStores is a [ForeignStoreError] where the name of an ObjectStore that a new Cluster needs is taken: after the Cluster is
 // made, nothing could be done about that. Where that may not be asked, making it will tell.
 func (c *Client) freeForStores(ctx context.Context, d division) error {
-	for _, store := range []*barmancloud.ObjectStore{d.origin, d.own} {
-		if store == nil {
-			continue
-		}
+	for _, store := range d.stores() {
 		switch _, err := c.GetObjectStore(ctx, KeyOf(store)); {
 		case err == nil:
 			return &ForeignStoreError{Key: KeyOf(store)}
@@ -187,14 +180,18 @@ func OriginServer(cluster *cnpgv1.Cluster, name string) string {
 	return ""
 }
 
-// OriginMethod is how a Cluster reads the archive that it was restored from.
+// OriginMethod is how a Cluster reads the archive that it was restored from; "" where it reads none.
 func OriginMethod(cluster *cnpgv1.Cluster, name string) Method {
 	for _, external := range cluster.Spec.ExternalClusters {
-		if p := external.PluginConfiguration; external.Name == name && p != nil && p.Name == barmancloud.PluginName {
+		switch p := external.PluginConfiguration; {
+		case external.Name != name:
+		case p != nil && p.Name == barmancloud.PluginName:
 			return MethodPlugin
+		case external.BarmanObjectStore != nil:
+			return MethodInTree
 		}
 	}
-	return MethodInTree
+	return ""
 }
 
 // SetOriginMethod has a Cluster in the in-tree form read the archives that it is restored from by a method.

@@ -29,11 +29,8 @@ func (e *HeldError) Error() string {
 // archiveFields is what goes of spec.backup with an archive: all of it, but beside the settings of volume snapshots, which are
 // never the provider's, the archive alone.
 func archiveFields(live *cnpgv1.Cluster) []string {
-	if MethodOf(live) == MethodPlugin {
-		return []string{"spec", "plugins"}
-	}
-	if live.Spec.Backup != nil && live.Spec.Backup.VolumeSnapshot != nil {
-		return []string{"spec", "backup", "barmanObjectStore"}
+	if MethodOf(live) == MethodPlugin || live.Spec.Backup != nil && live.Spec.Backup.VolumeSnapshot != nil {
+		return methodFields(live)
 	}
 	return []string{"spec", "backup"}
 }

@@ -190,17 +190,3 @@ func (m *databaseModel) decideMethod(ctx context.Context, method cnpg.Method, di
 		m.Backup = backup.object()
 	}
 }
-
-// originMethod is how a restored Cluster reads the archive that it is made from; null where it reads none.
-func originMethod(cluster *cnpgv1.Cluster) types.String {
-	for _, external := range cluster.Spec.ExternalClusters {
-		switch {
-		case external.Name != originName:
-		case external.PluginConfiguration != nil:
-			return types.StringValue(string(cnpg.MethodPlugin))
-		case external.BarmanObjectStore != nil:
-			return types.StringValue(string(cnpg.MethodInTree))
-		}
-	}
-	return types.StringNull()
-}

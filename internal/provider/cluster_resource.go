@@ -134,8 +134,8 @@ func readDatabase(ctx context.Context, client *cnpg.Client, key cnpg.Key) (*cnpg
 		return err
 	})
 	err := group.Wait()
-	if err == nil && scheduled != nil && !ofItsMethod(scheduled, cluster) {
-		scheduled = nil
+	if err == nil {
+		scheduled = ofItsMethod(scheduled, cluster)
 	}
 	return cluster, scheduled, err
 }
@@ -152,8 +152,8 @@ func refreshDatabase(ctx context.Context, client *cnpg.Client, state *databaseMo
 		return cluster, nil, err
 	}
 	scheduled, err := readSchedule(ctx, client, key)
-	if err == nil && scheduled != nil && !ofItsMethod(scheduled, cluster) {
-		scheduled = nil
+	if err == nil {
+		scheduled = ofItsMethod(scheduled, cluster)
 	}
 	return cluster, scheduled, err
 }

@@ -212,9 +212,7 @@ func (r *restoreResource) arrived(ctx context.Context, client *cnpg.Client, sour
 	key := cnpg.KeyOf(source)
 	arriving, cancel := context.WithTimeout(ctx, archiveTimeout)
 	defer cancel()
-	go wait.JitterUntilWithContext(arriving, func(context.Context) {
-		tflog.Info(ctx, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
-	}, flushProgress, 0, true)
+	logWhile(arriving, "waiting for the source's last WAL", map[string]any{"source": key.String(), "segment": segment})
 	err := r.backend.waitForSegment(arriving, source, segment, 0)
 	late := fmt.Errorf("the WAL segment %s of %s has not arrived in S3 within %s", segment, key, archiveTimeout)
 	if archive.Unreachable(err) && arriving.Err() == nil {
@@ -237,6 +235,11 @@ func (r *restoreResource) arrived(ctx context.Context, client *cnpg.Client, sour
 		}
 	}
 	return endsThere, err
+}
+
+// logWhile has the log tell, now and again from time to time until ctx ends, what is waited for.
+func logWhile(ctx context.Context, text string, about map[string]any) {
+	go wait.JitterUntilWithContext(ctx, func(ctx context.Context) { tflog.Info(ctx, text, about) }, flushProgress, 0, true)
 }
 
 // waitForArchiver waits until PostgreSQL says that it has archived a segment. A primary that cannot be asked for a while may come

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/terraform-plugin-log/tflog"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
@@ -21,9 +20,7 @@ func (r *restoreResource) chooseArrived(ctx context.Context, plan *restoreModel,
 	arriving, cancel := context.WithTimeout(ctx, r.backend.pace.overtaken)
 	defer cancel()
 	missing := choice.Arriving.String()
-	go wait.JitterUntilWithContext(arriving, func(context.Context) {
-		tflog.Info(ctx, "waiting for WAL of the source that later WAL was archived before", map[string]any{"source": from.String(), "missing": missing})
-	}, flushProgress, 0, true)
+	logWhile(arriving, "waiting for WAL of the source that later WAL was archived before", map[string]any{"source": from.String(), "missing": missing})
 	waited := wait.PollUntilContextCancel(arriving, archiveInterval, false, func(ctx context.Context) (bool, error) {
 		// A store that is gone for a moment is asked again.
 		if now, unread := r.backend.catalog(ctx, from, false); unread == nil {

@@ -88,7 +88,7 @@ func (m *restoreModel) fromCluster(cluster *cnpgv1.Cluster) {
 		m.take(parseInputs(cluster.Annotations[cnpg.AnnotationRestore]))
 	}
 	if m.Backup.IsNull() { // that of an import: without a block a restore has the source's backups
-		m.Backup = noBackups(originMethod(cluster)).object()
+		m.Backup = noBackups(nullIfEmpty(string(cnpg.OriginMethod(cluster, originName)))).object()
 	}
 	if m.FlushSource.IsNull() {
 		m.FlushSource = types.BoolValue(true)

@@ -28,10 +28,13 @@ func foreign(scheduled *cnpgv1.ScheduledBackup, key cnpg.Key) bool {
 	return !cnpg.Applied(scheduled) && !cnpg.Schedules(scheduled, key)
 }
 
-// ofItsMethod tells whether a ScheduledBackup is one of the archive of a Cluster, and not of another method than the one by which
-// that archives.
-func ofItsMethod(scheduled *cnpgv1.ScheduledBackup, cluster *cnpgv1.Cluster) bool {
-	return cnpg.Applied(scheduled) || cnpg.Archiver(cluster) == nil || cnpg.ScheduleMethod(scheduled) == cnpg.MethodOf(cluster)
+// ofItsMethod is a ScheduledBackup that is one of the archive of a Cluster; nil where there is none, or one of another method than the
+// one by which that archives.
+func ofItsMethod(scheduled *cnpgv1.ScheduledBackup, cluster *cnpgv1.Cluster) *cnpgv1.ScheduledBackup {
+	if scheduled == nil || cnpg.Applied(scheduled) || cnpg.Archiver(cluster) == nil || cnpg.ScheduleMethod(scheduled) == cnpg.MethodOf(cluster) {
+		return scheduled
+	}
+	return nil
 }
 
 // freeForSchedule is a [foreignScheduleError] where the name of a Cluster's ScheduledBackup is taken. To write it would fail, or
