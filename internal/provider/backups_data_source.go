@@ -163,7 +163,7 @@ func (s *archiveSource) explain(err error, diags *diag.Diagnostics) {
 		at = at.AtName("endpoint_url")
 	}
 	// Of nested attributes the CLI shows no line.
-	diags.AddAttributeError(at, listSummary, fmt.Sprintf("%s: %s", at, sentence(err)))
+	diags.AddAttributeError(at, listSummary, sentenceAt(at, err))
 }
 
 func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, objects *backupObjects, filter backupFilter, diags *diag.Diagnostics) {

@@ -67,6 +67,6 @@ func anotherHasTheName(resourceType string, key cnpg.Key) string {
 			"The state holds the database as it was last seen; nothing of the other one is taken over, changed or deleted.", key),
 		fmt.Sprintf("To leave the other one to whoever made it, take the resource out of the configuration, and make Terraform forget what is gone, which changes nothing in Kubernetes:\n\n"+
 			"  terraform state rm %s.NAME", resourceType),
-		fmt.Sprintf("To take the other one over, make Terraform forget what is gone in the same way, and import it:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", resourceType, key),
+		"To take the other one over, make Terraform forget what is gone in the same way, and import it:\n\n"+importBlock(resourceType, key),
 	)
 }

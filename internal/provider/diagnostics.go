@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
@@ -17,6 +18,14 @@ func sentence(err error) string {
 		return text
 	}
 	return text + "."
+}
+
+// sentenceAt is sentence with the attribute that the error is about, since of nested attributes the CLI shows no line.
+func sentenceAt(at path.Path, err error) string { return fmt.Sprintf("%s: %s", at, sentence(err)) }
+
+// importBlock is the block that takes a Cluster over, set off from the text around it.
+func importBlock(resourceType string, key cnpg.Key) string {
+	return fmt.Sprintf("  import {\n    to = %s.NAME\n    id = %q\n  }", resourceType, key)
 }
 
 // paragraphs joins the parts of a diagnostic's detail: cause, what the state holds, what to do next.
@@ -42,7 +51,7 @@ func alreadyExists(resourceType string, key cnpg.Key) string {
 	return paragraphs(
 		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists.", key),
 		fmt.Sprintf("If an earlier apply of this resource made it and failed afterwards, keep it with:\n\n  terraform untaint %s.NAME", resourceType),
-		fmt.Sprintf("If it is not in the state at all, import it:\n\n  import {\n    to = %s.NAME\n    id = %q\n  }", resourceType, key),
+		"If it is not in the state at all, import it:\n\n"+importBlock(resourceType, key),
 		fmt.Sprintf("If the plan calls it deposed (create_before_destroy cannot replace a database under its own name), first make Terraform forget it, "+
 			"which changes nothing in Kubernetes, and then import it:\n\n  terraform state rm %s.NAME", resourceType),
 		"Otherwise choose another name.",

@@ -93,7 +93,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 	at := path.Root("source").AtName("database")
 	key, err := cnpg.ParseKey(database)
 	if err != nil {
-		diags.AddAttributeError(at, "Invalid Source", fmt.Sprintf("%s: %s", at, sentence(err)))
+		diags.AddAttributeError(at, "Invalid Source", sentenceAt(at, err))
 		return nil
 	}
 	if refuseOwnSource(key.String(), restored, diags) {
@@ -109,7 +109,7 @@ func (b *backend) originOfDatabase(ctx context.Context, database string, restore
 		if errors.Is(err, cnpg.ErrNotFound) {
 			gone = fmt.Sprintf("The archive of a database that is gone is restored by its place in S3, such as source = { object_store = { server_name = %q } }.", key.Name)
 		}
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), gone, "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentenceAt(at, err), gone, "Nothing was changed."))
 		return nil
 	}
 	if cnpg.Archiver(cluster) == nil {
@@ -133,7 +133,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 	at := path.Root("source").AtName("backup")
 	key, err := cnpg.ParseKey(id)
 	if err != nil {
-		diags.AddAttributeError(at, "Invalid Source", fmt.Sprintf("%s: %s", at, sentence(err)))
+		diags.AddAttributeError(at, "Invalid Source", sentenceAt(at, err))
 		return nil
 	}
 	client, ok := b.clientForSource(ctx, diags)
@@ -146,7 +146,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		if errors.Is(err, cnpg.ErrNotFound) {
 			gone = "Where S3 still has it, data.pgplatform_backups lists it, and source.database or source.object_store restores it with its backup_id."
 		}
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), gone, "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentenceAt(at, err), gone, "Nothing was changed."))
 		return nil
 	}
 	status := backup.Status
@@ -172,7 +172,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		return nil
 	}
 	if err != nil && !errors.Is(err, cnpg.ErrNotFound) {
-		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), "Nothing was changed."))
+		diags.AddAttributeError(at, "Unable to Read the Source", paragraphs(sentenceAt(at, err), "Nothing was changed."))
 		return nil
 	}
 	override := &storeOverride{}

@@ -281,8 +281,8 @@ func (b *backend) makesRoom(ctx context.Context, plan *restoreModel, private pri
 	diags.AddWarning("Failed Restore Is Removed", paragraphs(
 		fmt.Sprintf("The Cluster %s is a restore that never had a ready instance, so it holds no data. "+
 			"Where Terraform's state has it, marked as tainted, this apply deletes it and restores anew.", plan.key()),
-		fmt.Sprintf("Where the state does not have it, as when Terraform was killed, nothing of it is touched, and the apply fails. Import it first:\n\n"+
-			"  import {\n    to = pgplatform_restore.NAME\n    id = %q\n  }", plan.key())))
+		"Where the state does not have it, as when Terraform was killed, nothing of it is touched, and the apply fails. Import it first:\n\n"+
+			importBlock("pgplatform_restore", plan.key())))
 	room{Of: plan.key().String(), UID: cluster.UID}.leave(ctx, private, diags)
 	return true
 }

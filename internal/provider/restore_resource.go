@@ -130,7 +130,7 @@ func confirmNames(ctx context.Context, client *cnpg.Client, plan *restoreModel, 
 		if wrong.Role != "" {
 			at = path.Root("owner")
 		}
-		diags.AddAttributeError(at, notSourcesName, paragraphs(fmt.Sprintf("%s: %s", at, sentence(err)), stateAfterVerify(plan.key(), plan.DeletionProtection)))
+		diags.AddAttributeError(at, notSourcesName, paragraphs(sentenceAt(at, err), stateAfterVerify(plan.key(), plan.DeletionProtection)))
 		return false
 	}
 	diags.AddWarning("Names Not Verified", paragraphs(sentence(overdue(ctx, err)), fmt.Sprintf(
