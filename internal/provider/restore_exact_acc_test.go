@@ -190,15 +190,7 @@ func (e *exactness) restore(i int) string {
 	if t := e.targets[i]; !t.at.IsZero() {
 		target = fmt.Sprintf("target_time         = %q\n  target_inclusive    = %t", t.at.UTC().Format("2006-01-02T15:04:05.000000Z"), !t.exclusive)
 	}
-	return fmt.Sprintf(`
-resource "pgplatform_restore" %[1]q {
-  name                = %[1]q
-  source              = { database = pgplatform_database.source.id }
-  backup              = { enabled = false }
-  deletion_protection = false
-  %[2]s
-}
-`, restoredName(i), target)
+	return restoredFromSource(restoredName(i), target)
 }
 
 func restoredName(i int) string { return fmt.Sprintf("exact-%d", i+1) }

@@ -28,17 +28,6 @@ resource "pgplatform_database" "source" {
   deletion_protection = false
 }
 `
-	restored := func(name, more string) string {
-		return fmt.Sprintf(`
-resource "pgplatform_restore" %[1]q {
-  name                = %[1]q
-  source              = { database = pgplatform_database.source.id }
-  backup              = { enabled = false }
-  deletion_protection = false
-  %[2]s
-}
-`, name, more)
-	}
 	const one = "instances = 1"
 	var before, after time.Time
 	resource.Test(t, resource.TestCase{
@@ -69,12 +58,12 @@ resource "pgplatform_restore" %[1]q {
 				}),
 			},
 			{ // nobody writes there any more
-				ConfigFile:  w.late(func() string { return source + restored("left", "target_timeline = 1"+targetAt(after)) }),
+				ConfigFile:  w.late(func() string { return source + restoredFromSource("left", "target_timeline = 1"+targetAt(after)) }),
 				ExpectError: says("Restore Cannot Succeed", "lies after the end of timeline 1"),
 			},
 			{
 				ConfigFile: w.late(func() string {
-					return source + restored("before", targetAt(before)) + restored("after", one+targetAt(after)) + restored("left", one+"\ntarget_timeline = 1")
+					return source + restoredFromSource("before", targetAt(before)) + restoredFromSource("after", one+targetAt(after)) + restoredFromSource("left", one+"\ntarget_timeline = 1")
 				}),
 				Check: check(func() error {
 					return errors.Join(w.numbersOf("before", "1,2"), w.numbersOf("after", "1,2,3,4,5"), w.numbersOf("left", "1,2,3"), w.numbersOf("source", "1,2,3,4,5,6"))
@@ -203,4 +192,17 @@ resource "pgplatform_restore" "pitr" {
   %s
 }
 `, source, target)
+}
+
+// restoredFromSource is a restore of pgplatform_database.source that is not backed up.
+func restoredFromSource(name, more string) string {
+	return fmt.Sprintf(`
+resource "pgplatform_restore" %[1]q {
+  name                = %[1]q
+  source              = { database = pgplatform_database.source.id }
+  backup              = { enabled = false }
+  deletion_protection = false
+  %[2]s
+}
+`, name, more)
 }
