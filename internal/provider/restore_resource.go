@@ -79,10 +79,13 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	standsFor{UID: created.UID}.leave(ctx, resp.Private, &resp.Diagnostics)
 	r.backend.seeArchive(created, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	if err == nil {
-		err = r.finishOrigin(ctx, client, way.from, created, cluster, resp)
+		err = way.from.applySecret(ctx, client, created)
 	}
 	if err == nil {
 		err = applyBackups(ctx, client, created, cluster, plan.backup(ctx, &resp.Diagnostics), way.location, cnpg.Ownership[cnpgv1.ScheduledBackup]{Force: plan.ForceConflicts.ValueBool()})
+	}
+	if err == nil {
+		err = r.finishOrigin(ctx, client, created, resp)
 	}
 	restored, recovered := created, cnpg.Recovered{}
 	if err == nil && plan.Wait.ValueBool() {

@@ -21,17 +21,10 @@ func lacksOriginSecret(cluster *cnpgv1.Cluster) bool {
 	return cnpg.IsUnfinished(cluster, cnpg.OriginSecret) && cnpg.NeverReady(cluster)
 }
 
-// finishOrigin writes the Secret and the ObjectStore that a new Cluster's pods read the archive with, where they need them, and takes
-// the note away that they are lacking. The Cluster was made of what is desired.
-func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client, from *origin, created, desired *cnpgv1.Cluster, resp *resource.CreateResponse) error {
-	if !cnpg.IsUnfinished(desired, cnpg.OriginSecret) {
+// finishOrigin takes the note away that a new Cluster lacks the Secret and the ObjectStore that its pods read the archive with.
+func (r *restoreResource) finishOrigin(ctx context.Context, client *cnpg.Client, created *cnpgv1.Cluster, resp *resource.CreateResponse) error {
+	if !cnpg.IsUnfinished(created, cnpg.OriginSecret) {
 		return nil
-	}
-	if err := from.applySecret(ctx, client, created); err != nil {
-		return err
-	}
-	if err := client.CreateObjectStores(ctx, created, desired); err != nil {
-		return err
 	}
 	finished, err := client.Finish(ctx, created)
 	if err == nil {
