@@ -41,7 +41,7 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		if store := external.BarmanObjectStore; store != nil && external.PluginConfiguration != nil {
 			d.origin = objectStoreOf(cluster, OriginStoreName(cluster.Name), store, "")
 			external.PluginConfiguration = entryOf(d.origin.Name, cmp.Or(store.ServerName, external.Name))
-			external.PluginConfiguration.IsWALArchiver = nil
+			external.PluginConfiguration.IsWALArchiver = ptr.To(false)
 			external.BarmanObjectStore = nil
 		}
 	}
@@ -86,9 +86,11 @@ func split(cluster, live *cnpgv1.Cluster) division {
 	return d
 }
 
+// entryOf says also what is the schema's default: of a list as a whole, another writing of the same is another list, which another
+// manager that states it already would not give up.
 func entryOf(store, serverName string) *cnpgv1.PluginConfiguration {
 	return &cnpgv1.PluginConfiguration{
-		Name: barmancloud.PluginName, IsWALArchiver: ptr.To(true),
+		Name: barmancloud.PluginName, Enabled: ptr.To(true), IsWALArchiver: ptr.To(true),
 		Parameters: map[string]string{barmancloud.ObjectStoreParameter: store, barmancloud.ServerNameParameter: serverName},
 	}
 }

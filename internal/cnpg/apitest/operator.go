@@ -148,7 +148,36 @@ func completeCluster(object, _ *unstructured.Unstructured) ([]string, error) {
 			return nil, err
 		}
 	}
-	return nil, nil
+	return nil, completePlugins(object)
+}
+
+// completePlugins gives what a Cluster says of plugins the defaults of the schema.
+func completePlugins(object *unstructured.Unstructured) error {
+	complete := func(plugin any) {
+		if p, ok := plugin.(map[string]any); ok {
+			for name, value := range map[string]any{"enabled": true, "isWALArchiver": false} {
+				if _, said := p[name]; !said {
+					p[name] = value
+				}
+			}
+		}
+	}
+	for name, pluginOf := range map[string]func(item any) any{
+		"plugins":          func(item any) any { return item },
+		"externalClusters": func(item any) any { cluster, _ := item.(map[string]any); return cluster["plugin"] },
+	} {
+		list, found, err := unstructured.NestedSlice(object.Object, "spec", name)
+		if err != nil || !found {
+			continue // what is no list is refused elsewhere
+		}
+		for _, item := range list {
+			complete(pluginOf(item))
+		}
+		if err := unstructured.SetNestedSlice(object.Object, list, "spec", name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run brings a Cluster to the state that its spec asks for.
