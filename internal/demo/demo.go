@@ -23,12 +23,14 @@ const (
 	restoredName = "my-db-restored"
 )
 
-// Demo is one run of the story. All fields are needed.
+// Demo is one run of the story. All fields but Environ are needed.
 type Demo struct {
 	// Out is where the story is told.
 	Out io.Writer
 	// CLI is the Terraform or OpenTofu command.
 	CLI string
+	// Environ is added to the environment in which it runs.
+	Environ []string
 	// Examples is the folder of the configuration, examples/demo.
 	Examples string
 	// Workdir is where Terraform runs and keeps its state, an absolute path. It is emptied first, and what its state knows destroyed.

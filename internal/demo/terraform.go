@@ -82,7 +82,7 @@ func (d *Demo) output(ctx context.Context, args ...string) ([]byte, error) {
 
 func (d *Demo) command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, d.CLI, append([]string{"-chdir=" + d.Workdir}, args...)...)
-	cmd.Env = append(os.Environ(), "TF_IN_AUTOMATION=1", "TF_CLI_ARGS=-no-color")
+	cmd.Env = append(append(os.Environ(), d.Environ...), "TF_IN_AUTOMATION=1", "TF_CLI_ARGS=-no-color")
 	// Terraform answers the first interrupt by saving its state: give it the time.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute

@@ -33,6 +33,7 @@ type world struct {
 	s3         *archive.Client
 	store      store
 	namespace  string
+	kubeConfig string // of the API server that the provider asks; "" for KUBE_CONFIG_PATH
 }
 
 // store is an S3 of the platform, with one account of it.
@@ -63,7 +64,7 @@ func newWorld(t *testing.T) *world {
 	must(t, err)
 	w.use(w.store)
 
-	name := strings.ToLower(strings.NewReplacer("TestAcc", "", "_", "-", "/", "-").Replace(t.Name()))
+	name := strings.ToLower(strings.NewReplacer("TestAcc", "", "_", "-", "/"+string(cnpg.MethodInTree), "", "/", "-").Replace(t.Name()))
 	namespace, err := w.core.Namespaces().Create(t.Context(),
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: name + "-"}}, metav1.CreateOptions{})
 	must(t, err)
@@ -116,7 +117,6 @@ func must(t testing.TB, err error) {
 }
 
 // config is a configuration with the provider's block in front. $NS stands for the test's namespace.
-// The API server comes from KUBE_CONFIG_PATH.
 func (w *world) config(resources string) string { return w.configWith("", resources) }
 
 // configWith is config with more settings of the object store.
@@ -124,9 +124,14 @@ func (w *world) configWith(more, resources string) string {
 	if w.store.certificate != "" {
 		more += fmt.Sprintf("\n    ca_certificate = %q", w.store.certificate)
 	}
+	kubernetes := ""
+	if w.kubeConfig != "" {
+		kubernetes = fmt.Sprintf("kubernetes = { config_path = %q }", w.kubeConfig)
+	}
 	return fmt.Sprintf(`
 provider "pgplatform" {
   namespace = %q
+  %s
   object_store = {
     destination_path  = "s3://%s/%s"
     endpoint_url      = %q
@@ -137,7 +142,7 @@ provider "pgplatform" {
     %s
   }
 }
-`, w.namespace, w.store.bucket, w.namespace, w.store.endpoint, w.store.podEndpoint, w.store.accessKeyID, w.store.secretAccessKey, more) +
+`, w.namespace, kubernetes, w.store.bucket, w.namespace, w.store.endpoint, w.store.podEndpoint, w.store.accessKeyID, w.store.secretAccessKey, more) +
 		strings.ReplaceAll(resources, "$NS", w.namespace)
 }
 
@@ -205,6 +210,11 @@ func (w *world) gone(name string) error {
 	secrets, err := w.core.Secrets(w.namespace).List(w.t.Context(), ofCluster)
 	if err != nil || len(secrets.Items) > 0 {
 		return fmt.Errorf("Secrets of %s are left: %d, %w", w.key(name), len(secrets.Items), err)
+	}
+	for _, store := range []string{cnpg.ObjectStoreName(name), cnpg.OriginStoreName(name)} {
+		if _, err := w.kubernetes.GetObjectStore(w.t.Context(), w.key(store)); !errors.Is(err, cnpg.ErrNotFound) {
+			return errors.Join(fmt.Errorf("the ObjectStore %s is not gone", w.key(store)), err)
+		}
 	}
 	return nil
 }

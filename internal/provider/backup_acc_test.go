@@ -17,7 +17,10 @@ import (
 
 func TestAccBackup(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccBackup)
+}
+
+func testAccBackup(t *testing.T, w *world) {
 	config := func(release string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {

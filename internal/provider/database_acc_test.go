@@ -23,7 +23,10 @@ import (
 
 func TestAccDatabase_lifecycle(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccDatabase_lifecycle)
+}
+
+func testAccDatabase_lifecycle(t *testing.T, w *world) {
 	database := func(schedule, workMem, protection string, more ...string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
@@ -333,7 +336,10 @@ resource "pgplatform_database" "theirs" {
 // The S3 that is strict about keys: right ones archive, wrong ones are refused before anything is created.
 func TestAccDatabase_strictObjectStore(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_strictObjectStore)
+}
+
+func testAccDatabase_strictObjectStore(t *testing.T, w *world) {
 	right := strict(t)
 	w.use(right)
 	database := `

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,7 +25,10 @@ import (
 // with a Secret of the user's; in another folder; and with an IAM role. No pod is restarted for any of it.
 func TestAccDatabase_backups(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccDatabase_backups)
+}
+
+func testAccDatabase_backups(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	first, second := root.account(w.namespace), root.account(w.namespace)
@@ -140,7 +144,7 @@ func (w *world) restarts(name string) (map[string]int32, error) {
 	}
 	restarts := map[string]int32{}
 	for _, pod := range pods.Items {
-		for _, container := range pod.Status.ContainerStatuses {
+		for _, container := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
 			restarts[string(pod.UID)+" "+container.Name] = container.RestartCount
 		}
 	}
@@ -278,7 +282,10 @@ func (w *world) checkRole() error {
 // trust it by the certificate that is configured.
 func TestAccDatabase_privateAuthority(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_privateAuthority)
+}
+
+func testAccDatabase_privateAuthority(t *testing.T, w *world) {
 	secure := strict(t)
 	authority, err := os.ReadFile(env(t, "PGPLATFORM_TLS_CA_CERTIFICATE_FILE"))
 	must(t, err)

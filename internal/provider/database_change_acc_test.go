@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // imageVersion is the version of PostgreSQL in an image of the platform.
@@ -28,7 +29,10 @@ func imageVersion(image string) string {
 // What a database is changed to in place reaches PostgreSQL, its pods and volumes, and costs no row.
 func TestAccDatabase_changes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_changes)
+}
+
+func testAccDatabase_changes(t *testing.T, w *world) {
 	older, newer := env(t, "PGPLATFORM_POSTGRES_15_OLD"), imageVersion(env(t, "PGPLATFORM_POSTGRES_15"))
 	config := func(attributes string) string {
 		return w.config(fmt.Sprintf(`
@@ -253,12 +257,42 @@ func (w *world) kubectl(manifest string, arguments ...string) error {
 	return nil
 }
 
+// kubectlArchives is what a manifest says of where the Cluster "theirs" archives, and of how its schedule takes backups. The ObjectStore
+// of the plugin may be there later than the Cluster.
+func (w *world) kubectlArchives() (ofCluster, ofSchedule string) {
+	store := fmt.Sprintf(`destinationPath: s3://%s/%s/theirs
+      endpointURL: %s
+      s3Credentials:
+        accessKeyId: {name: their-keys, key: id}
+        secretAccessKey: {name: their-keys, key: secret}
+        region: {name: their-keys, key: region}
+      wal: {compression: gzip}`, w.store.bucket, w.namespace, w.store.podEndpoint)
+	if methodOf(w.t) == cnpg.MethodInTree {
+		return "  backup:\n    retentionPolicy: 14d\n    barmanObjectStore:\n      " + store, ""
+	}
+	return fmt.Sprintf(`  plugins:
+  - {name: %[1]s, isWALArchiver: true, parameters: {%[2]s: their-store}}
+---
+apiVersion: %[3]s
+kind: ObjectStore
+metadata: {name: their-store}
+spec:
+    retentionPolicy: 14d
+    configuration:
+      %[4]s`, barmancloud.PluginName, barmancloud.ObjectStoreParameter, barmancloud.SchemeGroupVersion, store),
+		fmt.Sprintf("  method: plugin\n  pluginConfiguration: {name: %s}", barmancloud.PluginName)
+}
+
 // A database that kubectl made is taken over as it is, whatever CNPG has added to it; its fields stay kubectl's until they
 // are asked for.
 func TestAccDatabase_adopted(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_adopted)
+}
+
+func testAccDatabase_adopted(t *testing.T, w *world) {
 	image := env(t, "PGPLATFORM_POSTGRES_15")
+	archives, scheduled := w.kubectlArchives()
 	must(t, w.kubectl(fmt.Sprintf(`
 apiVersion: v1
 kind: Secret
@@ -284,16 +318,7 @@ spec:
     pg_hba: ["hostssl shop seller 10.11.12.0/24 scram-sha-256"]
   bootstrap:
     initdb: {database: shop, owner: seller}
-  backup:
-    retentionPolicy: 14d
-    barmanObjectStore:
-      destinationPath: s3://%s/%s/theirs
-      endpointURL: %s
-      s3Credentials:
-        accessKeyId: {name: their-keys, key: id}
-        secretAccessKey: {name: their-keys, key: secret}
-        region: {name: their-keys, key: region}
-      wal: {compression: gzip}
+%s
 ---
 apiVersion: postgresql.cnpg.io/v1
 kind: ScheduledBackup
@@ -303,7 +328,8 @@ spec:
   immediate: true
   backupOwnerReference: cluster
   cluster: {name: theirs}
-`, w.store.accessKeyID, w.store.secretAccessKey, image, w.store.bucket, w.namespace, w.store.podEndpoint), "apply", "-f", "-"))
+%s
+`, w.store.accessKeyID, w.store.secretAccessKey, image, archives, scheduled), "apply", "-f", "-"))
 	_, err := w.kubernetes.WaitReady(t.Context(), w.key("theirs"))
 	must(t, err)
 	before, err := w.cluster("theirs")

@@ -10,19 +10,24 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // What others change in a database, by hand and by tools of their own, and what becomes of it; and that pods are as an update
 // asks when its apply is done.
 func TestAccDatabase_drift(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccDatabase_drift)
+}
+
+func testAccDatabase_drift(t *testing.T, w *world) {
 	database := func(attributes string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
@@ -43,8 +48,8 @@ resource "pgplatform_database" "db" {
 			{ // by hand: what is configured is put back, what is not stays and shows nowhere
 				PreConfig: func() {
 					w.patch("clusters", "kubectl-edit", `{"metadata":{"labels":{"team":"theirs"}},"spec":{"logLevel":"debug","resources":{"requests":{"cpu":"70m"}},
-						"postgresql":{"parameters":{"work_mem":"64MB","log_statement":"ddl","archive_timeout":"1h"}},
-						"backup":{"retentionPolicy":"1d","barmanObjectStore":{"serverName":"theirs","wal":{"compression":"bzip2","maxParallel":2}}}}}`)
+						"postgresql":{"parameters":{"work_mem":"64MB","log_statement":"ddl","archive_timeout":"1h"}}}}`)
+					w.patchArchive()
 					w.patch("scheduledbackups", "kubectl-patch", `{"spec":{"schedule":"0 0 5 * * *","suspend":true,"immediate":false}}`)
 				},
 				Config:           database(steady),
@@ -135,15 +140,35 @@ func (w *world) checkPutBack() error {
 	})
 }
 
+// patchArchive changes by hand where and how the database "db" archives, in the objects that its method has for that.
+func (w *world) patchArchive() {
+	w.t.Helper()
+	if methodOf(w.t) == cnpg.MethodInTree {
+		w.patch("clusters", "kubectl-edit", `{"spec":{"backup":{"retentionPolicy":"1d","barmanObjectStore":{"serverName":"theirs","wal":{"compression":"bzip2","maxParallel":2}}}}}`)
+		return
+	}
+	store := cnpg.ObjectStoreName("db")
+	w.patch("clusters", "kubectl-edit", fmt.Sprintf(`{"spec":{"plugins":[{"name":%q,"isWALArchiver":true,"parameters":{%q:%q,%q:"theirs"}}]}}`,
+		barmancloud.PluginName, barmancloud.ObjectStoreParameter, store, barmancloud.ServerNameParameter))
+	_, err := w.resource(barmancloud.SchemeGroupVersion.WithResource("objectstores")).Patch(w.t.Context(), store, types.MergePatchType,
+		[]byte(`{"spec":{"retentionPolicy":"1d","configuration":{"wal":{"compression":"bzip2","maxParallel":2}}}}`), metav1.PatchOptions{FieldManager: "kubectl-edit"})
+	must(w.t, err)
+}
+
 // objects are the database's objects of a resource of CNPG, without any of the provider's code.
 func (w *world) objects(resource string) dynamic.ResourceInterface {
+	w.t.Helper()
+	return w.resource(cnpgv1.SchemeGroupVersion.WithResource(resource))
+}
+
+func (w *world) resource(resource schema.GroupVersionResource) dynamic.ResourceInterface {
 	w.t.Helper()
 	connection, err := cnpg.Connection{ConfigPaths: []string{env(w.t, "KUBE_CONFIG_PATH")}}.RESTConfig(w.t.Context())
 	must(w.t, err)
 	connection.WarningHandler = rest.NoWarnings{}
 	client, err := dynamic.NewForConfig(connection)
 	must(w.t, err)
-	return client.Resource(cnpgv1.SchemeGroupVersion.WithResource(resource)).Namespace(w.namespace)
+	return client.Resource(resource).Namespace(w.namespace)
 }
 
 // patch changes the database "db", or its schedule, as kubectl edit and kubectl patch do.

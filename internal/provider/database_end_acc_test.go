@@ -17,7 +17,10 @@ import (
 // is gone. A database that is made anew under the name archives to another folder.
 func TestAccDatabase_finalBackup(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_finalBackup)
+}
+
+func testAccDatabase_finalBackup(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	// Terraform sees the bucket as its owner's master, so that only the pods' key is the one that goes.

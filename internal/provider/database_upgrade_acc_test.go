@@ -19,7 +19,10 @@ import (
 // in the one before stays as it is.
 func TestAccDatabase_majorUpgrade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_majorUpgrade)
+}
+
+func testAccDatabase_majorUpgrade(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	account := root.account(w.namespace)
@@ -124,7 +127,10 @@ func endsWith(before, after map[string]string) error {
 // The database is of the tier that one gets who names none.
 func TestAccDatabase_failedUpgrade(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDatabase_failedUpgrade)
+}
+
+func testAccDatabase_failedUpgrade(t *testing.T, w *world) {
 	older, newer := env(t, "PGPLATFORM_POSTGRES_15"), env(t, "PGPLATFORM_POSTGRES_17")
 	config := func(postgres string) string {
 		return w.config(fmt.Sprintf(`

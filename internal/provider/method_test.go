@@ -45,8 +45,11 @@ func methodOf(t testing.TB) cnpg.Method {
 var backupBlock = regexp.MustCompile(`(?m)(^|[\s{])backup(\s*)= \{`)
 
 // byMethod has the databases of a configuration archive by the method of the fakes.
-func (f *fakes) byMethod(resources string) string {
-	if f.method != cnpg.MethodPlugin {
+func (f *fakes) byMethod(resources string) string { return backedUpBy(f.method, resources) }
+
+// backedUpBy has the backup blocks of a configuration say the plugin, where that is the method; in-tree they say none.
+func backedUpBy(method cnpg.Method, resources string) string {
+	if method != cnpg.MethodPlugin {
 		return resources
 	}
 	return backupBlock.ReplaceAllString(resources, "${1}backup${2}= { method = \"plugin\",")

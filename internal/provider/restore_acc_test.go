@@ -12,13 +12,17 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"k8s.io/apimachinery/pkg/api/equality"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/demo"
 )
 
 // The source commits nothing after the targets: without the flush PostgreSQL would not find them in the WAL.
 func TestAccRestore_idleSource(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccRestore_idleSource)
+}
+
+func testAccRestore_idleSource(t *testing.T, w *world) {
 	source := `
 resource "pgplatform_database" "source" {
   name                = "source"
@@ -175,8 +179,9 @@ func (w *world) likeItsSource() error {
 		"resources":    equality.Semantic.DeepEqual(restored.Spec.Resources, source.Spec.Resources),
 		"retention":    restored.Spec.Backup.RetentionPolicy == source.Spec.Backup.RetentionPolicy,
 		"labels":       equality.Semantic.DeepEqual(restored.Labels, source.Labels),
+		"method":       cnpg.MethodOf(restored) == methodOf(w.t) && cnpg.MethodOf(source) == methodOf(w.t),
 		"own archive":  restored.Spec.Backup.BarmanObjectStore.ServerName != source.Spec.Backup.BarmanObjectStore.ServerName,
-		"its recovery": restored.Spec.ExternalClusters[0].BarmanObjectStore.ServerName == source.Spec.Backup.BarmanObjectStore.ServerName,
+		"its recovery": cnpg.OriginServer(restored, restored.Spec.ExternalClusters[0].Name) == source.Spec.Backup.BarmanObjectStore.ServerName,
 	} {
 		if !ok {
 			return fmt.Errorf("the restored Cluster differs from its source: %s", what)
@@ -192,10 +197,18 @@ func (w *world) likeItsSource() error {
 // The product's story, as `make demo` tells it.
 func TestAccDemo(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccDemo)
+}
+
+func testAccDemo(t *testing.T, w *world) {
+	var environment []string
+	if w.kubeConfig != "" {
+		environment = []string{"TF_VAR_kube_config_path=" + w.kubeConfig}
+	}
 	d := &demo.Demo{
 		Out:        &lines{t: t},
 		CLI:        env(t, "TF_ACC_TERRAFORM_PATH"),
+		Environ:    environment,
 		Examples:   "../../examples/demo",
 		Workdir:    t.TempDir(),
 		Namespace:  w.namespace,

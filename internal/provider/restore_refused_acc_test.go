@@ -13,7 +13,10 @@ import (
 // restores, of a living database and of copies of its archive.
 func TestAccRestore_refused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccRestore_refused)
+}
+
+func testAccRestore_refused(t *testing.T, w *world) {
 	m := w.meddle()
 	const source = `
 resource "pgplatform_database" "source" {

@@ -23,7 +23,10 @@ import (
 // transaction, and the WAL segment that it ends.
 func TestAccRestore_leavesItsSourceAlone(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccRestore_leavesItsSourceAlone)
+}
+
+func testAccRestore_leavesItsSourceAlone(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	w.use(root.store)
 	source := `
@@ -176,6 +179,13 @@ func (w *world) belongings(name string) (map[string]string, error) {
 		return nil, err
 	}
 	objects["ScheduledBackup"] = scheduled.ResourceVersion
+	if cnpg.MethodOf(cluster) == cnpg.MethodPlugin {
+		store, err := w.kubernetes.GetObjectStore(w.t.Context(), w.key(cnpg.ObjectStoreName(name)))
+		if err != nil {
+			return nil, err
+		}
+		objects["ObjectStore"] = fmt.Sprint(store.UID, store.Generation, store.Labels, store.Annotations)
+	}
 	ofCluster := metav1.ListOptions{LabelSelector: cnpg.LabelCluster + "=" + name}
 	secrets, err := w.core.Secrets(w.namespace).List(w.t.Context(), ofCluster)
 	if err != nil {

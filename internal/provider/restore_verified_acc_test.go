@@ -10,7 +10,10 @@ import (
 // Terraform has marked it, and whoever wants it as it is keeps it.
 func TestAccRestore_verified(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, inShort, testAccRestore_verified)
+}
+
+func testAccRestore_verified(t *testing.T, w *world) {
 	const source = `
 resource "pgplatform_database" "source" {
   name                = "source"

@@ -21,7 +21,10 @@ import (
 // certificate, two accounts of the strict S3, and a database with a password.
 func TestAccSecrets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	onPlatform(t, atLength, testAccSecrets)
+}
+
+func testAccSecrets(t *testing.T, w *world) {
 	w.use(strict(t))
 	kubeconfig, err := clientcmd.LoadFromFile(os.Getenv("KUBE_CONFIG_PATH"))
 	must(t, err)
@@ -41,7 +44,7 @@ func TestAccSecrets(t *testing.T) {
 			t.Fatalf("the platform gives no %s", name)
 		}
 	}
-	d := newWorkdir(t, secretsConfig, map[string]string{
+	d := newWorkdir(t, backedUpBy(methodOf(t), secretsConfig), map[string]string{
 		"bucket": w.store.bucket, "namespace": w.namespace, "secrets": asVariable(t, secrets),
 		"kubernetes": asVariable(t, map[string]string{
 			"host": cluster.Server, "ca": string(cluster.CertificateAuthorityData), "certificate": string(user.ClientCertificateData),
@@ -72,14 +75,14 @@ func TestAccSecrets(t *testing.T) {
 	wrong := maps.Clone(rotated)
 	wrong["S3 secret"] = "wrong-secret-access-key-000000000000000001"
 	d.variables["secrets"] = asVariable(t, wrong)
-	d.write("second.tf", `
+	d.write("second.tf", backedUpBy(methodOf(t), `
 resource "pgplatform_database" "second" {
   name                = "my-second"
   tier                = "DEV"
   backup              = { schedule = "0 2 * * *" }
   deletion_protection = false
 }
-`)
+`))
 	if output, err := d.try("apply", "-auto-approve", "-input=false", bucket); err == nil || !says("Unable to Create Database", "does not belong to the access key ID").MatchString(output) {
 		t.Errorf("a wrong secret: %v\n%s", err, output)
 	}
