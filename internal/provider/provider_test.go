@@ -24,8 +24,11 @@ var (
 	}
 )
 
-// TestMain lets garbage pile up for longer: tests that play thousands of plans make much of it and hold little.
+// TestMain serves the pages of the documents where the CLI has started the tests' program as a provider. For tests it lets garbage pile up for longer: tests that play thousands of plans make much of it and hold little.
 func TestMain(m *testing.M) {
+	if servesDocuments() {
+		return
+	}
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }

@@ -1,0 +1,383 @@
+package provider_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/ext/typeexpr"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// A page is read as its readers do: its blocks are one configuration that grows. A block that declares again what an
+// earlier one has declared, or that moves or removes it, takes its place: what there was until then is planned first. Two
+// comments in a line of their own before a block say otherwise:
+//
+//	<!-- alone -->                   the block is a configuration of its own
+//	<!-- not planned: the reason --> the block needs providers that cannot be had here: it is only read, formatted, and
+//	                                 compared with the schemas of pgplatform
+
+// page is a document, or a folder of examples, whose files are its fences.
+type page struct {
+	name   string
+	fences []fence
+	yaml   []string // what the page's Kubernetes manifests declare exists
+}
+
+// fence is a piece of HCL in a page.
+type fence struct {
+	page       string
+	line       int // in the page
+	text       string
+	alone      bool
+	notPlanned bool
+	blocks     []block
+}
+
+// block is a block of HCL at the top level.
+type block struct {
+	*hclsyntax.Block
+	text string
+}
+
+var (
+	fencePattern  = regexp.MustCompile("(?ms)^( *)```([^\n]*)\n(.*?)^ *```")
+	fenceLine     = regexp.MustCompile("(?m)^ *```")
+	marker        = regexp.MustCompile(`<!-- (alone|not planned: [^>]+) -->\s*\z`)
+	configuration = regexp.MustCompile(`(?m)^(resource|provider|data|module|import|moved|removed|ephemeral) ("[^"]*" )*\{`)
+)
+
+func readPage(name, text string) (*page, error) {
+	p := &page{name: name}
+	if len(fenceLine.FindAllString(text, -1))%2 != 0 {
+		return nil, fmt.Errorf("%s: a block is not closed", name)
+	}
+	for _, at := range fencePattern.FindAllStringSubmatchIndex(text, -1) {
+		indent, language, content := text[at[2]:at[3]], text[at[4]:at[5]], text[at[6]:at[7]]
+		if indent != "" {
+			lines := strings.Split(content, "\n")
+			for i := range lines {
+				lines[i] = strings.TrimPrefix(lines[i], indent)
+			}
+			content = strings.Join(lines, "\n")
+		}
+		line := strings.Count(text[:at[6]], "\n") + 1
+		switch language {
+		case "hcl", "terraform":
+		case "yaml":
+			p.yaml = append(p.yaml, content)
+			continue
+		default:
+			if configuration.MatchString(content) && language != "sh" && language != "shell" {
+				return nil, fmt.Errorf("%s, line %d: the language of a block of HCL is hcl or terraform, not %q", name, line, language)
+			}
+			continue
+		}
+		f := fence{page: name, line: line, text: content}
+		if found := marker.FindStringSubmatch(text[:at[0]]); found != nil {
+			f.alone, f.notPlanned = found[1] == "alone", found[1] != "alone"
+		}
+		if err := f.parse(); err != nil {
+			return nil, err
+		}
+		p.fences = append(p.fences, f)
+	}
+	return p, nil
+}
+
+// readFolder reads the files of a folder, those that take the place of others last.
+func readFolder(name string) (*page, error) {
+	files, err := filepath.Glob(filepath.Join(root, name, "*.tf"))
+	if err != nil {
+		return nil, err
+	}
+	p := &page{name: name}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		f := fence{page: filepath.Join(name, filepath.Base(file)), line: 1, text: string(text)}
+		if err := f.parse(); err != nil {
+			return nil, err
+		}
+		p.fences = append(p.fences, f)
+	}
+	slices.SortStableFunc(p.fences, func(a, b fence) int { return len(a.replaced()) - len(b.replaced()) })
+	return p, nil
+}
+
+func (f *fence) parse() error {
+	file, diags := hclsyntax.ParseConfig([]byte(f.text), f.page, hcl.Pos{Line: f.line, Column: 1})
+	if diags.HasErrors() {
+		return fmt.Errorf("%s, line %d: %w", f.page, f.line, diags)
+	}
+	body, ok := file.Body.(*hclsyntax.Body)
+	if !ok || len(body.Attributes) > 0 {
+		return fmt.Errorf("%s, line %d: not a whole configuration", f.page, f.line)
+	}
+	others := false
+	for _, b := range body.Blocks {
+		f.blocks = append(f.blocks, block{b, f.text[b.Range().Start.Byte:b.Range().End.Byte]})
+		others = others || ofOthers(b)
+	}
+	if f.notPlanned && !others {
+		return fmt.Errorf("%s, line %d: this block has nothing of another provider, and can be planned", f.page, f.line)
+	}
+	return nil
+}
+
+// ofOthers tells whether a block needs a provider that these tests do not have.
+func ofOthers(b *hclsyntax.Block) bool {
+	switch b.Type {
+	case "resource", "data", "provider", "ephemeral":
+		return !strings.HasPrefix(b.Labels[0], "pgplatform") && b.Labels[0] != "terraform_data"
+	case "module":
+		return true
+	}
+	return false
+}
+
+// key is what a block declares, which nothing else may; "" for what there may be many of.
+func (b block) key() string {
+	switch b.Type {
+	case "locals", "moved", "removed":
+		return ""
+	case "import":
+		return "import " + traversal(b.Body.Attributes["to"])
+	case "provider":
+		if alias := b.Body.Attributes["alias"]; alias != nil {
+			return "provider " + b.Labels[0] + "." + literal(alias)
+		}
+	case "resource":
+		return strings.Join(b.Labels, ".")
+	}
+	return strings.Join(append([]string{b.Type}, b.Labels...), ".")
+}
+
+// replaced are the addresses that the blocks of a fence move or remove.
+func (f fence) replaced() []string {
+	var addresses []string
+	for _, b := range f.blocks {
+		if b.Type == "moved" || b.Type == "removed" {
+			addresses = append(addresses, traversal(b.Body.Attributes["from"]))
+		}
+	}
+	return addresses
+}
+
+func traversal(a *hclsyntax.Attribute) string {
+	if a == nil {
+		return ""
+	}
+	found, _ := hcl.AbsTraversalForExpr(a.Expr) // another expression has no address
+	var names []string
+	for _, step := range found {
+		switch step := step.(type) {
+		case hcl.TraverseRoot:
+			names = append(names, step.Name)
+		case hcl.TraverseAttr:
+			names = append(names, step.Name)
+		}
+	}
+	return strings.Join(names, ".")
+}
+
+// literal is the value of an attribute that is a string without references; "" of any other.
+func literal(a *hclsyntax.Attribute) string { return evaluated(a, nil) }
+
+func evaluated(a *hclsyntax.Attribute, variables *hcl.EvalContext) string {
+	if a == nil {
+		return ""
+	}
+	value, diags := a.Expr.Value(variables)
+	if diags.HasErrors() || !value.IsWhollyKnown() || value.IsNull() || value.Type() != cty.String {
+		return ""
+	}
+	return value.AsString()
+}
+
+// pageConfig is a configuration of a page.
+type pageConfig struct {
+	blocks []block
+}
+
+func (s *pageConfig) text() string {
+	var texts []string
+	for _, b := range s.blocks {
+		texts = append(texts, b.text)
+	}
+	return strings.Join(texts, "\n\n") + "\n"
+}
+
+// configs are the configurations that a page leads through.
+func (p *page) configs() []*pageConfig {
+	var stages []*pageConfig
+	now := &pageConfig{}
+	for _, f := range p.fences {
+		switch {
+		case f.notPlanned:
+			continue
+		case f.alone:
+			stages = append(stages, &pageConfig{blocks: f.blocks})
+			continue
+		}
+		gone := f.replaced()
+		for _, b := range f.blocks {
+			gone = append(gone, b.key())
+		}
+		next := &pageConfig{blocks: slices.DeleteFunc(slices.Clone(now.blocks), func(b block) bool {
+			return b.key() != "" && (slices.Contains(gone, b.key()) || slices.Contains(f.replaced(), strings.TrimPrefix(b.key(), "import ")))
+		})}
+		if len(next.blocks) < len(now.blocks) {
+			stages = append(stages, now)
+		}
+		next.blocks = append(next.blocks, f.blocks...)
+		now = next
+	}
+	if len(now.blocks) > 0 {
+		stages = append(stages, now)
+	}
+	return stages
+}
+
+// exampleBlocks are what examples/provider and examples/resources declare: what a page refers to and does not declare is
+// taken from there.
+func exampleBlocks(t *testing.T) map[string]block {
+	t.Helper()
+	blocks := map[string]block{}
+	for _, pattern := range []string{"provider", "resources/*"} {
+		folders, err := filepath.Glob(filepath.Join(root, "examples", pattern))
+		must(t, err)
+		for _, folder := range folders {
+			name, err := filepath.Rel(root, folder)
+			must(t, err)
+			p, err := readFolder(name)
+			must(t, err)
+			for _, f := range p.fences {
+				for _, b := range f.blocks {
+					if b.key() != "" && b.Type != "import" {
+						blocks[b.key()] = b
+					}
+				}
+			}
+		}
+	}
+	return blocks
+}
+
+// complete adds what the configuration refers to and does not declare. A database that it does not declare exists already.
+func (s *pageConfig) complete(examples map[string]block) {
+	declared := map[string]bool{}
+	for _, b := range s.blocks {
+		declared[b.key()] = true
+	}
+	add := func(key string) {
+		if b, found := examples[key]; found && !declared[key] {
+			declared[key] = true
+			s.blocks = append(s.blocks, b)
+			if b.Type == "resource" && b.Labels[0] == "pgplatform_database" {
+				s.blocks = append(s.blocks, mustBlock(fmt.Sprintf("import {\n  to = %s\n  id = %q\n}", key, b.id())))
+			}
+		}
+	}
+	for i := 0; i < len(s.blocks); i++ { // what was added refers to more
+		for _, variable := range s.blocks[i].references() {
+			add(variable)
+		}
+	}
+	add("terraform")
+	if !declared["provider.pgplatform"] {
+		add("provider.pgplatform")
+		add("variable.s3_access_key_id")
+		add("variable.s3_secret_access_key")
+	}
+}
+
+func mustBlock(text string) block {
+	f := fence{page: "a block of the tests", line: 1, text: text}
+	if err := f.parse(); err != nil {
+		panic(err)
+	}
+	return f.blocks[0]
+}
+
+// references are the addresses of resources that a block names.
+func (b block) references() []string {
+	var addresses []string
+	for _, a := range b.Body.Attributes {
+		for _, found := range a.Expr.Variables() {
+			if len(found) < 2 || !strings.HasPrefix(found.RootName(), "pgplatform_") {
+				continue
+			}
+			if step, ok := found[1].(hcl.TraverseAttr); ok {
+				addresses = append(addresses, found.RootName()+"."+step.Name)
+			}
+		}
+	}
+	return addresses
+}
+
+// id is the one that a resource with a name of its own gets.
+func (b block) id() string {
+	namespace := literal(b.Body.Attributes["namespace"])
+	if namespace == "" {
+		namespace = "default"
+	}
+	return namespace + "/" + literal(b.Body.Attributes["name"])
+}
+
+// givenValues are those of variables without a default; another string has its own name.
+var givenValues = map[string]string{
+	"destination_path": "s3://given/pg",
+	"mistake":          "2026-03-26T12:00:06.999999Z",
+	"target_time":      "2026-03-26T12:00:06.999999Z",
+}
+
+// given are the values of the variables that have no default.
+func (s *pageConfig) given() map[string]any {
+	values := map[string]any{}
+	for _, b := range s.blocks {
+		if b.Type != "variable" || b.Body.Attributes["default"] != nil {
+			continue
+		}
+		kind := cty.String
+		if a := b.Body.Attributes["type"]; a != nil {
+			kind, _ = typeexpr.TypeConstraint(a.Expr) // validate says what is wrong with it
+		}
+		values[b.Labels[0]] = givenValue(b.Labels[0], kind)
+	}
+	return values
+}
+
+func givenValue(name string, kind cty.Type) any {
+	switch {
+	case kind == cty.Bool:
+		return true
+	case kind == cty.Number:
+		return 1
+	case kind.IsObjectType():
+		object := map[string]any{}
+		for attribute, t := range kind.AttributeTypes() {
+			object[attribute] = givenValue(attribute, t)
+		}
+		return object
+	case kind.IsMapType():
+		return map[string]any{}
+	case kind.IsListType(), kind.IsSetType(), kind.IsTupleType():
+		return []any{}
+	case givenValues[name] != "":
+		return givenValues[name]
+	case strings.HasSuffix(name, "_url"):
+		return "https://given.example.com"
+	case strings.HasSuffix(name, "_arn"):
+		return "arn:aws:iam::123456789012:role/given"
+	}
+	return strings.ReplaceAll(name, "_", "-")
+}

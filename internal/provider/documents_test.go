@@ -1,0 +1,253 @@
+package provider_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// root is the repository.
+var root = filepath.Join("..", "..")
+
+// Everything in the documents that is HCL is formatted, has no attribute that the schemas do not know, validates, and plans.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	must(t, findCLI())
+	examples := exampleBlocks(t)
+	for _, name := range pageNames(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			text, err := os.ReadFile(filepath.Join(root, name))
+			must(t, err)
+			p, err := readPage(name, string(text))
+			must(t, err)
+			for _, problem := range p.problems(t, examples) {
+				t.Error(problem)
+			}
+		})
+	}
+	for _, name := range exampleFolders(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, err := readFolder(name)
+			must(t, err)
+			for _, problem := range p.problems(t, examples) {
+				t.Error(problem)
+			}
+		})
+	}
+}
+
+// pageNames are the pages that people read: README and the like, and all of docs/ and examples/.
+func pageNames(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(root, "*.md"))
+	must(t, err)
+	for _, folder := range []string{"docs", "examples"} {
+		must(t, filepath.WalkDir(filepath.Join(root, folder), func(path string, _ fs.DirEntry, err error) error {
+			if filepath.Ext(path) == ".md" {
+				names = append(names, path)
+			}
+			return err
+		}))
+	}
+	for i, name := range names {
+		names[i], err = filepath.Rel(root, name)
+		must(t, err)
+	}
+	for _, must := range []string{"README.md", "docs/index.md", "docs/resources/restore.md", "docs/data-sources/backups.md"} {
+		if !slices.Contains(names, must) {
+			t.Fatalf("%s is not among the pages %q", must, names)
+		}
+	}
+	return names
+}
+
+// exampleFolders are the folders of examples/ with configurations.
+func exampleFolders(t *testing.T) []string {
+	t.Helper()
+	var folders []string
+	must(t, filepath.WalkDir(filepath.Join(root, "examples"), func(path string, _ fs.DirEntry, err error) error {
+		if filepath.Ext(path) != ".tf" || err != nil {
+			return err
+		}
+		folder, err := filepath.Rel(root, filepath.Dir(path))
+		if !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+		return err
+	}))
+	if len(folders) == 0 {
+		t.Fatal("there are no examples")
+	}
+	return folders
+}
+
+// problems are what is wrong with a page, as its readers would meet it.
+func (p *page) problems(t *testing.T, examples map[string]block) []string {
+	t.Helper()
+	found := p.unformatted(t)
+	for _, f := range p.fences {
+		found = append(found, checkAttributes(t, f)...)
+	}
+	for i, s := range p.configs() {
+		s.complete(examples)
+		w := newDocumentWorld(t, p)
+		if problem := w.plan(s); problem != "" {
+			found = append(found, fmt.Sprintf("%s, configuration %d of the page, which is\n\n%s\n\n%s", p.name, i+1, s.text(), problem))
+		}
+	}
+	return found
+}
+
+// unformatted is what terraform fmt would change.
+func (p *page) unformatted(t *testing.T) []string {
+	t.Helper()
+	if len(p.fences) == 0 {
+		return nil
+	}
+	folder := t.TempDir()
+	for _, f := range p.fences {
+		must(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("line-%04d.tf", f.line)), []byte(f.text), 0o600))
+	}
+	output, err := documentCLI(t, folder, nil, "fmt", "-check", "-diff", "-no-color")
+	if err != nil {
+		return []string{fmt.Sprintf("%s is not formatted:\n%s", p.name, output)}
+	}
+	return nil
+}
+
+func documentCLI(t *testing.T, folder string, environment []string, args ...string) (string, error) {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	command.Dir = folder
+	// Nothing of the environment that the tests run in decides about a page.
+	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + os.TempDir(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}, environment...)
+	output, err := command.CombinedOutput()
+	return string(output), err
+}
+
+// plan validates and plans a configuration of a page; what it returns is what was wrong.
+func (w *documentWorld) plan(s *pageConfig) string {
+	w.t.Helper()
+	if err := w.make(s); err != nil {
+		return fmt.Sprintf("what it takes for granted cannot be made: %v", err)
+	}
+	folder := w.folder(s)
+	for _, args := range [][]string{{"validate"}, {"plan", "-input=false", "-lock=false"}} {
+		if output, err := w.run(folder, args...); err != nil {
+			return output
+		}
+	}
+	return ""
+}
+
+// folder is a working folder with a configuration and values for its variables.
+func (w *documentWorld) folder(s *pageConfig) string {
+	w.t.Helper()
+	folder := w.t.TempDir()
+	must(w.t, os.WriteFile(filepath.Join(folder, "page.tf"), []byte(s.text()), 0o600))
+	values, err := json.Marshal(s.given())
+	must(w.t, err)
+	must(w.t, os.WriteFile(filepath.Join(folder, "given.auto.tfvars.json"), values, 0o600))
+	return folder
+}
+
+func (w *documentWorld) run(folder string, args ...string) (string, error) {
+	w.t.Helper()
+	output, err := documentCLI(w.t, folder, w.environment, append(args, "-no-color")...)
+	return strings.TrimSpace(output), err
+}
+
+// What the test of the documents is for is refused by it, and what is right is not.
+func TestDocumentsThatAreWrong(t *testing.T) {
+	t.Parallel()
+	must(t, findCLI())
+	fence := func(text string) string { return "# A page\n\n```hcl\n" + text + "```\n" }
+	const good = `resource "pgplatform_database" "db" {
+  name   = "db"
+  backup = { schedule = "0 2 * * *" }
+}
+`
+	for name, c := range map[string]struct{ text, want string }{
+		"nothing":              {fence(good), ""},
+		"not formatted":        {fence(strings.Replace(good, "name  ", "name", 1)), "is not formatted"},
+		"not HCL":              {fence("resource {\n"), "page.md, line 4"},
+		"unknown attribute":    {fence(strings.Replace(good, "name  ", "nam   ", 1)), "has no attribute nam"},
+		"unknown nested one":   {fence(strings.Replace(good, "schedule", "shedule", 1)), "backup has no attribute shedule"},
+		"unknown in a list":    {fence(strings.Replace(good, "backup = {", "scheduling = { tolerations = [{ keey = \"a\" }] }\n  backup = {", 1)), "tolerations has no attribute keey"},
+		"does not plan":        {fence(strings.Replace(good, "0 2 * * *", "at two", 1)), "at two"},
+		"no keys for the pods": {fence("provider \"pgplatform\" {\n  object_store = { destination_path = \"s3://given\" }\n}\n\n" + good), "pod_credentials"},
+		"undeclared variable":  {fence(strings.Replace(good, `"db"`+"\n", "var.name\n", 1)), "var.name"},
+		"restore too early": {fence(`resource "pgplatform_restore" "pitr" {
+  name        = "pitr"
+  source      = { database = "myorg/shop" }
+  target_time = "2001-01-01T00:00:00Z"
+}
+`), "lies before the recovery window"},
+		"a name that is taken": {fence(good + `data "pgplatform_database" "db" {
+  namespace = "default"
+  name      = "db"
+}
+`), "exists"},
+		"another language":   {"```tf\n" + good + "```\n", "hcl or terraform"},
+		"no language":        {"```\n" + good + "```\n", "hcl or terraform"},
+		"not planned":        {"<!-- not planned: it would fail -->\n" + fence(good), ""},
+		"not planned at all": {"# A page\n\n<!-- not planned: it would fail -->\n```hcl\n" + good + "```\n", "has nothing of another provider"},
+		"of others": {"<!-- not planned: needs hashicorp/aws -->\n```hcl\nresource \"aws_s3_bucket\" \"b\" {\n  bucket = \"b\"\n}\n\n" +
+			strings.Replace(good, "schedule", "shedule", 1) + "```\n", "backup has no attribute shedule"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var problems []string
+			p, err := readPage("page.md", c.text)
+			if err != nil {
+				problems = []string{err.Error()}
+			} else {
+				problems = p.problems(t, exampleBlocks(t))
+			}
+			got := strings.Join(problems, "\n")
+			if (c.want == "") != (got == "") || !says(c.want).MatchString(got) {
+				t.Errorf("%q is not in\n%s", c.want, got)
+			}
+		})
+	}
+}
+
+// A page is a story: what a block declares again, moves or removes is replaced from there on, with its import block.
+func TestPageIsAStory(t *testing.T) {
+	t.Parallel()
+	fence := func(text string) string { return "```hcl\n" + text + "\n```\n\n" }
+	p, err := readPage("page.md", fence(`resource "pgplatform_database" "db" {}`)+
+		fence("import {\n  to = pgplatform_database.db\n}")+
+		fence(`resource "pgplatform_restore" "pitr" {}`)+
+		fence("resource \"pgplatform_database\" \"db\" {\n  name = \"new\"\n}")+
+		"<!-- alone -->\n\n"+fence(`resource "pgplatform_database" "alone" {}`)+
+		fence("moved {\n  from = pgplatform_restore.pitr\n  to   = pgplatform_database.pitr\n}\nresource \"pgplatform_database\" \"pitr\" {}")+
+		fence("removed {\n  from = pgplatform_database.db\n}"))
+	must(t, err)
+	var got []string
+	for _, c := range p.configs() {
+		var keys []string
+		for _, b := range c.blocks {
+			keys = append(keys, b.Type+" "+b.key())
+		}
+		got = append(got, strings.Join(keys, ", "))
+	}
+	want := []string{
+		"resource pgplatform_database.db, import import pgplatform_database.db, resource pgplatform_restore.pitr",
+		"resource pgplatform_database.alone",
+		"import import pgplatform_database.db, resource pgplatform_restore.pitr, resource pgplatform_database.db",
+		"import import pgplatform_database.db, resource pgplatform_database.db, moved , resource pgplatform_database.pitr",
+		"moved , resource pgplatform_database.pitr, removed ",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the configurations are\n%s", strings.Join(got, "\n"))
+	}
+}
