@@ -39,7 +39,7 @@ func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			// Optional attributes
 			"triggers": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Anything: when a value changes, another backup is taken.",
+				MarkdownDescription: "Anything. Default: none. Changing it takes another backup.",
 				PlanModifiers:       []planmodifier.Map{mapplanmodifier.RequiresReplace()},
 			},
 			"target": schema.StringAttribute{
@@ -50,7 +50,7 @@ func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			},
 			"wait": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-				MarkdownDescription: "Whether a create waits until the backup is completed. Without it `status` is `IN_PROGRESS`, and a later refresh tells how it ended. Default `true`.",
+				MarkdownDescription: "Whether a create waits until the backup is completed. Without it `status` is `IN_PROGRESS`, and a later refresh tells how it ended. Default `true`. Changing it touches nothing in Kubernetes.",
 			},
 			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{Create: true, CreateDescription: "Default `2h`."}),
 

@@ -33,28 +33,28 @@ func backupAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "Continuous archiving of WAL and scheduled base backups, to the provider's `object_store`. " +
-			"An idle database switches no WAL; a busy one does at least every `archive_timeout`.",
+			"An idle database switches no WAL; a busy one does at least every `archive_timeout`. Default: none, nothing is archived. Changed in place; where that leaves a gap in what can be restored, the plan warns.",
 		Attributes: map[string]schema.Attribute{
 			"enabled": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
 				MarkdownDescription: "Whether the database is backed up. Default `true` where the block is present. While it is `false` nothing is archived: " +
-					"no moment of that time can be restored, and what comes after it goes to a new folder.",
+					"no moment of that time can be restored, and what comes after it goes to a new folder. Changing it stops or begins archiving.",
 			},
 			"schedule": schema.StringAttribute{
 				Optional: true, CustomType: scheduleType,
 				MarkdownDescription: "When base backups are taken, in UTC: cron with five fields, or with six, the seconds first, or a descriptor such as `@daily`. " +
-					"Needed where backups are enabled, but for a database that was taken over with an archive and without a schedule of its name.",
+					"Needed where backups are enabled, but for a database that was taken over with an archive and without a schedule of its name. Unset: nothing is scheduled. Changed in place; it takes no backup.",
 				Validators:    []validator.String{isSchedule()},
 				PlanModifiers: []planmodifier.String{keepSameMeaning{kindSchedule}},
 			},
 			"retention_days": schema.Int64Attribute{
 				Optional: true, CustomType: wholeNumberType{},
-				MarkdownDescription: "Days for which any moment can be restored; what is older is removed from S3. Unset: nothing is ever removed.",
+				MarkdownDescription: "Days for which any moment can be restored; what is older is removed from S3, after each base backup or, with the plugin, every half hour. Unset: nothing is ever removed. Changing it to fewer days has more removed.",
 				Validators:          []validator.Int64{int64validator.Between(1, 36500)},
 			},
 			"immediate": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-				MarkdownDescription: "Take the first base backup at once instead of waiting for the schedule. Default `true`.",
+				MarkdownDescription: "Take the first base backup at once instead of waiting for the schedule. Default `true`. Changing it is of no effect on a schedule that has begun.",
 			},
 			"method": schema.StringAttribute{
 				Optional: true, Computed: true,
@@ -65,7 +65,7 @@ func backupAttribute() schema.SingleNestedAttribute {
 			"archive_timeout": schema.StringAttribute{
 				Optional: true, Computed: true, CustomType: durationType, Default: stringdefault.StaticString(defaultArchiveTimeout),
 				MarkdownDescription: "How long a commit may wait until its WAL segment is archived though it is not full: PostgreSQL's parameter of that name, such as `5min` or `30s`; " +
-					"`0` waits for full segments. Every segment takes 16 MB in S3 unless it is compressed. Default `5min`.",
+					"`0` waits for full segments. Every segment takes 16 MB in S3 unless it is compressed. Default `5min`. Changed in place, without a restart.",
 				Validators:    []validator.String{isDuration()},
 				PlanModifiers: []planmodifier.String{keepSameMeaning{kindDuration}},
 			},
@@ -86,7 +86,7 @@ func backupAttribute() schema.SingleNestedAttribute {
 func walAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "How WAL is archived.",
+		MarkdownDescription: "How WAL is archived. Default: uncompressed, one segment after the other. Changed in place, for what is archived from then on; what is there stays readable.",
 		Attributes: map[string]schema.Attribute{
 			"compression":  compressionAttribute("`bzip2`, `gzip`, `lz4`, `snappy`, `xz` or `zstd`. Unset: none.", stringvalidator.OneOf(walCompressions...)),
 			"encryption":   encryptionAttribute(),
@@ -98,7 +98,7 @@ func walAttribute() schema.SingleNestedAttribute {
 func dataAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "How base backups are written.",
+		MarkdownDescription: "How base backups are written. Default: uncompressed, two parts at a time. Changed in place, from the next base backup on.",
 		Attributes: map[string]schema.Attribute{
 			"compression": compressionAttribute("`bzip2`, `gzip` or `snappy`. Unset: none.", isDataCompression()),
 			"encryption":  encryptionAttribute(),
@@ -130,27 +130,27 @@ func storeOverrideAttribute(keys string) schema.SingleNestedAttribute {
 		Optional: true,
 		MarkdownDescription: "Another object store than the provider's. What is not set here is the provider's, with two exceptions: an `endpoint_url` of its own stands " +
 			"for another store, to which the provider's `pod_endpoint_url`, `ca_certificate` and `use_path_style` do not apply; a `profile` of its own takes the place of the provider's keys and `assume_role`. " +
-			"It takes no key: the pods' are named by `credentials_secret` or by the provider.",
+			"It takes no key: the pods' are named by `credentials_secret` or by the provider. Default: the provider's. Changing where archives lie begins a new archive there, with a base backup; the one before stays in S3.",
 		Attributes: map[string]schema.Attribute{
 			"destination_path": schema.StringAttribute{
-				Optional: true, CustomType: locationType, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist.",
+				Optional: true, CustomType: locationType, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist. Default: the provider's.",
 				Validators: []validator.String{isDestinationPath()}, PlanModifiers: []planmodifier.String{keepSameMeaning{kindLocation}},
 			},
-			"endpoint_url":     schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as Terraform reaches it.", Validators: []validator.String{isURL()}},
-			"pod_endpoint_url": schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as the database pods reach it. Default: `endpoint_url`.", Validators: []validator.String{isURL()}},
-			"region":           schema.StringAttribute{Optional: true, MarkdownDescription: "Region of the bucket.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
-			"profile":          schema.StringAttribute{Optional: true, MarkdownDescription: "Profile of the shared AWS configuration files that Terraform lists the archive with.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
+			"endpoint_url":     schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as Terraform reaches it. Default: the provider's.", Validators: []validator.String{isURL()}},
+			"pod_endpoint_url": schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as the database pods reach it. Default: `endpoint_url` where that is set here, else the provider's.", Validators: []validator.String{isURL()}},
+			"region":           schema.StringAttribute{Optional: true, MarkdownDescription: "Region of the bucket. Default: the provider's.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
+			"profile":          schema.StringAttribute{Optional: true, MarkdownDescription: "Profile of the shared AWS configuration files that Terraform lists the archive with. Default: the provider's identity.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
 			"assume_role": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Role that Terraform assumes to list the archive.",
+				MarkdownDescription: "Role that Terraform assumes to list the archive. Default: the provider's.",
 				Attributes: map[string]schema.Attribute{
 					"role_arn":     schema.StringAttribute{Required: true, MarkdownDescription: "ARN of the role."},
-					"session_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the session, for audit logs."},
-					"external_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy asks for. It is kept in an annotation of the Cluster, as the rest of `object_store` is: who may read the Cluster may read it."},
+					"session_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the session, for audit logs. Default `terraform-provider-pgplatform`."},
+					"external_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy asks for. Default: none. It is kept in an annotation of the Cluster, as the rest of `object_store` is: who may read the Cluster may read it."},
 				},
 			},
-			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: true where an endpoint is set, else false."},
-			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods.", Validators: []validator.String{isCertificate()}},
+			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: `true` where an endpoint is set, else `false`."},
+			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods. Default: the provider's.", Validators: []validator.String{isCertificate()}},
 		},
 	}
 	for name := range refusedKeyTypes {
@@ -163,7 +163,7 @@ func credentialsSecretAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true,
 		MarkdownDescription: "An existing Secret in the database's namespace with the S3 keys for the pods, instead of the provider's. It is never read or written here. " +
-			"With the label `cnpg.io/reload` changed keys reach running pods.",
+			"With the label `cnpg.io/reload` changed keys reach running pods. Default: none, the provider's keys or role. Changing it has the pods read the other Secret, without a restart.",
 		Attributes: map[string]schema.Attribute{
 			"name": schema.StringAttribute{
 				Required: true, MarkdownDescription: "Name of the Secret.",

@@ -102,18 +102,18 @@ func (d *backupsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 			// Optional attributes
 			"database": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "The database, `namespace/name`, of which the archive is listed and the Backup objects with it. Exactly one of `database` and `object_store` is set.",
+				MarkdownDescription: "The database, `namespace/name`, of which the archive is listed and the Backup objects with it. Exactly one of `database` and `object_store` is set. Default: none.",
 				Validators:          []validator.String{isKey(), stringvalidator.ExactlyOneOf(path.MatchRoot("database"), path.MatchRoot("object_store"))},
 			},
 			"object_store": archiveSourceAttribute(),
-			"status":       filter("Only backups of this status: `IN_PROGRESS`, `COMPLETED` or `FAILED`.", stringvalidator.OneOf(string(backupInProgress), string(backupCompleted), string(backupFailed))),
-			"type":         filter("Only backups of this type: `MANUAL` or `SCHEDULED`. Needs `database`.", stringvalidator.OneOf(string(backupManual), string(backupScheduled))),
+			"status":       filter("Only backups of this status: `IN_PROGRESS`, `COMPLETED` or `FAILED`. Default: of any.", stringvalidator.OneOf(string(backupInProgress), string(backupCompleted), string(backupFailed))),
+			"type":         filter("Only backups of this type: `MANUAL` or `SCHEDULED`. Needs `database`. Default: of either.", stringvalidator.OneOf(string(backupManual), string(backupScheduled))),
 
-			"started_after":  filter("Only backups that began after this time, in RFC 3339.", isInstant()),
-			"started_before": filter("Only backups that began before this time, in RFC 3339.", isInstant()),
+			"started_after":  filter("Only backups that began after this time, in RFC 3339. Default: at any time.", isInstant()),
+			"started_before": filter("Only backups that began before this time, in RFC 3339. Default: at any time.", isInstant()),
 			"limit": schema.Int64Attribute{
 				Optional:            true,
-				MarkdownDescription: "Only so many backups, the newest ones. No more is read from S3 than is needed for them and for `recovery_window`.",
+				MarkdownDescription: "Only so many backups, the newest ones. Default: all. No more is read from S3 than is needed for them and for `recovery_window`.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
 
@@ -171,26 +171,26 @@ func archiveSourceAttribute() schema.SingleNestedAttribute {
 	}
 	attribute := schema.SingleNestedAttribute{
 		Optional: true,
-		MarkdownDescription: "Where the archive lies, for one whose database or Kubernetes cluster is gone: only S3 is asked. What is not set here is the provider's; " +
+		MarkdownDescription: "Where the archive lies, for one whose database or Kubernetes cluster is gone: only S3 is asked. Default: what is not set here is the provider's; " +
 			"an `endpoint_url` of its own stands for another store, to which the provider's `ca_certificate` and `use_path_style` do not apply; a `profile` of its own takes the place of the provider's keys and `assume_role`.",
 		Validators: []validator.Object{objectvalidator.ConflictsWith(path.MatchRoot("type"))},
 		Attributes: map[string]schema.Attribute{
-			"destination_path": text("Where archives lie: `s3://bucket` or `s3://bucket/prefix`.", isDestinationPath()),
-			"endpoint_url":     text("Address of the S3 API.", isURL()),
-			"region":           text("Region of the bucket.", stringvalidator.LengthAtLeast(1)),
-			"profile":          text("Profile of the shared AWS configuration files.", stringvalidator.LengthAtLeast(1)),
+			"destination_path": text("Where archives lie: `s3://bucket` or `s3://bucket/prefix`. Default: the provider's.", isDestinationPath()),
+			"endpoint_url":     text("Address of the S3 API. Default: the provider's.", isURL()),
+			"region":           text("Region of the bucket. Default: the provider's.", stringvalidator.LengthAtLeast(1)),
+			"profile":          text("Profile of the shared AWS configuration files. Default: the provider's identity.", stringvalidator.LengthAtLeast(1)),
 			"assume_role": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Role that is assumed to list the archive.",
+				MarkdownDescription: "Role that is assumed to list the archive. Default: the provider's.",
 				Attributes: map[string]schema.Attribute{
 					"role_arn":     schema.StringAttribute{Required: true, MarkdownDescription: "ARN of the role."},
-					"session_name": text("Name of the session, for audit logs."),
-					"external_id":  text("External ID that the role's trust policy asks for."),
+					"session_name": text("Name of the session, for audit logs. Default `terraform-provider-pgplatform`."),
+					"external_id":  text("External ID that the role's trust policy asks for. Default: none."),
 				},
 			},
-			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: true where an endpoint is set, else false."},
-			"ca_certificate": text("Certificates of the authorities that sign the S3 endpoint's, PEM.", isCertificate()),
-			"server_name":    text("Folder of the archive under `destination_path`. Left out, only `servers` is listed.", isServerName()),
+			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: `true` where an endpoint is set, else `false`."},
+			"ca_certificate": text("Certificates of the authorities that sign the S3 endpoint's, PEM. Default: the provider's.", isCertificate()),
+			"server_name":    text("Folder of the archive under `destination_path`. Unset: only `servers` is listed.", isServerName()),
 		},
 	}
 	for name := range refusedKeyTypes {

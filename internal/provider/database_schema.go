@@ -28,40 +28,40 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"namespace": namespaceAttribute(),
 			"org_id": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Organisation that the database belongs to: the label `pgplatform.io/org-id` on every object.",
+				MarkdownDescription: "Organisation that the database belongs to: the label `pgplatform.io/org-id` on every object. Default: none. Changed in place.",
 				Validators:          []validator.String{stringvalidator.LengthAtLeast(1), isLabelValue()},
 			},
 			"database_type": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString(typePostgreSQL),
-				MarkdownDescription: "Kind of database. Only `POSTGRESQL`, which is the default.",
+				MarkdownDescription: "Kind of database. Default `POSTGRESQL`. It cannot be changed: there is no other.",
 				Validators:          []validator.String{stringvalidator.OneOf(typePostgreSQL)},
 			},
 			"tier": schema.StringAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "Size of what is not set otherwise: `DEV` (1 instance, 1Gi of disk, 100m CPU, 512Mi of memory), `STANDARD` (1, 10Gi, 250m, 1Gi) or `HA` (3, 20Gi, 250m, 2Gi). Default `STANDARD`.",
+				MarkdownDescription: "Size of what is not set otherwise: `DEV` (1 instance, 1Gi of disk, 100m CPU, 512Mi of memory), `STANDARD` (1, 10Gi, 250m, 1Gi) or `HA` (3, 20Gi, 250m, 2Gi). Default `STANDARD`. Changing it recomputes in place what is not set otherwise, but no disk becomes smaller by it.",
 				Validators:          []validator.String{stringvalidator.OneOf(tierNames...)},
 			},
 			"instances": schema.Int64Attribute{
 				Optional: true, Computed: true, CustomType: wholeNumberType{},
-				MarkdownDescription: "Number of PostgreSQL instances: one primary, the others replicas. Default: the tier's.",
+				MarkdownDescription: "Number of PostgreSQL instances: one primary, the others replicas. Default: the tier's. Changing it adds or removes replicas in place.",
 				Validators:          []validator.Int64{int64validator.AtLeast(1)},
 			},
 			"storage":     storageAttribute(),
 			"wal_storage": walStorageAttribute(),
 			"resources": schema.SingleNestedAttribute{
 				Optional: true, Computed: true,
-				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none. " +
+				MarkdownDescription: "What each instance asks for. Memory is also its limit; CPU has none. Default: the tier's. Changing it restarts the pods, one after the other. " +
 					"In a database that was made by other means, a limit of memory that its maker states otherwise stays as it is.",
 				Attributes: map[string]schema.Attribute{
 					"cpu": schema.StringAttribute{
 						Optional: true, Computed: true, CustomType: quantityType,
-						MarkdownDescription: "CPU, such as `500m` or `2`. Default: the tier's.",
+						MarkdownDescription: "CPU in cores or thousandths of one, such as `2` or `500m`. Default: the tier's.",
 						Validators:          []validator.String{isCPU()},
 						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
 					},
 					"memory": schema.StringAttribute{
 						Optional: true, Computed: true, CustomType: quantityType,
-						MarkdownDescription: "Memory, such as `1Gi`. Default: the tier's.",
+						MarkdownDescription: "Memory in bytes, with a suffix such as in `512Mi` or `1Gi`. Default: the tier's.",
 						Validators:          []validator.String{isSize()},
 						PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
 					},
@@ -71,7 +71,7 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"image":            imageAttribute(),
 			"parameters": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "PostgreSQL parameters, as in `postgresql.conf`. Those that CloudNativePG sets itself, such as `archive_command`, are refused.",
+				MarkdownDescription: "PostgreSQL parameters, as in `postgresql.conf`. Those that CloudNativePG sets itself, such as `archive_command`, are refused. Default: CloudNativePG's and PostgreSQL's. Changed in place; CloudNativePG restarts PostgreSQL for those that need it.",
 				Validators:          []validator.Map{mapvalidator.KeysAre(isParameter()), mapvalidator.NoNullValues()},
 			},
 			"database_name":       databaseNameAttribute(),
@@ -86,15 +86,15 @@ func databaseSchema(ctx context.Context) schema.Schema {
 			"final_backup": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
 				MarkdownDescription: "Whether a destroy first takes a last base backup and waits until it and its WAL are in S3; where that fails, " +
-					"nothing is destroyed. Needs backups. Default `false`.",
+					"nothing is destroyed. Needs backups. Default `false`. Changing it touches nothing in Kubernetes.",
 			},
 			"force_conflicts": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "Whether to take over fields that another manager of the Cluster applies otherwise, instead of failing with their names. What was merely changed with kubectl is put back in any case. Default `false`.",
+				MarkdownDescription: "Whether to take over fields that another manager of the Cluster applies otherwise, instead of failing with their names. What was merely changed with kubectl is put back in any case. Default `false`. Changing it alone touches nothing in Kubernetes.",
 			},
 			"wait": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-				MarkdownDescription: "Whether a create or update waits until the database is healthy, as configured, and, with backups, archives to S3. Default `true`.",
+				MarkdownDescription: "Whether a create or update waits until the database is healthy, as configured, and, with backups, archives to S3. Default `true`. Changing it touches nothing in Kubernetes.",
 			},
 			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{
 				Create: true, CreateDescription: "Default `30m`.",
@@ -143,6 +143,6 @@ func namespaceAttribute() schema.StringAttribute {
 func deletionProtectionAttribute() schema.BoolAttribute {
 	return schema.BoolAttribute{
 		Optional: true, Computed: true, Default: booldefault.StaticBool(true),
-		MarkdownDescription: "Refuse to destroy or to replace the database. Default `true`: to delete it, first apply `false`.",
+		MarkdownDescription: "Refuse to destroy or to replace the database. Default `true`: to delete it, first apply `false`. Changing it touches nothing in Kubernetes.",
 	}
 }

@@ -36,7 +36,7 @@ func postgresVersionAttribute() schema.StringAttribute {
 		Optional: true, Computed: true,
 		MarkdownDescription: "PostgreSQL's version, `17` or `17.5`: CloudNativePG's image for it, `" + postgresRepository + ":<version>-" + postgresFlavour + "`; " +
 			"a database that runs such an image keeps its flavour and Debian release. It may rise: minor versions at once, major ones (to 16 or later) " +
-			"with an archive of their own, since nothing can be restored across them. Not together with `image`. Default: the operator's.",
+			"with an archive of their own, since nothing can be restored across them; a lower one is refused. Not together with `image`. Default: the operator's when the database is made, which it keeps. Changing it restarts the pods.",
 		Validators: []validator.String{
 			isPostgresVersion(),
 			stringvalidator.ConflictsWith(path.MatchRoot("image")),
@@ -47,7 +47,7 @@ func postgresVersionAttribute() schema.StringAttribute {
 func imageAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional: true, Computed: true,
-		MarkdownDescription: "Image of PostgreSQL, whose tag begins with PostgreSQL's version. Backups need barman inside. Not together with `postgres_version`. Default: the operator's.",
+		MarkdownDescription: "Image of PostgreSQL, whose tag begins with PostgreSQL's version. Backups need barman inside. Not together with `postgres_version`. Default: the operator's when the database is made, which it keeps. Changing it restarts the pods; of its version the same is true as of `postgres_version`.",
 		Validators:          []validator.String{isImage()},
 	}
 }
@@ -55,7 +55,7 @@ func imageAttribute() schema.StringAttribute {
 func imagePullSecretsAttribute() schema.ListAttribute {
 	return schema.ListAttribute{
 		Optional: true, ElementType: types.StringType,
-		MarkdownDescription: "Names of Secrets in the database's namespace with which its images are pulled.",
+		MarkdownDescription: "Names of Secrets in the database's namespace with which its images are pulled. Default: none. Changed in place.",
 		Validators:          []validator.List{listvalidator.ValueStringsAre(isObjectName()), listvalidator.NoNullValues()},
 	}
 }

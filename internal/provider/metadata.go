@@ -17,7 +17,7 @@ import (
 func labelsAttribute() schema.MapAttribute {
 	return schema.MapAttribute{
 		Optional: true, ElementType: types.StringType,
-		MarkdownDescription: "Labels of the Cluster. Those of others stay as they are; keys of `pgplatform.io/` and `cnpg.io/` are refused.",
+		MarkdownDescription: "Labels of the Cluster. Those of others stay as they are; keys of `pgplatform.io/` and `cnpg.io/` are refused. Default: none. Changed in place.",
 		Validators: []validator.Map{
 			mapvalidator.KeysAre(isMetadataKey(reservedLabel)), mapvalidator.ValueStringsAre(isLabelValue()), mapvalidator.NoNullValues(),
 		},
@@ -27,7 +27,7 @@ func labelsAttribute() schema.MapAttribute {
 func annotationsAttribute() schema.MapAttribute {
 	return schema.MapAttribute{
 		Optional: true, ElementType: types.StringType,
-		MarkdownDescription: "Annotations of the Cluster. Those of others stay as they are; keys of `pgplatform.io/` and `kubectl.kubernetes.io/` are refused, " +
+		MarkdownDescription: "Annotations of the Cluster. Default: none. Changed in place. Those of others stay as they are; keys of `pgplatform.io/` and `kubectl.kubernetes.io/` are refused, " +
 			"and those of `cnpg.io/` that would switch off a check of CloudNativePG or the archiving.",
 		Validators: []validator.Map{mapvalidator.KeysAre(isMetadataKey(reservedAnnotation)), mapvalidator.NoNullValues()},
 	}

@@ -66,7 +66,7 @@ func applicationOf(cluster *cnpgv1.Cluster) (database, owner types.String) {
 func pgHBAAttribute() schema.ListAttribute {
 	return schema.ListAttribute{
 		Optional: true, ElementType: types.StringType,
-		MarkdownDescription: "Lines of `pg_hba.conf`, which CloudNativePG puts between its own and the last one, `host all all all scram-sha-256`.",
+		MarkdownDescription: "Lines of `pg_hba.conf`, which CloudNativePG puts between its own and the last one, `host all all all scram-sha-256`. Default: none. Changed in place; open connections stay.",
 		Validators:          []validator.List{listvalidator.ValueStringsAre(isHBALine()), listvalidator.NoNullValues()},
 	}
 }

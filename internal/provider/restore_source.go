@@ -48,13 +48,13 @@ func sourceAttribute() schema.SingleNestedAttribute {
 	store := storeOverrideAttribute(keysOfSource)
 	store.MarkdownDescription = "The archive of a database that may be gone, by its place in S3, which need not be the one that the new database archives to. " +
 		"What is not set here is the provider's, as in `backup.object_store`. Nothing is known of that database but what its backups tell, " +
-		"so `database_name`, `owner`, `backup` and `storage` (or `tier`) must be set."
+		"so `database_name`, `owner`, `backup` and `storage` (or `tier`) must be set. Default: none."
 	store.Attributes["server_name"] = schema.StringAttribute{
 		Required: true, MarkdownDescription: "Folder of the archive under `destination_path`.", Validators: []validator.String{isServerName()},
 	}
 	secret := credentialsSecretAttribute()
 	secret.MarkdownDescription = "An existing Secret in the new database's namespace with the S3 keys that its pods read the archive with, where these are others than those that they write with. " +
-		"It is never read or written here."
+		"It is never read or written here. Default: the keys that they write with."
 	return schema.SingleNestedAttribute{
 		Required:            true,
 		MarkdownDescription: "What is restored: exactly one of `database`, `backup` and `object_store`. Changing it restores anew.",
@@ -62,14 +62,14 @@ func sourceAttribute() schema.SingleNestedAttribute {
 		Attributes: map[string]schema.Attribute{
 			"database": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "A living database, `namespace/name`: the `id` of a `pgplatform_database` or `pgplatform_restore`.",
+				MarkdownDescription: "A living database, `namespace/name`: the `id` of a `pgplatform_database` or `pgplatform_restore`. Default: none.",
 				Validators: []validator.String{isKey(), stringvalidator.ExactlyOneOf(
 					path.MatchRelative().AtParent().AtName("database"), path.MatchRelative().AtParent().AtName("backup"), path.MatchRelative().AtParent().AtName("object_store"))},
 			},
 			"backup": schema.StringAttribute{
 				Optional: true,
 				MarkdownDescription: "A base backup, `namespace/name`: the `id` of a `pgplatform_backup`. Without a target, exactly that backup is restored. " +
-					"The database that it was taken of may be gone.",
+					"The database that it was taken of may be gone. Default: none.",
 				Validators: []validator.String{isKey()},
 			},
 			"object_store":       store,

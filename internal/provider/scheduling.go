@@ -47,18 +47,18 @@ var schedulingTypes = map[string]attr.Type{
 func schedulingAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "Which nodes the database's pods run on.",
+		MarkdownDescription: "Which nodes the database's pods run on. Default: any, each instance on a node of its own where there are enough. Changing it restarts the pods, one after the other.",
 		Attributes: map[string]schema.Attribute{
 			"node_selector": schema.MapAttribute{
 				Optional: true, ElementType: types.StringType,
-				MarkdownDescription: "Labels that a node must have.",
+				MarkdownDescription: "Labels that a node must have. Default: none.",
 				Validators: []validator.Map{
 					mapvalidator.KeysAre(isQualifiedName()), mapvalidator.ValueStringsAre(isLabelValue()), mapvalidator.NoNullValues(),
 				},
 			},
 			"tolerations": schema.ListNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Taints of nodes that do not keep the pods away, as in a Pod.",
+				MarkdownDescription: "Taints of nodes that do not keep the pods away, as in a Pod. Default: none.",
 				Validators:          []validator.List{listvalidator.NoNullValues()},
 				NestedObject: schema.NestedAttributeObject{
 					Attributes: map[string]schema.Attribute{
@@ -74,7 +74,7 @@ func schedulingAttribute() schema.SingleNestedAttribute {
 						},
 						"value": schema.StringAttribute{
 							Optional:            true,
-							MarkdownDescription: "The taint's value. Not with the operator `Exists`.",
+							MarkdownDescription: "The taint's value. Not with the operator `Exists`. Unset: a taint without a value.",
 							Validators:          []validator.String{stringvalidator.LengthAtLeast(1), isLabelValue()},
 						},
 						"effect": schema.StringAttribute{

@@ -29,11 +29,11 @@ var storageTypes = map[string]attr.Type{"size": quantityType, "storage_class": t
 func storageAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional: true, Computed: true,
-		MarkdownDescription: "Volume of each instance.",
+		MarkdownDescription: "Volume of each instance. Default: of the tier's size. Changing it lets the volumes grow in place, where their storage class can; anything else is refused.",
 		Attributes: map[string]schema.Attribute{
 			"size": schema.StringAttribute{
 				Optional: true, Computed: true, CustomType: quantityType,
-				MarkdownDescription: "Size, such as `10Gi`. It may grow, never shrink. Default: the tier's.",
+				MarkdownDescription: "Size in bytes, with a suffix such as in `10Gi`. It may grow, never shrink. Default: the tier's.",
 				Validators:          []validator.String{isSize()},
 				PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
 			},
@@ -45,11 +45,11 @@ func storageAttribute() schema.SingleNestedAttribute {
 func walStorageAttribute() schema.SingleNestedAttribute {
 	return schema.SingleNestedAttribute{
 		Optional:            true,
-		MarkdownDescription: "Volume of its own for the WAL of each instance. It may be added to a database, and cannot be removed from it.",
+		MarkdownDescription: "Volume of its own for the WAL of each instance. Default: none, the WAL lies with the data. Changing it adds the volume, which restarts the pods, or lets it grow in place; it cannot be removed from a database.",
 		Attributes: map[string]schema.Attribute{
 			"size": schema.StringAttribute{
 				Required: true, CustomType: quantityType,
-				MarkdownDescription: "Size, such as `2Gi`. It may grow, never shrink.",
+				MarkdownDescription: "Size in bytes, with a suffix such as in `2Gi`. It may grow, never shrink.",
 				Validators:          []validator.String{isSize()},
 				PlanModifiers:       []planmodifier.String{keepSameMeaning{kindQuantity}},
 			},
@@ -61,7 +61,7 @@ func walStorageAttribute() schema.SingleNestedAttribute {
 func storageClassAttribute() schema.StringAttribute {
 	return schema.StringAttribute{
 		Optional:            true,
-		MarkdownDescription: "Storage class of the volumes. Default: the Kubernetes cluster's. It cannot be changed.",
+		MarkdownDescription: "Storage class of the volumes. Default: the Kubernetes cluster's. It cannot be changed: the plan is refused.",
 		Validators:          []validator.String{isObjectName()},
 	}
 }

@@ -18,6 +18,7 @@ func timeoutsAttribute(ctx context.Context, opts timeouts.Opts) schema.Attribute
 	if !ok {
 		return all
 	}
+	nested.MarkdownDescription = "How long each operation may take, in hours, minutes and seconds, such as `1h30m`. Default: that of each. Changing them touches nothing in Kubernetes."
 	for name, attribute := range nested.Attributes {
 		if limit, ok := attribute.(schema.StringAttribute); ok {
 			limit.Validators = []validator.String{isTimeout()}
