@@ -65,6 +65,12 @@ func (c *Client) GetCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, erro
 	return c.joined(ctx, cluster)
 }
 
+// GetClusterAlone reads a Cluster as Kubernetes has it, without the ObjectStores of one that archives by the plugin: for who asks
+// nothing of its archive, and so needs no right to read these.
+func (c *Client) GetClusterAlone(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
+	return c.getCluster(ctx, key)
+}
+
 // getCluster reads a Cluster as Kubernetes has it.
 func (c *Client) getCluster(ctx context.Context, key Key) (*cnpgv1.Cluster, error) {
 	cluster := &cnpgv1.Cluster{}

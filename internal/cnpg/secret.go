@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -50,4 +51,28 @@ func (c *Client) ForeignSecret(ctx context.Context, key Key) (bool, error) {
 // gone already. One that belongs to another Cluster than that with the UID owner is left alone.
 func (c *Client) DeleteSecret(ctx context.Context, key Key, owner types.UID) error {
 	return explain(c.deleteApplied(ctx, c.core, "secrets", key, owner), "Secret", key)
+}
+
+// Login is a role of PostgreSQL with its password.
+type Login struct{ Username, Password string }
+
+// String and GoString keep the password out of anything that prints the login.
+func (l Login) String() string { return l.Username }
+
+// GoString is String.
+func (l Login) GoString() string { return l.String() }
+
+// GetLogin reads a Secret of the form of Kubernetes' basic-auth, which is what CNPG takes a role's password from. [ErrNotFound]
+// where there is none; it needs the right to get it.
+func (c *Client) GetLogin(ctx context.Context, key Key) (Login, error) {
+	secret := &corev1.Secret{}
+	if err := c.get(ctx, c.core, "secrets", key, secret); err != nil {
+		return Login{}, explain(err, "Secret", key)
+	}
+	for _, entry := range []string{corev1.BasicAuthUsernameKey, corev1.BasicAuthPasswordKey} {
+		if len(secret.Data[entry]) == 0 {
+			return Login{}, fmt.Errorf("Secret %s: it has no %s", key, entry)
+		}
+	}
+	return Login{Username: string(secret.Data[corev1.BasicAuthUsernameKey]), Password: string(secret.Data[corev1.BasicAuthPasswordKey])}, nil
 }

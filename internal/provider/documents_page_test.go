@@ -137,7 +137,8 @@ func (f *fence) parse() error {
 func ofOthers(b *hclsyntax.Block) bool {
 	switch b.Type {
 	case "resource", "data", "provider", "ephemeral":
-		return !strings.HasPrefix(b.Labels[0], "pgplatform") && b.Labels[0] != "terraform_data"
+		name, _, _ := strings.Cut(b.Labels[0], "_")
+		return name != "pgplatform" && name != "postgresql" && b.Labels[0] != "terraform_data"
 	case "module":
 		return true
 	}

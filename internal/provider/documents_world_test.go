@@ -40,17 +40,22 @@ func newDocumentWorld(t *testing.T, p *page) *documentWorld {
 	t.Helper()
 	w := &documentWorld{t: t, fakes: operated(t), page: p}
 	w.s3.AnyKey()
+	w.logins("given")
 	w.kube.OnExecWithInput(podAnswers)
 	sts := s3test.NewSTS(t, w.s3)
 	folder := t.TempDir()
 	self, err := os.Executable()
 	must(t, err)
-	must(t, os.Symlink(self, filepath.Join(folder, "terraform-provider-pgplatform")))
+	for _, program := range []string{"terraform-provider-pgplatform", standInProgram} {
+		must(t, os.Symlink(self, filepath.Join(folder, program)))
+	}
 	must(t, os.WriteFile(filepath.Join(folder, "cli.tfrc"), fmt.Appendf(nil, `
 provider_installation {
   dev_overrides {
     "registry.terraform.io/pgplatform/pgplatform" = %[1]q
     "registry.opentofu.org/pgplatform/pgplatform" = %[1]q
+    "registry.terraform.io/cyrilgdn/postgresql"   = %[1]q
+    "registry.opentofu.org/cyrilgdn/postgresql"   = %[1]q
   }
   direct {}
 }

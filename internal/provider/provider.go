@@ -7,13 +7,17 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/datasource"
+	"github.com/hashicorp/terraform-plugin-framework/ephemeral"
 	"github.com/hashicorp/terraform-plugin-framework/provider"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
-var _ provider.Provider = (*pgplatformProvider)(nil)
+var (
+	_ provider.Provider                       = (*pgplatformProvider)(nil)
+	_ provider.ProviderWithEphemeralResources = (*pgplatformProvider)(nil)
+)
 
 type pgplatformProvider struct {
 	version string
@@ -66,6 +70,7 @@ func (p *pgplatformProvider) Configure(ctx context.Context, req provider.Configu
 	}
 	resp.ResourceData = backend
 	resp.DataSourceData = backend
+	resp.EphemeralResourceData = backend
 }
 
 func (p *pgplatformProvider) Resources(context.Context) []func() resource.Resource {
@@ -80,5 +85,11 @@ func (p *pgplatformProvider) DataSources(context.Context) []func() datasource.Da
 	return []func() datasource.DataSource{
 		newDatabaseDataSource,
 		newBackupsDataSource,
+	}
+}
+
+func (p *pgplatformProvider) EphemeralResources(context.Context) []func() ephemeral.EphemeralResource {
+	return []func() ephemeral.EphemeralResource{
+		newCredentialsEphemeralResource,
 	}
 }

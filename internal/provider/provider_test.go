@@ -24,9 +24,11 @@ var (
 	}
 )
 
-// TestMain serves the pages of the documents where the CLI has started the tests' program as a provider. For tests it lets garbage pile up for longer: tests that play thousands of plans make much of it and hold little.
+// TestMain serves the pages of the documents, or what configurations need of another provider, where the CLI has started the tests'
+// program as a provider. For tests it lets garbage pile up for longer: tests that play thousands of plans make much of it and hold
+// little.
 func TestMain(m *testing.M) {
-	if servesDocuments() {
+	if serveStandIn() || servesDocuments() {
 		return
 	}
 	debug.SetGCPercent(400)
@@ -68,5 +70,8 @@ func TestSchema(t *testing.T) {
 	}
 	if resp.DataSourceSchemas["pgplatform_backups"] == nil {
 		t.Error("no data source pgplatform_backups")
+	}
+	if resp.EphemeralResourceSchemas["pgplatform_credentials"] == nil {
+		t.Error("no ephemeral resource pgplatform_credentials")
 	}
 }

@@ -30,6 +30,8 @@ type workdir struct {
 	t         *testing.T
 	dir       string
 	variables map[string]string
+	// path is put in front of the PATH.
+	path string
 	// left is what there is to search, by what it is.
 	left map[string][]byte
 }
@@ -48,10 +50,15 @@ provider_installation {
   dev_overrides {
     "registry.terraform.io/pgplatform/pgplatform" = %[1]q
     "registry.opentofu.org/pgplatform/pgplatform" = %[1]q
+    "registry.terraform.io/cyrilgdn/postgresql"   = %[1]q
+    "registry.opentofu.org/cyrilgdn/postgresql"   = %[1]q
   }
   direct {}
 }
 `, filepath.Join(w.dir, "bin")))
+	program, err := os.Executable()
+	must(t, err)
+	must(t, os.Symlink(program, filepath.Join(w.dir, "bin", standInProgram)))
 	w.write("main.tf", config)
 	return w
 }
@@ -65,7 +72,7 @@ func (w *workdir) try(args ...string) (string, error) {
 	w.t.Helper()
 	command := exec.CommandContext(w.t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
 	command.Dir = w.dir
-	command.Env = append(os.Environ(), "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"), "TF_IN_AUTOMATION=1",
+	command.Env = append(os.Environ(), "PATH="+w.path+string(filepath.ListSeparator)+os.Getenv("PATH"), "TF_CLI_CONFIG_FILE="+filepath.Join(w.dir, "cli.tfrc"), "TF_IN_AUTOMATION=1",
 		"TF_LOG=trace", "TF_LOG_PATH="+filepath.Join(w.dir, "trace.log"))
 	for _, name := range slices.Sorted(maps.Keys(w.variables)) {
 		command.Env = append(command.Env, "TF_VAR_"+name+"="+w.variables[name])
