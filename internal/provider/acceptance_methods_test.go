@@ -3,6 +3,7 @@ package provider_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -14,12 +15,14 @@ import (
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
 // Tests on the platform run by each method of archiving, and write the same configurations for all: those say none. By the plugin they
@@ -91,6 +94,21 @@ func (w *world) withoutInTree() {
 	must(w.t, clientcmd.WriteToFile(*config, w.kubeConfig))
 }
 
+// refuseField answers a write of a field that the schema does not have: an apply is a server's failure, anything else a bad request.
+func refuseField(answer http.ResponseWriter, method string) {
+	status := metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonBadRequest, Code: http.StatusBadRequest,
+		Message: `Cluster in version "v1" cannot be handled as a Cluster: strict decoding error: unknown field "spec.backup.barmanObjectStore"`,
+	}
+	if method == http.MethodPatch {
+		status.Reason, status.Code = metav1.StatusReasonInternalError, http.StatusInternalServerError
+		status.Message = "failed to create typed patch object: .spec.backup.barmanObjectStore: field not declared in schema"
+	}
+	answer.Header().Set("Content-Type", "application/json")
+	answer.WriteHeader(int(status.Code))
+	_ = json.NewEncoder(answer).Encode(status) // a client that is gone needs none
+}
+
 // newWithoutInTree passes requests on, but for those that write the field: to them it says what an API server says of a field that it
 // does not know.
 func newWithoutInTree(t testing.TB, connection *rest.Config) http.Handler {
@@ -113,16 +131,40 @@ func newWithoutInTree(t testing.TB, connection *rest.Config) http.Handler {
 				return
 			}
 			if bytes.Contains(body, []byte(`"barmanObjectStore":{`)) {
-				answer.Header().Set("Content-Type", "application/json")
-				answer.WriteHeader(http.StatusBadRequest)
-				_ = json.NewEncoder(answer).Encode(metav1.Status{ // a client that is gone needs none
-					TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Reason: metav1.StatusReasonBadRequest, Code: http.StatusBadRequest,
-					Message: `Cluster in version "v1" cannot be handled as a Cluster: strict decoding error: unknown field "spec.backup.barmanObjectStore"`,
-				})
+				refuseField(answer, r.Method)
 				return
 			}
 			r.Body = io.NopCloser(bytes.NewReader(body))
 		}
 		proxy.ServeHTTP(answer, r)
 	})
+}
+
+// The API server without the field is one for the provider's own question, and passes on all else.
+func TestWithoutInTree(t *testing.T) {
+	t.Parallel()
+	kube := apitest.New(t)
+	kube.AddNamespace(fakeNamespace)
+	front := httptest.NewServer(newWithoutInTree(t, &rest.Config{Host: kube.URL}))
+	t.Cleanup(front.Close)
+	for host, inTree := range map[string]bool{kube.URL: true, front.URL: false} {
+		client, err := cnpg.New(&rest.Config{Host: host}, "test")
+		must(t, err)
+		for method, want := range map[cnpg.Method]bool{cnpg.MethodInTree: inTree, cnpg.MethodPlugin: true} {
+			if installed, err := client.Installed(t.Context(), method, fakeNamespace); installed != want || err != nil {
+				t.Errorf("%s: Installed(%s): %t, %v", host, method, installed, err)
+			}
+		}
+		cluster := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: fakeNamespace, Name: "new"}, Spec: cnpgv1.ClusterSpec{
+			Backup: &cnpgv1.BackupConfiguration{BarmanObjectStore: &cnpgv1.BarmanObjectStoreConfiguration{DestinationPath: "s3://bucket"}},
+		}}
+		var undeclared *cnpg.UndeclaredFieldError
+		if _, err := client.CreateCluster(t.Context(), cluster); inTree && err != nil || !inTree && !errors.As(err, &undeclared) {
+			t.Errorf("%s: CreateCluster: %v", host, err)
+		}
+		if _, err := client.GetCluster(t.Context(), cnpg.Key{Namespace: fakeNamespace, Name: "new"}); inTree && err != nil {
+			t.Errorf("%s: GetCluster: %v", host, err)
+		}
+		apitest.Delete[cnpgv1.Cluster](kube, fakeNamespace, "new")
+	}
 }
