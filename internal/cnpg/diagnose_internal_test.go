@@ -134,7 +134,15 @@ func TestReadyGivesPhasesGrace(t *testing.T) {
 			if done, err := is.reached(t.Context(), s); done || err != nil {
 				t.Errorf("at first: %t, %v", done, err)
 			}
-			is.phase.from = time.Now().Add(-DefaultGraces.Phase - time.Second)
+			grace := DefaultGraces.Phase
+			if phase == cnpgv1.PhaseFailurePlugin {
+				grace = DefaultGraces.Restart // CNPG asks the plugin again
+				is.phase.from = time.Now().Add(-DefaultGraces.Phase - time.Second)
+				if done, err := is.reached(t.Context(), s); done || err != nil {
+					t.Errorf("while CNPG asks the plugin again: %t, %v", done, err)
+				}
+			}
+			is.phase.from = time.Now().Add(-grace - time.Second)
 			if _, err := is.reached(t.Context(), s); err == nil {
 				t.Error("after the grace period it is still waited for")
 			}
@@ -148,6 +156,17 @@ func TestReadyGivesPhasesGrace(t *testing.T) {
 				t.Errorf("again in it: %v", err)
 			}
 		})
+	}
+}
+
+// A plugin that does not answer CNPG for a while is asked again, and the backup waits for it.
+func TestBackupRefusedInPhases(t *testing.T) {
+	t.Parallel()
+	for phase, refused := range map[string]bool{cnpgv1.PhaseHealthy: false, cnpgv1.PhaseFailurePlugin: false, cnpgv1.PhaseWaitingForUser: false, cnpgv1.PhaseUnknownPlugin: true, phaseDiskFull: true} {
+		cluster := &cnpgv1.Cluster{Status: cnpgv1.ClusterStatus{Phase: phase, CurrentPrimary: "my-db-1", ReadyInstances: 1}}
+		if why := BackupRefused(cluster); (why != "") != refused {
+			t.Errorf("%s: refused for %q", phase, why)
+		}
 	}
 }
 

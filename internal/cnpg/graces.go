@@ -6,7 +6,8 @@ import "time"
 type Graces struct {
 	// Phase is for a phase that healthy Clusters pass through under load.
 	Phase time.Duration
-	// Restart is for a phase that ends when the kubelet starts a container again, which it puts off for longer each time.
+	// Restart is for a phase that ends when the kubelet starts a container again, or when CNPG asks a plugin again, which both put off
+	// for longer each time.
 	Restart time.Duration
 	// Archiving is for WAL archiving that fails without a break. PostgreSQL tries three times within some seconds, and then
 	// once a minute.

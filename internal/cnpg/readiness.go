@@ -90,6 +90,9 @@ func (r *readiness) terminal(s *Snapshot) error {
 	lasted := r.phase.lasted(phase)
 	atOnce, terminal := terminalPhases[phase]
 	grace := r.client.Graces.Phase
+	if phase == cnpgv1.PhaseFailurePlugin {
+		grace = r.client.Graces.Restart
+	}
 	switch {
 	case !terminal:
 		return nil

@@ -29,7 +29,8 @@ func (e *TerminalPhaseError) words() string {
 	return text
 }
 
-// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase].
+// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase], or [Graces.Restart] where a plugin does not
+// answer: CNPG asks it again, on a busy machine for minutes, and puts that off for longer each time.
 var terminalPhases = map[string]bool{
 	cnpgv1.PhaseUnrecoverable:              true,
 	cnpgv1.PhaseDefinitionInvalid:          true,
@@ -65,10 +66,10 @@ func Hibernated(cluster *cnpgv1.Cluster) bool {
 	return Hibernates(cluster) && meta.IsStatusConditionTrue(cluster.Status.Conditions, AnnotationHibernation)
 }
 
-// Terminal tells whether a Cluster is in a phase that only a person can end.
+// Terminal tells whether a Cluster is in a phase that only a person can end, as far as the phase alone tells.
 func Terminal(cluster *cnpgv1.Cluster) bool {
 	_, ok := terminalPhases[cluster.Status.Phase]
-	return ok
+	return ok && cluster.Status.Phase != cnpgv1.PhaseFailurePlugin
 }
 
 // BackupRefused says why CNPG takes no base backup of a Cluster as it stands: it hibernates, so that a Backup fails at once, or

@@ -24,6 +24,7 @@ func TestStatusOf(t *testing.T) {
 		"upgrades":           {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUpgrade }, statusDegraded},
 		"unrecoverable":      {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUnrecoverable }, statusFailed},
 		"invalid definition": {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseDefinitionInvalid }, statusFailed},
+		"plugin is silent":   {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseFailurePlugin }, statusDegraded},
 		"disk full":          {func(c *cnpgv1.Cluster) { c.Status.Phase = "Not enough disk space" }, statusFailed},
 		"needs a person":     {func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseWaitingForUser }, statusFailed},
 	}

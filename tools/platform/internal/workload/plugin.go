@@ -146,8 +146,11 @@ func adaptPlugin(deployment *unstructured.Unstructured, names images.Names) erro
 				return err
 			}
 		}
-		if err := unstructured.SetNestedField(container, "48Mi", "resources", "requests", "memory"); err != nil {
-			return err
+		// Without a share of the processors like the operator's it does not answer that in time where many databases are busy.
+		for resource, amount := range map[string]string{"cpu": "100m", "memory": "48Mi"} {
+			if err := unstructured.SetNestedField(container, amount, "resources", "requests", resource); err != nil {
+				return err
+			}
 		}
 		return setEnv(container, "SIDECAR_IMAGE", names.PluginSidecar)
 	})

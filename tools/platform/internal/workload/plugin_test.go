@@ -82,7 +82,7 @@ func TestPluginIsAdapted(t *testing.T) {
 			t.Errorf("%q is still there: %s", gone, text)
 		}
 	}
-	for _, kept := range []string{"--server-address=:9090", `"value":"our-sidecar"`, "tcpSocket", "48Mi", "IfNotPresent"} {
+	for _, kept := range []string{"--server-address=:9090", `"value":"our-sidecar"`, "tcpSocket", "48Mi", "100m", "IfNotPresent"} {
 		if !strings.Contains(string(text), kept) {
 			t.Errorf("%q is not there: %s", kept, text)
 		}
