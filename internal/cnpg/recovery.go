@@ -1,6 +1,7 @@
 package cnpg
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -62,9 +63,9 @@ func recoveryPodIn(s *Snapshot, phase corev1.PodPhase) *corev1.Pod {
 
 func progressOf(s *Snapshot) string {
 	if s.Cluster == nil {
-		return ""
+		return "the Cluster is not seen yet"
 	}
-	text := s.Cluster.Status.Phase
+	text := cmp.Or(s.Cluster.Status.Phase, "CloudNativePG has not begun yet")
 	for _, pod := range s.Pods {
 		if pod.Labels[labelJobRole] == recoveryJobRole {
 			text += fmt.Sprintf(", pod %s %s", pod.Name, pod.Status.Phase)

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -52,6 +53,9 @@ func TestWaitRestoredTellsEveryTenSeconds(t *testing.T) {
 		told   string // in a line at least
 	}{
 		"nothing is to be seen": {func(*apitest.Server) {}, "Setting up primary (20s so far)"},
+		"CloudNativePG has not begun": {func(s *apitest.Server) {
+			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = "" })
+		}, "CloudNativePG has not begun yet (20s so far)"},
 		"a pod finds no node": {func(s *apitest.Server) {
 			p := recovering(restores)
 			p.Status.Phase, p.Status.ContainerStatuses = corev1.PodPending, nil
