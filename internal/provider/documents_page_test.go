@@ -1,12 +1,15 @@
 package provider_test
 
 import (
+	"encoding/pem"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -139,6 +142,8 @@ func ofOthers(b *hclsyntax.Block) bool {
 	case "resource", "data", "provider", "ephemeral":
 		name, _, _ := strings.Cut(b.Labels[0], "_")
 		return name != "pgplatform" && name != "postgresql" && b.Labels[0] != "terraform_data"
+	case "removed":
+		return !strings.HasPrefix(traversal(b.Body.Attributes["from"]), "pgplatform")
 	case "module":
 		return true
 	}
@@ -299,6 +304,10 @@ func (s *pageConfig) complete(examples map[string]block) {
 		add("variable.s3_access_key_id")
 		add("variable.s3_secret_access_key")
 	}
+	if !slices.ContainsFunc(s.blocks, func(b block) bool { return (b.Type == "resource" || b.Type == "data") && !ofOthers(b.Block) }) {
+		// The CLI looks at the configuration of a provider only where something uses it.
+		s.blocks = append(s.blocks, mustBlock("resource \"pgplatform_database\" \"of_the_tests\" {\n  name = \"of-the-tests\"\n}"))
+	}
 }
 
 func mustBlock(text string) block {
@@ -312,6 +321,9 @@ func mustBlock(text string) block {
 // references are the addresses of resources that a block names.
 func (b block) references() []string {
 	var addresses []string
+	if b.Type == "moved" || b.Type == "removed" {
+		return nil
+	}
 	for _, a := range b.Body.Attributes {
 		for _, found := range a.Expr.Variables() {
 			if len(found) < 2 || !strings.HasPrefix(found.RootName(), "pgplatform_") {
@@ -336,10 +348,18 @@ func (b block) id() string {
 
 // givenValues are those of variables without a default; another string has its own name.
 var givenValues = map[string]string{
+	"before":           "2026-03-26T12:00:06.999999Z",
 	"destination_path": "s3://given/pg",
 	"mistake":          "2026-03-26T12:00:06.999999Z",
 	"target_time":      "2026-03-26T12:00:06.999999Z",
 }
+
+// givenCertificate is any authority's, PEM.
+var givenCertificate = sync.OnceValue(func() string {
+	server := httptest.NewTLSServer(nil)
+	defer server.Close()
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
+})
 
 // given are the values of the variables that have no default.
 func (s *pageConfig) given() map[string]any {
@@ -375,6 +395,8 @@ func givenValue(name string, kind cty.Type) any {
 		return []any{}
 	case givenValues[name] != "":
 		return givenValues[name]
+	case name == "kube_ca":
+		return givenCertificate()
 	case strings.HasSuffix(name, "_url"):
 		return "https://given.example.com"
 	case strings.HasSuffix(name, "_arn"):

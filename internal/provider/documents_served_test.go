@@ -81,7 +81,9 @@ func (s *ledServer) lead(ctx context.Context, written *tfprotov6.DynamicValue) (
 		if err := store.As(&settings); err != nil {
 			return nil, err
 		}
-		settings["endpoint_url"] = tftypes.NewValue(tftypes.String, s.s3)
+		if !settings["endpoint_url"].IsNull() { // else it comes from the environment, and the pods of living databases keep theirs
+			settings["endpoint_url"] = tftypes.NewValue(tftypes.String, s.s3)
+		}
 		settings["use_path_style"] = tftypes.NewValue(tftypes.Bool, true)
 		settings["ca_certificate"] = tftypes.NewValue(tftypes.String, nil)
 		settings["profile"] = tftypes.NewValue(tftypes.String, nil)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -148,11 +149,17 @@ func (w *documentWorld) plan(s *pageConfig) string {
 	return ""
 }
 
+// certificateFiles are the files that a configuration reads.
+var certificateFiles = regexp.MustCompile(`\bfile\("([a-z-]+\.pem)"\)`)
+
 // folder is a working folder with a configuration and values for its variables.
 func (w *documentWorld) folder(s *pageConfig) string {
 	w.t.Helper()
 	folder := w.t.TempDir()
 	must(w.t, os.WriteFile(filepath.Join(folder, "page.tf"), []byte(s.text()), 0o600))
+	for _, found := range certificateFiles.FindAllStringSubmatch(s.text(), -1) {
+		must(w.t, os.WriteFile(filepath.Join(folder, found[1]), []byte(givenCertificate()), 0o600))
+	}
 	values, err := json.Marshal(s.given())
 	must(w.t, err)
 	must(w.t, os.WriteFile(filepath.Join(folder, "given.auto.tfvars.json"), values, 0o600))
@@ -196,6 +203,7 @@ func TestDocumentsThatAreWrong(t *testing.T) {
   name      = "db"
 }
 `), "exists"},
+		"a provider alone":   {fence("provider \"pgplatform\" {\n  kubernetes = {\n    config_context = \"test\"\n    token          = \"a\"\n    exec           = { api_version = \"client.authentication.k8s.io/v1\", command = \"aws\" }\n  }\n}\n"), "Invalid Kubernetes Connection"},
 		"another language":   {"```tf\n" + good + "```\n", "hcl or terraform"},
 		"no language":        {"```\n" + good + "```\n", "hcl or terraform"},
 		"not planned":        {"<!-- not planned: it would fail -->\n" + fence(good), ""},

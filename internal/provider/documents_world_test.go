@@ -63,7 +63,7 @@ provider_installation {
 	w.environment = []string{
 		"TF_CLI_CONFIG_FILE=" + filepath.Join(folder, "cli.tfrc"),
 		serveDocuments + "=" + w.kubeconfig + " " + w.s3.URL,
-		"AWS_REGION=" + s3test.Region, "AWS_ACCESS_KEY_ID=" + s3test.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + s3test.SecretAccessKey,
+		"AWS_ENDPOINT_URL_S3=" + w.s3.URL, "AWS_REGION=" + s3test.Region, "AWS_ACCESS_KEY_ID=" + s3test.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + s3test.SecretAccessKey,
 		"AWS_ENDPOINT_URL_STS=" + sts.URL, "AWS_EC2_METADATA_DISABLED=true",
 	}
 	return w
