@@ -30,6 +30,33 @@ func (e *ArchivingError) words() string {
 	return text
 }
 
+// Cause is what the failure means where CNPG's message alone tells that, as it does of the Barman Cloud plugin; with no
+// meaning for others.
+func (e *ArchivingError) Cause() Cause {
+	for _, known := range archivingCauses {
+		for _, pattern := range known.patterns {
+			if strings.Contains(e.Message, pattern) {
+				cause := known.cause
+				cause.Line = e.Message
+				return cause
+			}
+		}
+	}
+	return Cause{Line: e.Message}
+}
+
+var archivingCauses = []struct {
+	patterns []string
+	cause    Cause
+}{
+	{[]string{forbiddenToPods, "no permission to download the backup credentials"}, mayNotRead},
+	{missingStore, noStore},
+	{[]string{"wal archive plugin is not available"}, Cause{
+		Meaning: "The pod of the primary has no container of the Barman Cloud plugin (" + pluginContainer + "), or it does not answer.",
+		Remedy:  "See that the plugin runs, beside the operator, and that the pod could be made anew with that container: kubectl describe tells of the pod.",
+	}},
+}
+
 // archiveClock judges archiving that fails. CNPG says so of each segment that could not be archived, also while another
 // instance becomes the primary, and PostgreSQL tries again; so it counts when it has lasted, or at once where the archiver
 // got an answer that it will get again.

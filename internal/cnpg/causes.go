@@ -123,6 +123,11 @@ var knownCauses = []struct {
 		Remedy:        "Name it with http:// in pod_endpoint_url, or in endpoint_url where that is the pods' too, or name the port that speaks TLS.",
 		Deterministic: true,
 	}},
+	{[]string{forbiddenToPods, "no permission to download the backup credentials"}, mayNotRead},
+	{missingStore, Cause{
+		Meaning: "The ObjectStore is not there that tells the Barman Cloud plugin where the archive lies.",
+		Remedy:  "Apply again: that makes one anew that the provider has made. Another one has to be made by whom it belongs to.",
+	}},
 	{[]string{"executable file not found in $PATH"}, Cause{
 		Meaning:       "The image lacks a program that a restore from S3 runs, such as barman-cloud's.",
 		Remedy:        "Use an image of CloudNativePG's with barman-cloud in it, such as those with system in their tag, or leave image out.",
@@ -137,11 +142,34 @@ var knownCauses = []struct {
 		"Could not connect to the endpoint URL", "Can't connect to cloud provider", "Connect timeout", "Read timeout", "Connection was closed", "connectivity failure",
 		"Connection reset", "Connection broken", "reached max retries", "SlowDown", "ServiceUnavailable", "InternalError", "RequestTimeout",
 		"SSL validation failed", // a TLS handshake that was cut off or took too long
+		"Network error (exit code 2)",
 	}, Cause{
 		Meaning: "The pods could not reach S3, or it failed.",
 		Remedy:  "Check the endpoint that the pods use (pod_endpoint_url), and that the network lets them.",
 	}},
+	// What is not known better.
+	{[]string{fetchFailed, pluginFetchFailed}, Cause{
+		Meaning: "A WAL file could not be fetched, which is not the same as one that is not there. PostgreSQL takes either for the end of the archive.",
+		Remedy:  "Mend what the message names, and apply again.",
+	}},
+	{[]string{"unexpected failure invoking barman-cloud-wal-archive"}, Cause{
+		Meaning: "The Barman Cloud plugin could not make sure that the folder is empty that the new cluster would archive to: it holds WAL already, or S3 did not answer as it should.",
+		Remedy:  "The log of the container " + pluginContainer + " says which. Leave backup.server_name out, and an empty folder is chosen.",
+	}},
 }
+
+// forbiddenToPods is in the API server's words for what the service account of pods may not do.
+const forbiddenToPods = `is forbidden: User "system:serviceaccount:`
+
+// mayNotRead is what the Barman Cloud plugin gives the right to by itself, though only to the service account that CNPG makes.
+var mayNotRead = Cause{
+	Meaning: "The pods' service account may not read the ObjectStore, or the Secret with the S3 keys.",
+	Remedy: "The Barman Cloud plugin gives the right to the service account of the Cluster's name: leave spec.serviceAccountName out of the Cluster, " +
+		"and where it lasts look at the log of the plugin's own pod, beside the operator.",
+}
+
+// missingStore are the beginnings of what is said of an ObjectStore that is not there, or that may not be read, which is said more exactly.
+var missingStore = []string{`objectstores.barmancloud.cnpg.io "`, `ObjectStore.barmancloud.cnpg.io "`}
 
 var refusedKeys = Cause{
 	Meaning:       "S3 refuses the keys with which the pods read the source's archive, or they lack a right.",

@@ -46,6 +46,12 @@ const (
 	AnnotationRestore = "pgplatform.io/restore"
 	// AnnotationLocation, on a Backup that the Barman Cloud plugin takes, is where it lies, as JSON: the plugin does not say so itself.
 	AnnotationLocation = "pgplatform.io/archive"
+	// AnnotationOrigin is what the ObjectStore says by which the Barman Cloud plugin reads the archive that a Cluster is restored from,
+	// as JSON and without any key: the plugin wants it as long as the Cluster lives, and the source may be gone by then.
+	AnnotationOrigin = "pgplatform.io/origin"
+	// AnnotationStores tells which versions of a Cluster's ObjectStores were applied last. CNPG does not watch them: that this changes
+	// has it look at the Cluster again, and so at what its pods mount of them.
+	AnnotationStores = "pgplatform.io/object-stores"
 	// LabelOrgID carries org_id on every object.
 	LabelOrgID = "pgplatform.io/org-id"
 )
@@ -93,12 +99,13 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 	if err := c.refuseLeftoverVolumes(ctx, key); err != nil {
 		return nil, err
 	}
-	divided := split(cluster, nil)
-	if err := c.freeForStores(ctx, divided); err != nil {
+	parts := split(cluster, nil)
+	if err := c.freeForStores(ctx, parts); err != nil {
 		return nil, err
 	}
-	cluster = divided.cluster
+	cluster = parts.cluster
 	cluster.TypeMeta = ClusterTypeMeta
+	parts.noteOrigin()
 	nonce := rand.Text()
 	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationNonce, nonce)
 
@@ -129,25 +136,26 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 
 	owned, err := c.applyBootstrap(ctx, created, cluster.Spec)
 	if err != nil {
-		return asIfJoined(created, divided.own), err
+		return asIfJoined(created, parts.stores()), err
 	}
-	return asIfJoined(owned, divided.own), nil
+	return asIfJoined(owned, parts.stores()), nil
 }
 
-// asIfJoined is a new Cluster in its in-tree form, before its ObjectStore is there: as the one that it is to get will say it.
-func asIfJoined(created *cnpgv1.Cluster, store *barmancloud.ObjectStore) *cnpgv1.Cluster {
-	if store == nil {
-		return created
+// asIfJoined is a new Cluster in its in-tree form, before its ObjectStores are there: as those that it is to get will say it.
+func asIfJoined(created *cnpgv1.Cluster, stores []*barmancloud.ObjectStore) *cnpgv1.Cluster {
+	var applied []*barmancloud.ObjectStore
+	for _, store := range stores {
+		store = store.DeepCopy()
+		fields, err := storeFields(store, nil)
+		if err != nil {
+			continue // it could not be made either
+		}
+		store.ManagedFields = []metav1.ManagedFieldsEntry{{
+			Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: encodeFields(statedFields(fields)),
+		}}
+		applied = append(applied, store)
 	}
-	store = store.DeepCopy()
-	fields, err := storeFields(store, nil)
-	if err != nil {
-		return created // it could not be made either
-	}
-	store.ManagedFields = []metav1.ManagedFieldsEntry{{
-		Manager: FieldManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: encodeFields(statedFields(fields)),
-	}}
-	return Join(created, store)
+	return Join(created, applied...)
 }
 
 // again reads an object whatever has become of ctx, and tries more than once, since what it asks about is the outcome of
@@ -199,7 +207,7 @@ func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec 
 	fields, err := clusterFields(&cnpgv1.Cluster{
 		TypeMeta:   ClusterTypeMeta,
 		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, UID: live.UID},
-		Spec:       cnpgv1.ClusterSpec{Bootstrap: spec.Bootstrap, ExternalClusters: spec.ExternalClusters},
+		Spec:       cnpgv1.ClusterSpec{Bootstrap: spec.Bootstrap, ExternalClusters: divided(spec.ExternalClusters)},
 	})
 	if err != nil {
 		return nil, err
@@ -236,23 +244,22 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 			return nil, err
 		}
 	}
-	divided := split(cluster, live)
-	fields, err := appliedFields(live, divided.cluster)
+	parts := split(cluster, live)
+	stores, err := c.applyStores(ctx, live, parts, ownership, dryRun)
+	if err != nil {
+		return nil, err
+	}
+	parts.noteOrigin()
+	if versions := storeVersions(live, stores); versions != "" {
+		metav1.SetMetaDataAnnotation(&parts.cluster.ObjectMeta, AnnotationStores, versions)
+	}
+	fields, err := appliedFields(live, parts.cluster)
 	if err != nil {
 		return nil, err
 	}
 	var before map[string]any
-	stores := Ownership[barmancloud.ObjectStore]{Force: ownership.Force}
 	if ownership.Before != nil {
-		dividedBefore := split(ownership.Before, live)
-		stores.Before = dividedBefore.own
-		if before, err = appliedFields(live, dividedBefore.cluster); err != nil {
-			return nil, err
-		}
-	}
-	var store *barmancloud.ObjectStore
-	if divided.own != nil {
-		if store, err = c.applyStore(ctx, live.UID, divided.own, stores, dryRun); err != nil {
+		if before, err = appliedFields(live, split(ownership.Before, live).cluster); err != nil {
 			return nil, err
 		}
 	}
@@ -260,18 +267,15 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		if dryRun { // of two writes one after the other nobody can be asked what would come
 			return live, nil
 		}
-		if err := c.swapMethod(ctx, live, divided.cluster); err != nil {
+		if err := c.swapMethod(ctx, live, parts.cluster); err != nil {
 			return nil, explain(err, "Cluster", key)
 		}
 	}
 	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force, dryRun)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, explain(err, "Cluster", key)
-	case store != nil && archiverEntry(applied) != nil:
-		return Join(applied, store), nil
 	}
-	return c.joined(ctx, applied)
+	return c.joined(ctx, applied, stores...)
 }
 
 // handOverDue tells that the hand-over of the bootstrap fields was cut off at creation: without it, the next apply would

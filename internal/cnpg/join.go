@@ -3,11 +3,11 @@ package cnpg
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
@@ -17,36 +17,143 @@ import (
 // archives, as it would without the plugin, and beside that spec.plugins has the plugin's entry, by which [MethodOf] tells the
 // two apart. Reading joins what Kubernetes keeps in two objects, writing splits it.
 
-// joined is the in-tree form of a Cluster as Kubernetes has it. Where the ObjectStore is missing, the Cluster has no archive.
-func (c *Client) joined(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.Cluster, error) {
-	entry := archiverEntry(cluster)
-	if entry == nil || entry.Parameters[barmancloud.ObjectStoreParameter] == "" {
-		return cluster, nil
+// joined is the in-tree form of a Cluster as Kubernetes has it. Where an ObjectStore is missing, the Cluster lacks the archive that
+// it is of: [MissingStores].
+func (c *Client) joined(ctx context.Context, cluster *cnpgv1.Cluster, known ...*barmancloud.ObjectStore) (*cnpgv1.Cluster, error) {
+	stores, err := c.storesOf(ctx, cluster, known)
+	if err != nil {
+		return nil, fmt.Errorf("Cluster %s: what the Barman Cloud plugin is told of its archives: %w", KeyOf(cluster), err)
 	}
-	store := &barmancloud.ObjectStore{}
-	key := Key{Namespace: cluster.Namespace, Name: entry.Parameters[barmancloud.ObjectStoreParameter]}
-	switch err := c.get(ctx, c.barman, objectStores, key, store); {
-	case apierrors.IsNotFound(err):
-		return cluster, nil
-	case err != nil:
-		return nil, fmt.Errorf("Cluster %s: where it archives: %w", KeyOf(cluster), explain(err, "ObjectStore", key))
-	}
-	return Join(cluster, store), nil
+	return Join(cluster, stores...), nil
 }
 
-// Join is the in-tree form of a Cluster, as Kubernetes has it, that archives to an ObjectStore.
-func Join(cluster *cnpgv1.Cluster, store *barmancloud.ObjectStore) *cnpgv1.Cluster {
+// storesOf reads the ObjectStores that a Cluster names, as far as they are there and are not known. Two that are the database's own
+// are asked for at once.
+func (c *Client) storesOf(ctx context.Context, cluster *cnpgv1.Cluster, known []*barmancloud.ObjectStore) ([]*barmancloud.ObjectStore, error) {
+	stores := known
+	lacking := func() []string {
+		return slices.DeleteFunc(storeNames(cluster), func(name string) bool { return storeNamed(stores, name) != nil })
+	}
+	if names := lacking(); slices.Contains(names, ObjectStoreName(cluster.Name)) && slices.Contains(names, OriginStoreName(cluster.Name)) {
+		var list barmancloud.ObjectStoreList
+		err := c.barman.Get().Namespace(cluster.Namespace).Resource(objectStores).Param("labelSelector", LabelCluster+"="+cluster.Name).Do(ctx).Into(&list)
+		if err == nil { // else each is asked for
+			for i := range list.Items {
+				stores = append(stores, &list.Items[i])
+			}
+		}
+	}
+	for _, name := range lacking() {
+		store, err := c.GetObjectStore(ctx, Key{Namespace: cluster.Namespace, Name: name})
+		switch {
+		case err == nil:
+			stores = append(stores, store)
+		case !errors.Is(err, ErrNotFound):
+			return nil, err
+		}
+	}
+	return stores, nil
+}
+
+func storeNamed(stores []*barmancloud.ObjectStore, name string) *barmancloud.ObjectStore {
+	i := slices.IndexFunc(stores, func(store *barmancloud.ObjectStore) bool { return store.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return stores[i]
+}
+
+// storeNames are the ObjectStores that a Cluster names: the one that it archives to, and those of the archives that it is restored
+// from. The plugin lets CNPG do nothing for the Cluster while one of them is missing.
+func storeNames(cluster *cnpgv1.Cluster) []string {
+	var names []string
+	add := func(p *cnpgv1.PluginConfiguration) {
+		if p == nil || p.Name != barmancloud.PluginName {
+			return
+		}
+		if name := p.Parameters[barmancloud.ObjectStoreParameter]; name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	add(archiverEntry(cluster))
+	for i := range cluster.Spec.ExternalClusters {
+		add(cluster.Spec.ExternalClusters[i].PluginConfiguration)
+	}
+	return names
+}
+
+// Join is the in-tree form of a Cluster, as Kubernetes has it, with the ObjectStores that it names.
+func Join(cluster *cnpgv1.Cluster, stores ...*barmancloud.ObjectStore) *cnpgv1.Cluster {
 	whole := *cluster
+	for i, external := range cluster.Spec.ExternalClusters {
+		p := external.PluginConfiguration
+		if p == nil || p.Name != barmancloud.PluginName {
+			continue
+		}
+		if store := storeNamed(stores, p.Parameters[barmancloud.ObjectStoreParameter]); store != nil {
+			if &whole.Spec.ExternalClusters[0] == &cluster.Spec.ExternalClusters[0] {
+				whole.Spec.ExternalClusters = slices.Clone(cluster.Spec.ExternalClusters)
+			}
+			whole.Spec.ExternalClusters[i].BarmanObjectStore = configurationIn(store, p)
+		}
+	}
+	entry := archiverEntry(cluster)
+	if entry == nil {
+		return &whole
+	}
+	store := storeNamed(stores, entry.Parameters[barmancloud.ObjectStoreParameter])
+	if store == nil {
+		return &whole
+	}
 	whole.Spec.Backup = cluster.Spec.Backup.DeepCopy()
 	if whole.Spec.Backup == nil {
 		whole.Spec.Backup = &cnpgv1.BackupConfiguration{}
 	}
-	configuration := store.Spec.Configuration.DeepCopy()
-	configuration.ServerName = archiverEntry(cluster).Parameters[barmancloud.ServerNameParameter]
-	whole.Spec.Backup.BarmanObjectStore = configuration
+	whole.Spec.Backup.BarmanObjectStore = configurationIn(store, entry)
 	whole.Spec.Backup.RetentionPolicy = store.Spec.RetentionPolicy
 	whole.ManagedFields = joinFields(cluster, store)
 	return &whole
+}
+
+// configurationIn is what a Cluster would say in-tree of an archive that it has by an entry for the plugin.
+func configurationIn(store *barmancloud.ObjectStore, entry *cnpgv1.PluginConfiguration) *cnpgv1.BarmanObjectStoreConfiguration {
+	configuration := store.Spec.Configuration.DeepCopy()
+	configuration.ServerName = entry.Parameters[barmancloud.ServerNameParameter]
+	return configuration
+}
+
+// divided takes out of a Cluster in its in-tree form what is not its own to say.
+func divided(external []cnpgv1.ExternalCluster) []cnpgv1.ExternalCluster {
+	external = slices.Clone(external)
+	for i := range external {
+		if external[i].PluginConfiguration != nil {
+			external[i].BarmanObjectStore = nil
+		}
+	}
+	return external
+}
+
+// MissingStores are the ObjectStores that a Cluster in its in-tree form names and that are not there.
+func MissingStores(cluster *cnpgv1.Cluster) []string {
+	there := func(p *cnpgv1.PluginConfiguration, store *cnpgv1.BarmanObjectStoreConfiguration) []string {
+		if p == nil || p.Name != barmancloud.PluginName || store != nil {
+			return nil
+		}
+		return []string{p.Parameters[barmancloud.ObjectStoreParameter]}
+	}
+	missing := there(archiverEntry(cluster), Archiver(cluster))
+	for _, external := range cluster.Spec.ExternalClusters {
+		missing = append(missing, there(external.PluginConfiguration, external.BarmanObjectStore)...)
+	}
+	slices.Sort(missing)
+	return slices.DeleteFunc(slices.Compact(missing), func(name string) bool { return name == "" })
+}
+
+// MendsStore tells whether an apply makes a missing ObjectStore anew, or has the Cluster name another one.
+func MendsStore(cluster *cnpgv1.Cluster, name string) bool {
+	entry := archiverEntry(cluster)
+	origin, _ := originOf(cluster, cluster)
+	return entry != nil && entry.Parameters[barmancloud.ObjectStoreParameter] == name || origin != nil && origin.Name == name
 }
 
 // fieldSet are fields as FieldsV1 writes them.

@@ -5,6 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -39,6 +42,9 @@ func ObjectStoresOf(cluster *cnpgv1.Cluster) []string {
 	}
 	return names
 }
+
+// CredentialsSecretName is the Secret that the provider writes for the pods of a Cluster, with what they need for its own archive.
+func CredentialsSecretName(cluster string) string { return cluster + "-backup-s3-creds" }
 
 // ForeignStoreError is an ObjectStore that has the name which a database's own is to have, and is somebody else's.
 type ForeignStoreError struct{ Key Key }
@@ -85,6 +91,49 @@ func (c *Client) applyStore(ctx context.Context, owner types.UID, store *barmanc
 		return nil, explain(err, "ObjectStore", key)
 	}
 	return applied, nil
+}
+
+// applyStores brings the ObjectStores of an existing Cluster to what they should be. The one of the archive that it was restored from
+// is made anew where somebody has deleted it: nothing goes on without it.
+func (c *Client) applyStores(ctx context.Context, live *cnpgv1.Cluster, parts division, ownership Ownership[cnpgv1.Cluster], dryRun bool) ([]*barmancloud.ObjectStore, error) {
+	var applied []*barmancloud.ObjectStore
+	if parts.origin != nil && parts.originDue {
+		store, err := c.applyStore(ctx, live.UID, parts.origin, Ownership[barmancloud.ObjectStore]{Force: true}, dryRun)
+		if err != nil {
+			return nil, err
+		}
+		applied = append(applied, store)
+	}
+	if parts.own != nil {
+		of := Ownership[barmancloud.ObjectStore]{Force: ownership.Force}
+		if ownership.Before != nil {
+			of.Before = split(ownership.Before, live).own
+		}
+		store, err := c.applyStore(ctx, live.UID, parts.own, of, dryRun)
+		if err != nil {
+			return nil, err
+		}
+		applied = append(applied, store)
+	}
+	return applied, nil
+}
+
+// storeVersions are the versions of ObjectStores that were applied, beside those of others that a Cluster tells already.
+func storeVersions(live *cnpgv1.Cluster, applied []*barmancloud.ObjectStore) string {
+	versions := map[string]string{}
+	for one := range strings.SplitSeq(live.Annotations[AnnotationStores], ",") {
+		if name, version, ok := strings.Cut(one, "="); ok {
+			versions[name] = version
+		}
+	}
+	for _, store := range applied {
+		versions[store.Name] = fmt.Sprintf("%s/%d", store.UID, store.Generation)
+	}
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		all = append(all, name+"="+versions[name])
+	}
+	return strings.Join(all, ",")
 }
 
 // createStore makes a new ObjectStore and never touches one that exists: that is a [ForeignStoreError]. As for a Cluster, a nonce

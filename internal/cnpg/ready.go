@@ -21,6 +21,11 @@ type TerminalPhaseError struct {
 
 func (e *TerminalPhaseError) Error() string { return fmt.Sprintf("Cluster %s: %s", e.Key, e.words()) }
 
+// NeedsPlugin tells that a plugin is in the way, which CNPG does not know or which does not answer it.
+func (e *TerminalPhaseError) NeedsPlugin() bool {
+	return e.Phase == cnpgv1.PhaseUnknownPlugin || e.Phase == cnpgv1.PhaseFailurePlugin
+}
+
 func (e *TerminalPhaseError) words() string {
 	text := e.Phase
 	if e.Reason != "" {
@@ -145,7 +150,7 @@ func (c *Client) waitReady(ctx context.Context, is *readiness, settle func(*Snap
 		return err == nil && time.Since(readyFrom) >= pause, err
 	})
 	if err != nil {
-		return nil, stalled(ctx, err, last)
+		return nil, c.stalled(ctx, err, last)
 	}
 	return c.joined(ctx, last.Cluster)
 }

@@ -45,7 +45,7 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 		return is.reached(ctx, s)
 	})
 	if err != nil {
-		return nil, recovered, failures.explain(stalled(ctx, err, last))
+		return nil, recovered, failures.explain(c.stalled(ctx, err, last))
 	}
 	cluster, err := c.joined(ctx, last.Cluster)
 	return cluster, c.askRecovered(ctx, key, recovered), err

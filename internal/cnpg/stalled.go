@@ -27,11 +27,40 @@ func (e *StalledError) Error() string {
 
 func (e *StalledError) Unwrap() error { return e.Err }
 
-func stalled(ctx context.Context, err error, last *Snapshot) error {
+func (c *Client) stalled(ctx context.Context, err error, last *Snapshot) error {
 	if ctx.Err() == nil || last == nil {
 		return err
 	}
-	return &StalledError{Err: err, Waiting: waitingFor(last), Causes: obstacles(last.Pods)}
+	stalled := &StalledError{Err: err, Waiting: waitingFor(last), Causes: obstacles(last)}
+	for _, text := range c.storesLack(ctx, last) {
+		stalled.Waiting = append(stalled.Waiting, text)
+		stalled.Causes = withCause(stalled.Causes, noStore, text)
+	}
+	return stalled
+}
+
+// noStore is what CNPG does not tell: the plugin lets it do nothing for a Cluster, and only the plugin's own log says so.
+var noStore = Cause{
+	Meaning: "The Barman Cloud plugin has CloudNativePG do nothing for a Cluster while an ObjectStore is missing that the Cluster names.",
+	Remedy:  "Apply again: that makes one anew that the provider has made. Another one has to be made by whom it belongs to.",
+}
+
+// storesLack says which ObjectStores are missing that a Cluster names. What cannot be asked is not known.
+func (c *Client) storesLack(ctx context.Context, s *Snapshot) []string {
+	if s.Cluster == nil || len(storeNames(s.Cluster)) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
+	defer cancel()
+	cluster, err := c.joined(ctx, s.Cluster)
+	if err != nil {
+		return nil
+	}
+	var lack []string
+	for _, name := range MissingStores(cluster) {
+		lack = append(lack, fmt.Sprintf("ObjectStore %s: does not exist", name))
+	}
+	return lack
 }
 
 // waitingFor says in CNPG's, the scheduler's and the kubelet's own words what keeps a Cluster from being ready.

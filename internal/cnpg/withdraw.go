@@ -81,7 +81,7 @@ func (c *Client) WithdrawBackup(ctx context.Context, cluster *cnpgv1.Cluster) (*
 		}
 		changed := &cnpgv1.Cluster{}
 		if err = c.withdraw(ctx, cluster, changed); err == nil {
-			return changed, nil
+			return c.joined(ctx, changed)
 		}
 		if !apierrors.IsConflict(err) || differsInUID(err) {
 			break

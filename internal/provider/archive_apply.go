@@ -130,7 +130,7 @@ func applyCredentials(ctx context.Context, client *cnpg.Client, owner *cnpgv1.Cl
 	if location.store == nil {
 		return nil
 	}
-	secret := location.credentialsSecret(owner, credentialsSecretName(owner.Name))
+	secret := location.credentialsSecret(owner, cnpg.CredentialsSecretName(owner.Name))
 	if secret == nil {
 		return nil
 	}
@@ -165,7 +165,7 @@ func removeStore(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clust
 // removeCredentials removes the Secret that the provider wrote for a Cluster's pods, when nothing refers to it any more. It
 // belongs to the Cluster, so that where it may not be removed now it goes when the Cluster goes.
 func removeCredentials(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
-	key := cnpg.Key{Namespace: cluster.Namespace, Name: credentialsSecretName(cluster.Name)}
+	key := cnpg.Key{Namespace: cluster.Namespace, Name: cnpg.CredentialsSecretName(cluster.Name)}
 	if err := client.DeleteSecret(ctx, key, cluster.UID); err != nil {
 		diags.AddWarning("Secret Not Removed", paragraphs(sentence(err),
 			fmt.Sprintf("The database no longer uses the Secret %s with S3 keys. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))

@@ -175,6 +175,11 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 		tell("The creation of this restore was cut off before the Secret %s/%s was there, with which its pods read the archive%s. This update writes it, and the restore goes on.",
 			key.Namespace, originSecretName(key.Name), orItsStore(cluster))
 	}
+	for _, name := range cnpg.MissingStores(cluster) {
+		if cnpg.MendsStore(cluster, name) {
+			tell("%s This update puts that right.", missingStore(key, name))
+		}
+	}
 	switch {
 	case archives:
 		told = append(told, scheduleDrift(cluster, scheduled)...)
@@ -188,12 +193,28 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 		tell("The base backup that the archive begins with is still to be taken; until it is there, nothing in the folder can be restored. This update takes it.")
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
-		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, credentialsSecretName(key.Name))
+		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, cnpg.CredentialsSecretName(key.Name))
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.StoreRemoval) && cnpg.MethodOf(cluster) != cnpg.MethodPlugin {
 		tell("The ObjectStore %s/%s, to which the database no longer archives, is still there. This update removes it.", key.Namespace, cnpg.ObjectStoreName(key.Name))
 	}
 	return told
+}
+
+// missingStore tells of an ObjectStore that a Cluster names and that is not there.
+func missingStore(key cnpg.Key, name string) string {
+	return fmt.Sprintf("The ObjectStore %s/%s, which the Cluster %s names, is not there: the Barman Cloud plugin has CloudNativePG do nothing for the database, "+
+		"not even a failover, for as long as it is missing.", key.Namespace, name, key.Name)
+}
+
+// warnMissingStores tells of ObjectStores of others that are not there, which no update of the provider's makes.
+func (b *backend) warnMissingStores(cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
+	key := cnpg.KeyOf(cluster)
+	for _, name := range cnpg.MissingStores(cluster) {
+		if _, told := b.warned.LoadOrStore("store "+key.String()+" "+name, true); !told && !cnpg.MendsStore(cluster, name) {
+			diags.AddWarning("ObjectStore Missing", missingStore(key, name)+" Whoever made it has to make it anew; what it says of the archive does not matter any more, if the database is restored from it already.")
+		}
+	}
 }
 
 // orItsStore names what else a restore may lack by which the Barman Cloud plugin reads the archive.

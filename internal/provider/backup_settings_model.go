@@ -212,7 +212,7 @@ func credentialsSecretOf(cluster *cnpgv1.Cluster) types.Object {
 		return types.ObjectNull(credentialsSecretTypes)
 	}
 	id, secret := aws.AccessKeyIDReference, aws.SecretAccessKeyReference
-	if id.Name == credentialsSecretName(cluster.Name) && id.Key == keyAccessKeyID && secret.Name == id.Name && secret.Key == keySecretAccessKey {
+	if id.Name == cnpg.CredentialsSecretName(cluster.Name) && id.Key == keyAccessKeyID && secret.Name == id.Name && secret.Key == keySecretAccessKey {
 		return types.ObjectNull(credentialsSecretTypes)
 	}
 	return types.ObjectValueMust(credentialsSecretTypes, map[string]attr.Value{

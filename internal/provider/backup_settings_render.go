@@ -23,7 +23,7 @@ func (b *backupSettings) toCluster(ctx context.Context, cluster *cnpgv1.Cluster,
 	var data dataModel
 	diags.Append(optional(ctx, b.WAL, &wal)...)
 	diags.Append(optional(ctx, b.Data, &data)...)
-	store := location.barmanStore(credentialsSecretName(cluster.Name))
+	store := location.barmanStore(cnpg.CredentialsSecretName(cluster.Name))
 	store.Wal = &cnpgv1.WalBackupConfiguration{MaxParallel: int(wal.MaxParallel.ValueInt64())}
 	setText(&store.Wal.Compression, wal.Compression)
 	setText(&store.Wal.Encryption, wal.Encryption)
@@ -83,9 +83,6 @@ func (a archiveLocation) String() string { return a.store.String() + " " + a.ser
 
 // GoString is String.
 func (a archiveLocation) GoString() string { return a.String() }
-
-// credentialsSecretName is the Secret that the provider writes for the pods.
-func credentialsSecretName(name string) string { return name + "-backup-s3-creds" }
 
 // Keys of the credentials Secret.
 const (

@@ -119,7 +119,7 @@ func (d destruction) leaves(live *cnpgv1.Cluster, owner k8stypes.UID) []func(con
 		})
 	}
 	restored := d.restored || live != nil && live.Annotations[cnpg.AnnotationSource] != ""
-	remove(credentialsSecretName(d.of.Name), (*cnpg.Client).DeleteSecret)
+	remove(cnpg.CredentialsSecretName(d.of.Name), (*cnpg.Client).DeleteSecret)
 	if restored {
 		remove(originSecretName(d.of.Name), (*cnpg.Client).DeleteSecret)
 	}

@@ -125,6 +125,7 @@ func remedy(err error) string {
 	var held *cnpg.HeldError
 	var foreign *foreignArchiveError
 	var archiving *cnpg.ArchivingError
+	var terminal *cnpg.TerminalPhaseError
 	var taken *foreignScheduleError
 	var secret *foreignSecretError
 	var store *cnpg.ForeignStoreError
@@ -145,8 +146,11 @@ func remedy(err error) string {
 		return fmt.Sprintf("The schedule of a database has the database's name, and another one is never written over, also not with force_conflicts. "+
 			"Have it made anew under another name by whoever needs it, and then delete this one:\n\n  kubectl delete scheduledbackup %s --namespace %s", taken.key.Name, taken.key.Namespace)
 	case errors.As(err, &archiving):
-		return "The database runs, and what is committed in it from now on cannot be restored. Its pods reach S3 by themselves: check the keys that they have, " +
-			"what these may write, and the endpoint (pod_endpoint_url)."
+		const lost = "The database runs, and what is committed in it from now on cannot be restored."
+		if cause := archiving.Cause(); cause.Meaning != "" {
+			return paragraphs(lost, cause.Meaning+" "+cause.Remedy)
+		}
+		return lost + " Its pods reach S3 by themselves: check the keys that they have, what these may write, and the endpoint (pod_endpoint_url)."
 	case errors.As(err, &foreign):
 		return "Set backup.server_name to the name of a folder that is empty."
 	case errors.As(err, &held) && held.Method:
@@ -172,6 +176,9 @@ func remedy(err error) string {
 		return "Look at what the volume holds. If nobody needs it, delete the Cluster with kubectl, and apply."
 	case errors.As(err, &recovery):
 		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
+	case errors.As(err, &terminal) && terminal.NeedsPlugin():
+		return "CloudNativePG has no such plugin at hand, or that does not answer. If it is the Barman Cloud plugin, see that its pod runs beside the operator, and what its log says. " +
+			"Where it is not installed: " + installPlugin
 	case errors.As(err, &timeout) && errors.As(err, &stalled) && len(stalled.Causes) > 0:
 		var known []string
 		for _, cause := range stalled.Causes {

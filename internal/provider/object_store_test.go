@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/types"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 func TestFingerprint(t *testing.T) {
@@ -134,7 +135,7 @@ func TestSecretData(t *testing.T) {
 			if slices.Sort(test.want); !slices.Equal(got, test.want) {
 				t.Errorf("the Secret holds %v, want %v", got, test.want)
 			}
-			configured := archiveLocation{store: &test.store, serverName: "s"}.barmanStore(credentialsSecretName("db"))
+			configured := archiveLocation{store: &test.store, serverName: "s"}.barmanStore(cnpg.CredentialsSecretName("db"))
 			if (configured.AWS.RegionReference != nil) != slices.Contains(got, keyRegion) || (configured.EndpointCA != nil) != slices.Contains(got, keyCACertificate) {
 				t.Errorf("CNPG is pointed to what the Secret does not hold, or not to what it does: %+v, %+v", configured.AWS, configured.EndpointCA)
 			}

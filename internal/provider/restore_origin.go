@@ -243,7 +243,7 @@ func (o *origin) share(location archiveLocation) {
 func (o *origin) barmanStore(name string) *cnpgv1.BarmanObjectStoreConfiguration {
 	secret := originSecretName(name)
 	if o.own {
-		secret = credentialsSecretName(name)
+		secret = cnpg.CredentialsSecretName(name)
 	}
 	store := archiveLocation{store: o.store, serverName: o.server}.barmanStore(secret)
 	if o.cluster != nil && cnpg.Archiver(o.cluster) != nil {

@@ -38,7 +38,7 @@ func (a archiveLocation) freeForSecret(ctx context.Context, client *cnpg.Client,
 		return nil
 	}
 	key := of.key()
-	return freeForSecret(ctx, client, cnpg.Key{Namespace: key.Namespace, Name: credentialsSecretName(key.Name)}, true)
+	return freeForSecret(ctx, client, cnpg.Key{Namespace: key.Namespace, Name: cnpg.CredentialsSecretName(key.Name)}, true)
 }
 
 // freeForSecret looks whether a restored database may have the Secret that it reads the archive with, where it needs one.
@@ -55,7 +55,7 @@ func refuseOwnSecret(ctx context.Context, database types.String, secret types.Ob
 	if !whole(ctx, secret, &named, diags) || !known(database) {
 		return
 	}
-	if name := named.Name.ValueString(); name == credentialsSecretName(database.ValueString()) || name == originSecretName(database.ValueString()) {
+	if name := named.Name.ValueString(); name == cnpg.CredentialsSecretName(database.ValueString()) || name == originSecretName(database.ValueString()) {
 		diags.AddAttributeError(at.AtName("name"), "Secret of the Provider's Own",
 			fmt.Sprintf("%s.name: the Secret %s is one that the provider itself writes for this database, and removes. Give yours another name.", at, name))
 	}
