@@ -172,6 +172,7 @@ func (p *archivePlanner) goesOn(ctx context.Context) bool {
 		return false
 	}
 	p.find(ctx)
+	p.seen.warnRepairs(p.diags)
 	warnGap(path.Root("backup"), "Somebody else has turned archiving off. It goes on in the same folder; the time from the last WAL there until the next base backup is complete cannot be restored.", p.diags)
 	return true
 }
