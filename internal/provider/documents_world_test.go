@@ -146,6 +146,7 @@ func (w *documentWorld) existing(s *pageConfig) error {
 		namespace, name, ok := strings.Cut(id, "/")
 		if ok && !made[id] {
 			made[id] = true
+			w.kube.AddNamespace(namespace)
 			databases = append(databases, mustBlock(fmt.Sprintf(
 				"resource \"pgplatform_database\" %q {\n  namespace = %q\n  name = %q\n  backup = { schedule = \"0 2 * * *\" }\n}", name, namespace, name)))
 		}
