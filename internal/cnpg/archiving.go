@@ -135,12 +135,13 @@ const shortestLog = time.Second
 // rounded down: the condition is as it was left until PostgreSQL tries a segment again, and a line from before may tell of what
 // has been mended since.
 func (c *Client) archiverSaid(ctx context.Context, cluster *cnpgv1.Cluster, before time.Duration) string {
-	log, err := c.core.Get().Namespace(cluster.Namespace).Resource("pods").Name(cluster.Status.CurrentPrimary).SubResource("log").
+	log, err := raw(c.core.Get().Namespace(cluster.Namespace).Resource("pods").Name(cluster.Status.CurrentPrimary).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{
 			Container: barmanContainer(MethodOf(cluster)), TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
 			SinceSeconds: ptr.To(int64(max(before, shortestLog) / time.Second)),
-		}, c.params).Do(ctx).Raw()
+		}, c.params).Do(ctx))
 	if err != nil {
+		doWithout(ctx, err, logsUnread)
 		return ""
 	}
 	said := ""

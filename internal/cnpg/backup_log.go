@@ -15,10 +15,11 @@ import (
 func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) string {
 	since := backup.CreationTimestamp
 	pod := Key{Namespace: backup.Namespace, Name: backup.Status.InstanceID.PodName}
-	log, err := c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
+	log, err := raw(c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{Container: barmanContainer(methodOfBackup(backup.Spec.Method, backup.Spec.PluginConfiguration)), SinceTime: &since}, c.params).
-		Do(ctx).Raw()
+		Do(ctx))
 	if err != nil {
+		doWithout(ctx, err, logsUnread)
 		return ""
 	}
 	// What barman says comes before what the instance manager makes of it, whichever was written first.

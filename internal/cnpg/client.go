@@ -101,6 +101,15 @@ func (c *Client) get(ctx context.Context, client rest.Interface, resource string
 	return client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).Do(ctx).Into(into)
 }
 
+// raw is the answer to a request as it came; the error is the API server's own, which [rest.Result.Raw] leaves in the body.
+func raw(result rest.Result) ([]byte, error) {
+	body, err := result.Raw()
+	if err != nil {
+		return nil, result.Error()
+	}
+	return body, nil
+}
+
 func (c *Client) delete(ctx context.Context, client rest.Interface, resource string, key Key, options *metav1.DeleteOptions) error {
 	return client.Delete().Namespace(key.Namespace).Resource(resource).Name(key.Name).Body(options).Do(ctx).Error()
 }

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -326,19 +325,15 @@ func ServerName(cluster *cnpgv1.Cluster) string {
 
 var errNoPrimary = errors.New("the cluster has no primary at the moment")
 
-func (c *Client) primary(ctx context.Context, key Key) (*corev1.Pod, error) {
+// primary is the pod of a Cluster's primary. Whether it is there whoever goes on to use it is told.
+func (c *Client) primary(ctx context.Context, key Key) (Key, error) {
 	cluster, err := c.getCluster(ctx, key)
 	if err != nil {
-		return nil, err
+		return Key{}, err
 	}
 	name := PrimaryPod(cluster)
 	if name == "" {
-		return nil, fmt.Errorf("Cluster %s: %w", key, errNoPrimary)
+		return Key{}, fmt.Errorf("Cluster %s: %w", key, errNoPrimary)
 	}
-	pod := &corev1.Pod{}
-	podKey := Key{Namespace: key.Namespace, Name: name}
-	if err := c.get(ctx, c.core, "pods", podKey, pod); err != nil {
-		return nil, explain(err, "Pod", podKey)
-	}
-	return pod, nil
+	return Key{Namespace: key.Namespace, Name: name}, nil
 }

@@ -89,7 +89,7 @@ func (c *Client) deleteApplied(ctx context.Context, client rest.Interface, resou
 
 // metadata reads an object without what it holds: the API server sends nothing else.
 func (c *Client) metadata(ctx context.Context, client rest.Interface, resource string, key Key) (*metav1.PartialObjectMetadata, error) {
-	answer, err := client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx).Raw()
+	answer, err := raw(client.Get().Namespace(key.Namespace).Resource(resource).Name(key.Name).SetHeader("Accept", onlyMetadata).Do(ctx))
 	if err != nil {
 		return nil, err
 	}

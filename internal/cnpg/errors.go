@@ -86,6 +86,14 @@ func (e *UndeclaredFieldError) Unwrap() error { return e.Err }
 
 var undeclared = regexp.MustCompile(`\.([^: ]+): field not declared in schema`)
 
+var lackOfRight = regexp.MustCompile(` cannot [a-z]+ resource "`)
+
+// MissingRight tells whether an error is that the credentials lack a right, and not a refusal for what an object says or for a
+// quota, which have the same status. The API server's answer names user, verb, resource and namespace.
+func MissingRight(err error) bool {
+	return errors.Is(err, ErrForbidden) && lackOfRight.MatchString(err.Error())
+}
+
 // undeclaredField is the field that an API error is about; "" where it is about none. The answer has the status of a server that
 // failed (500).
 func undeclaredField(err error) string {

@@ -43,6 +43,17 @@ type Snapshot struct {
 	Events  []corev1.Event
 }
 
+// unseen is what is lost where a kind may not be watched.
+var unseen = map[Kind]string{
+	KindJob:    "how often a recovery was tried is not known",
+	KindPod:    "whether the pods are as they should be was not looked at, and errors say nothing of them",
+	KindVolume: "whether the volumes are as they should be was not looked at, and errors say nothing of them",
+	KindEvent:  "errors say nothing of what Kubernetes warns of",
+}
+
+// logsUnread is what is lost where logs may not be read.
+const logsUnread = "what PostgreSQL and barman say in the logs of the pods was not read"
+
 // refusals is how often in a row an API server has to say that it does not know who asks, before a watch takes that for
 // an answer: a token that has expired is replaced when its first request is refused.
 const refusals = 3
@@ -98,6 +109,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 				!apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
 				trouble.Store(err.Error())
 			case optional:
+				doWithout(ctx, err, unseen[kind])
 				store.lost.Store(true)
 				stopKind()
 				notify()

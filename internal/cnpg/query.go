@@ -56,7 +56,7 @@ func (c *Client) Query(ctx context.Context, cluster Key, database, query string)
 		return "", &PrimaryError{Cluster: cluster, Err: err}
 	}
 	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(database) // a name alone would be taken for a connection string where it looks like one
-	out, stderr, err := c.exec(ctx, KeyOf(pod), postgresContainer, input{
+	out, stderr, err := c.exec(ctx, pod, postgresContainer, input{
 		command: []string{"psql", "-X", "-q", "-A", "-t", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-d", "dbname='" + quoted + "'"},
 		stdin:   script(ctx, query),
 		limit:   queryLimit,
@@ -74,11 +74,7 @@ func (c *Client) Query(ctx context.Context, cluster Key, database, query string)
 	case message != "":
 		err = fmt.Errorf("%s: %w", message, err)
 	}
-	// Of a refused upgrade of the connection, client-go hands on the API server's message alone.
-	if strings.Contains(err.Error(), " is forbidden: ") && !errors.Is(err, ErrForbidden) {
-		err = fmt.Errorf("%w: %w", ErrForbidden, err)
-	}
-	return "", &PrimaryError{Cluster: cluster, Err: fmt.Errorf("Pod %s: %w", KeyOf(pod), err)}
+	return "", &PrimaryError{Cluster: cluster, Err: fmt.Errorf("Pod %s: %w", pod, err)}
 }
 
 // QueryPatiently is Query that asks again, for some seconds, a primary that could not be asked.

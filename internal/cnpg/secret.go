@@ -39,7 +39,10 @@ func (c *Client) ApplySecret(ctx context.Context, secret *corev1.Secret, force b
 func (c *Client) ForeignSecret(ctx context.Context, key Key) (bool, error) {
 	live, err := c.metadata(ctx, c.core, "secrets", key)
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsForbidden(err):
+	case apierrors.IsNotFound(err):
+		return false, nil
+	case apierrors.IsForbidden(err):
+		doWithout(ctx, err, fmt.Sprintf("whether there is a Secret %s of somebody else's was not looked at", key))
 		return false, nil
 	case err != nil:
 		return false, explain(err, "Secret", key)

@@ -24,12 +24,12 @@ func (c *Client) QueryPrimary(ctx context.Context, key Key, database, sql string
 		return "", err
 	}
 	command := []string{"psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", database, "-c", sql}
-	stdout, stderr, err := c.exec(ctx, KeyOf(pod), postgresContainer, input{command: command})
+	stdout, stderr, err := c.exec(ctx, pod, postgresContainer, input{command: command})
 	if err != nil {
 		if text := strings.TrimSpace(stderr); text != "" {
-			return "", fmt.Errorf("run SQL in pod %s: %s: %w", KeyOf(pod), text, err)
+			return "", fmt.Errorf("run SQL in pod %s: %s: %w", pod, text, err)
 		}
-		return "", fmt.Errorf("run SQL in pod %s: %w", KeyOf(pod), err)
+		return "", fmt.Errorf("run SQL in pod %s: %w", pod, err)
 	}
 	return strings.TrimRight(stdout, "\n"), nil
 }
@@ -81,6 +81,10 @@ func (c *Client) exec(ctx context.Context, pod Key, container string, in input) 
 	case err := <-done:
 		if cause := context.Cause(ctx); cause != nil {
 			return "", "", cause
+		}
+		// Of a refused upgrade of the connection, client-go hands on the API server's message alone.
+		if err != nil && strings.Contains(err.Error(), " is forbidden: ") {
+			err = fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 		return out.text.String(), complaints.text.String(), err
 	case <-ctx.Done(): // SPDY's negotiation does not look at it

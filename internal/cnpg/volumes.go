@@ -38,10 +38,11 @@ func (e *LeftoverVolumesError) Error() string {
 // may not be seen are left to CNPG.
 func (c *Client) refuseLeftoverVolumes(ctx context.Context, key Key) error {
 	volumes, err := c.volumes(ctx, key)
-	if errors.Is(err, ErrForbidden) || err == nil && len(volumes) == 0 {
+	if errors.Is(err, ErrForbidden) {
+		doWithout(ctx, err, fmt.Sprintf("whether a former Cluster %s has left volumes, whose data CloudNativePG would take over, was not looked at", key))
 		return nil
 	}
-	if err != nil {
+	if err != nil || len(volumes) == 0 {
 		return err
 	}
 	switch _, err := c.getCluster(ctx, key); {

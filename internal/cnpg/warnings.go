@@ -2,16 +2,21 @@ package cnpg
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
-// Warnings collects the admission warnings that the API server sends with its answers, each text once.
-// It is safe for concurrent use.
+// Warnings collects the admission warnings that the API server sends with its answers, each text once, and the rights that were
+// missing and could be done without. It is safe for concurrent use.
 type Warnings struct {
-	mu    sync.Mutex
-	texts []string
+	mu      sync.Mutex
+	texts   []string
+	without []string
 }
 
 // Texts returns what was collected, in order.
@@ -19,6 +24,13 @@ func (w *Warnings) Texts() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.texts)
+}
+
+// Without returns the rights that were done without, in the API server's words, each with what is lost by that.
+func (w *Warnings) Without() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.without)
 }
 
 func (w *Warnings) add(text string) {
@@ -40,6 +52,21 @@ type warningsKey struct{}
 // WithWarnings makes every request under the context add its warnings to w.
 func WithWarnings(ctx context.Context, w *Warnings) context.Context {
 	return context.WithValue(ctx, warningsKey{}, w)
+}
+
+// doWithout notes that what an error refuses is done without: lost says what that means.
+func doWithout(ctx context.Context, err error, lost string) {
+	w, ok := ctx.Value(warningsKey{}).(*Warnings)
+	var status apierrors.APIStatus
+	if !ok || !apierrors.IsForbidden(err) || !errors.As(err, &status) {
+		return
+	}
+	text := fmt.Sprintf("%s: %s.", strings.TrimSuffix(status.Status().Message, "."), lost)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !slices.Contains(w.without, text) {
+		w.without = append(w.without, text)
+	}
 }
 
 // contextWarnings is the client's warning handler.

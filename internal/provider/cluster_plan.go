@@ -83,7 +83,10 @@ func (b *backend) refuseExisting(ctx context.Context, resourceType string, key c
 	switch _, err := client.GetCluster(ctx, key); {
 	case err == nil:
 		diags.AddAttributeError(path.Root("name"), titles[resourceType]+" Already Exists", alreadyExists(resourceType, key))
-	case !errors.Is(err, cnpg.ErrNotFound):
+	case errors.Is(err, cnpg.ErrNotFound):
+	case errors.Is(err, cnpg.ErrForbidden) && errors.Is(client.Namespace(ctx, key.Namespace), cnpg.ErrNotFound):
+		// Nothing is in a namespace that does not exist, nor can its roles be there yet: this apply may make them too.
+	default:
 		diags.AddError(summary, paragraphs(sentence(err), "Nothing was changed."))
 	}
 }

@@ -11,14 +11,20 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
-// sentence ends an error's text with a full stop.
+// sentence ends an error's text with a full stop; of one about a missing right it says where the rights are.
 func sentence(err error) string {
 	text := strings.TrimSpace(err.Error())
-	if strings.HasSuffix(text, ".") {
-		return text
+	if !strings.HasSuffix(text, ".") {
+		text += "."
 	}
-	return text + "."
+	if cnpg.MissingRight(err) {
+		text = paragraphs(text, leastRole)
+	}
+	return text
 }
+
+// leastRole is where the rights are that the provider needs.
+const leastRole = "The least role that works, with what each right is for, is in https://github.com/pgplatform/terraform-provider-pgplatform/tree/main/examples/rbac"
 
 // sentenceAt is sentence with the attribute that the error is about, since of nested attributes the CLI shows no line.
 func sentenceAt(at path.Path, err error) string { return fmt.Sprintf("%s: %s", at, sentence(err)) }
@@ -64,6 +70,15 @@ func alreadyExists(resourceType string, key cnpg.Key) string {
 func (b *backend) collectWarnings(ctx context.Context) (collecting context.Context, finish func(*diag.Diagnostics)) {
 	var warnings cnpg.Warnings
 	return cnpg.WithWarnings(ctx, &warnings), func(diags *diag.Diagnostics) {
+		var without []string
+		for _, text := range warnings.Without() {
+			if _, told := b.warned.LoadOrStore(text, true); !told {
+				without = append(without, text)
+			}
+		}
+		if len(without) > 0 {
+			diags.AddWarning("Done Without a Right", paragraphs(append(without, leastRole)...))
+		}
 		for _, text := range warnings.Texts() {
 			what, advice := text, ""
 			if cnpg.InTreeDeprecated(text) {

@@ -1,0 +1,237 @@
+package rights
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+)
+
+const (
+	schedule = `backup = { schedule = "0 2 * * *" }`
+	byPlugin = `backup = { schedule = "0 2 * * *", method = "plugin" }`
+)
+
+func database(attributes string) string {
+	return "\nresource \"pgplatform_database\" \"db\" {\n  name = \"my-db\"\n  deletion_protection = false\n" + attributes + "\n}\n"
+}
+
+// scenes are what people do. Each ends with the first step that fails.
+var scenes = map[string]func(*world) (done bool){
+	"life":            func(w *world) bool { return life(w, schedule) },
+	"plugin":          func(w *world) bool { return life(w, byPlugin) },
+	"unbacked":        func(w *world) bool { return unbacked(w, schedule) },
+	"plugin unbacked": func(w *world) bool { return unbacked(w, byPlugin) },
+	"no plugin":       func(w *world) bool { return w.plan("create", database(byPlugin)) },
+	"backup": func(w *world) bool {
+		const backup = "\nresource \"pgplatform_backup\" \"now\" {\n  database = \"$NS/my-db\"\n}\n"
+		return w.apply("create", database(schedule)) && w.apply("back up", database(schedule)+backup) && w.apply("refresh", database(schedule)+backup) && w.destroy()
+	},
+	"final backup": func(w *world) bool {
+		return w.apply("create", database(schedule+"\nfinal_backup = true")) && w.archive() && w.destroy()
+	},
+	"failing backup": func(w *world) bool {
+		const fails = schedule + "\nannotations = { fails = \"yes\" }"
+		return w.apply("create", database(fails)) && w.apply("back up", database(fails)+"\nresource \"pgplatform_backup\" \"now\" {\n  database = \"$NS/my-db\"\n}\n")
+	},
+	"full disk": func(w *world) bool {
+		const full = "annotations = { full = \"yes\" }\nwait = false\nstorage = { storage_class = \"" + growing + "\", size = \"%s\" }"
+		return w.apply("create", database(fmt.Sprintf(full, "1Gi"))) && w.apply("grow", database(fmt.Sprintf(full, "2Gi")))
+	},
+	"rigid disk": func(w *world) bool {
+		const class = "wait = false\nstorage = { storage_class = \"" + rigid + "\", size = \"%s\" }"
+		return w.apply("create", database(fmt.Sprintf(class, "1Gi"))) && w.apply("grow", database(fmt.Sprintf(class, "2Gi")))
+	},
+	"no namespace": func(w *world) bool { return w.plan("create", database(`namespace = "missing"`)) },
+	"restore": func(w *world) bool {
+		return w.apply("create", database(schedule)) && w.archive() && w.apply("restore", database(schedule)+`
+resource "pgplatform_restore" "pitr" {
+  name                = "my-db-pitr"
+  source              = { database = "$NS/my-db" }
+  verify              = { query = "SELECT count(*) FROM orders", expect = "42" }
+  deletion_protection = false
+}
+`)
+	},
+}
+
+func life(w *world, backup string) bool {
+	return w.apply("create", database(backup)) &&
+		w.apply("change", database(strings.Replace(backup, "0 2", "0 3", 1)+"\nlabels = { team = \"a\" }")) && w.destroy()
+}
+
+func unbacked(w *world, backup string) bool {
+	return w.apply("create", database(backup)) && w.apply("turn backups off", database(`backup = { enabled = false }`))
+}
+
+// archive is what the pods of the database have archived.
+func (w *world) archive() bool {
+	at := func(hour int) time.Time { return time.Date(2026, 3, 26, hour, 0, 0, 0, time.UTC) }
+	a := w.s3.Archive(bucket, "pg", "my-db")
+	a.Backup("20260326T095900", at(10), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
+	a.Segments(1, 5, 13, at(10), 15*time.Minute)
+	return true
+}
+
+// leastRole is in every message about a missing right.
+const leastRole = "https://github.com/pgplatform/terraform-provider-pgplatform/tree/main/examples/rbac"
+
+// without is what a scene says where one right is missing.
+type without struct {
+	scene string
+	// says, beside the API server's words for the right. Where a right is lost without a word, quiet is set, and loses is what nobody
+	// says then, and the scene says with the right.
+	says  []string
+	loses string
+	quiet bool
+	// old is for what only API servers before Kubernetes 1.34 are asked for.
+	old bool
+}
+
+const (
+	dispensable   = "Done Without a Right"
+	pluginMissing = "the Barman Cloud plugin is not installed"
+)
+
+var missing = map[string]without{
+	"get clusters.postgresql.cnpg.io":    {scene: "life", says: []string{"Unable to Plan Database", "Nothing was changed."}},
+	"list clusters.postgresql.cnpg.io":   {scene: "life", old: true, says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"watch clusters.postgresql.cnpg.io":  {scene: "life", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"create clusters.postgresql.cnpg.io": {scene: "life", says: []string{"Unable to Create Database", "Nothing was created."}},
+	"patch clusters.postgresql.cnpg.io":  {scene: "life", says: []string{"Unable to Create Database", "Nothing was created."}},
+	"delete clusters.postgresql.cnpg.io": {scene: "life", says: []string{"Unable to Destroy Database"}},
+
+	"get scheduledbackups.postgresql.cnpg.io":    {scene: "life", says: []string{"Unable to"}},
+	"create scheduledbackups.postgresql.cnpg.io": {scene: "life", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"patch scheduledbackups.postgresql.cnpg.io":  {scene: "life", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"delete scheduledbackups.postgresql.cnpg.io": {scene: "life", says: []string{"Unable to Destroy Database"}},
+
+	"create secrets": {scene: "life", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"patch secrets":  {scene: "life", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"get secrets":    {scene: "life", says: []string{dispensable, "whether there is a Secret $NS/my-db-backup-s3-creds of somebody else's was not looked at"}},
+	"delete secrets": {scene: "unbacked", says: []string{"Secret Not Removed", "It goes when the Cluster goes"}},
+
+	"list pods":                    {scene: "life", old: true, says: []string{dispensable, "whether the pods are as they should be was not looked at"}},
+	"watch pods":                   {scene: "life", says: []string{dispensable, "whether the pods are as they should be was not looked at"}},
+	"list persistentvolumeclaims":  {scene: "life", says: []string{dispensable, "whether a former Cluster $NS/my-db has left volumes"}},
+	"watch persistentvolumeclaims": {scene: "life", says: []string{dispensable, "whether the volumes are as they should be was not looked at"}},
+	"list events":                  {scene: "life", old: true, says: []string{dispensable, "errors say nothing of what Kubernetes warns of"}},
+	"watch events":                 {scene: "life", says: []string{dispensable, "errors say nothing of what Kubernetes warns of"}},
+	"get pods/log":                 {scene: "failing backup", says: []string{dispensable, "exit status 4"}, loses: barmanSays},
+	"patch persistentvolumeclaims": {scene: "full disk", says: []string{"Unable to Update Database", "kubectl patch pvc my-db-1 -n $NS"}},
+
+	"get objectstores.barmancloud.cnpg.io":    {scene: "plugin", says: []string{"Unable to"}},
+	"list objectstores.barmancloud.cnpg.io":   {scene: "no plugin", quiet: true, loses: pluginMissing},
+	"create objectstores.barmancloud.cnpg.io": {scene: "plugin", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"patch objectstores.barmancloud.cnpg.io":  {scene: "plugin", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
+	"delete objectstores.barmancloud.cnpg.io": {scene: "plugin unbacked", says: []string{"ObjectStore Not Removed", "It goes when the Cluster goes"}},
+
+	"create backups.postgresql.cnpg.io": {scene: "backup", says: []string{"Unable to Take Backup", "Nothing was created."}},
+	"list backups.postgresql.cnpg.io":   {scene: "backup", says: []string{"Unable to Take Backup"}},
+	"watch backups.postgresql.cnpg.io":  {scene: "backup", says: []string{"Unable to Take Backup"}},
+	"get backups.postgresql.cnpg.io":    {scene: "backup", says: []string{"Unable to Read Backup"}},
+	"delete backups.postgresql.cnpg.io": {scene: "backup", says: []string{"Unable to"}},
+
+	"list jobs.batch":  {scene: "restore", old: true, says: []string{dispensable, "how often a recovery was tried is not known"}},
+	"watch jobs.batch": {scene: "restore", says: []string{dispensable, "how often a recovery was tried is not known"}},
+	"create pods/exec": {scene: "restore", says: []string{"Source Not Flushed", "Unable to Verify the Restored Database"}},
+
+	"get namespaces":                    {scene: "no namespace", quiet: true, loses: "Namespace Does Not Exist Yet"},
+	"get storageclasses.storage.k8s.io": {scene: "rigid disk", quiet: true, loses: "does not allow volume expansion"},
+}
+
+// refused are the scenes that end with an error also with all rights, and what it says.
+var refused = map[string]string{
+	"failing backup": barmanSays,
+	"rigid disk":     "does not allow volume expansion",
+	"no plugin":      pluginMissing,
+}
+
+// TestAccRights: with the roles of the examples everything works. Without any one of their rights something is refused or lost, and
+// the provider says what.
+func TestAccRights(t *testing.T) {
+	if os.Getenv("TF_ACC") == "" {
+		t.Skip("an acceptance test: make testacc runs it")
+	}
+	t.Parallel()
+	p := newPlatform(t)
+	all := everyRight(t)
+	for name := range missing {
+		if !slices.ContainsFunc(all, func(r right) bool { return r.String() == name }) {
+			t.Errorf("no role of the examples has the right to %s", name)
+		}
+	}
+	t.Run("installed", func(t *testing.T) { p.compare(t, all, func(scene string) bool { return scene != "no plugin" }) })
+	must(t, p.objects.Resource(definitions).Delete(t.Context(), "objectstores.barmancloud.cnpg.io", metav1.DeleteOptions{}))
+	t.Run("without the plugin", func(t *testing.T) { p.compare(t, all, func(scene string) bool { return scene == "no plugin" }) })
+}
+
+var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+
+// compare plays scenes with all rights, and then without each of those that they are about.
+func (p *platform) compare(t *testing.T, all []right, which func(scene string) bool) {
+	t.Helper()
+	said := map[string]string{}
+	for name, play := range scenes {
+		for _, old := range []bool{false, true} {
+			if !which(name) || old && !aboutOld(name) {
+				continue
+			}
+			w := p.world(t, "", old)
+			why, ends := refused[name]
+			went := play(w)
+			said[name] = w.said.String()
+			if strings.Contains(said[name], "forbidden") || went == ends || !strings.Contains(said[name], why) {
+				t.Errorf("with every right, the scene %q: %s", name, said[name])
+			}
+		}
+	}
+	for _, r := range all {
+		want, known := missing[r.String()]
+		switch {
+		case !known:
+			t.Errorf("nobody knows what the right to %s is for", r)
+		case which(want.scene):
+			t.Run(r.String(), func(t *testing.T) {
+				t.Parallel()
+				w := p.world(t, r.String(), want.old)
+				scenes[want.scene](w)
+				want.check(t, r, w, said[want.scene])
+			})
+		}
+	}
+}
+
+// aboutOld tells whether a scene is about rights that only older API servers ask for.
+func aboutOld(scene string) bool {
+	for _, want := range missing {
+		if want.old && want.scene == scene {
+			return true
+		}
+	}
+	return false
+}
+
+// check compares what a scene says without a right with what it should say, and with what it says with it.
+func (want without) check(t *testing.T, r right, w *world, with string) {
+	t.Helper()
+	text, says := w.said.String(), want.says
+	if !want.quiet {
+		says = append(says, r.denied(w.namespace), leastRole)
+	}
+	for _, part := range says {
+		if !strings.Contains(text, strings.ReplaceAll(part, "$NS", w.namespace)) {
+			t.Errorf("the scene %q does not say %q:\n%s", want.scene, part, text)
+		}
+	}
+	if want.loses != "" && (strings.Contains(text, want.loses) || !strings.Contains(with, want.loses)) {
+		t.Errorf("the scene %q does not say %q with the right alone; without it:\n%s\nwith it:\n%s", want.scene, want.loses, text, with)
+	}
+}

@@ -1,0 +1,200 @@
+package rights
+
+import (
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/terraform-plugin-framework/providerserver"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/terraformtest"
+)
+
+// The storage classes: the volumes of the one can grow, those of the other cannot.
+const (
+	growing = "growing"
+	rigid   = "rigid"
+)
+
+// platform is the API server with all that is behind it.
+type platform struct {
+	config  *rest.Config
+	core    kubernetes.Interface
+	objects dynamic.Interface
+	old     *httptest.Server
+}
+
+func newPlatform(t *testing.T) *platform {
+	t.Helper()
+	p := &platform{config: apiServer(t)}
+	core, err := kubernetes.NewForConfig(p.config)
+	must(t, err)
+	objects, err := dynamic.NewForConfig(p.config)
+	must(t, err)
+	p.core, p.objects = core, objects
+	p.old = olderServer(t, p.config)
+	newKubelet(t, core)
+	for _, class := range []string{growing, rigid} {
+		_, err := core.StorageV1().StorageClasses().Create(t.Context(), &storagev1.StorageClass{
+			ObjectMeta: metav1.ObjectMeta{Name: class}, Provisioner: "example.com/volumes", AllowVolumeExpansion: ptr.To(class == growing),
+		}, metav1.CreateOptions{})
+		must(t, err)
+	}
+	newOperator(t, &operator{core: core, dynamic: objects})
+	return p
+}
+
+// bucket is the one of all worlds: each has an S3 of its own.
+const bucket = "backups"
+
+// world is a namespace in which the provider has the rights of the examples, or all of them but one.
+type world struct {
+	t         *testing.T
+	namespace string
+	s3        *s3test.Server
+	workspace *terraformtest.Workspace
+	block     string // the provider's
+	said      strings.Builder
+}
+
+// olderServer has the API server answer as those before Kubernetes 1.34 do, which take no watch that begins with what is there.
+func olderServer(t *testing.T, config *rest.Config) *httptest.Server {
+	t.Helper()
+	target, err := url.Parse(config.Host)
+	must(t, err)
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData, NextProtos: []string{"http/1.1"}}})
+	must(t, err)
+	proxy := &httputil.ReverseProxy{
+		Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // of watches that end
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("sendInitialEvents") == "" {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusUnprocessableEntity)
+		_ = json.NewEncoder(w).Encode(apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", field.ErrorList{
+			field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"),
+		}).Status())
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// world makes a world without one of the rights, or, where that is "", with all of them.
+func (p *platform) world(t *testing.T, missing string, old bool) *world {
+	t.Helper()
+	namespace, err := p.core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-"}}, metav1.CreateOptions{})
+	must(t, err)
+	w := &world{t: t, namespace: namespace.Name, s3: s3test.New(t)}
+	w.s3.CreateBucket(bucket)
+	// Pods need it, and the controller that makes it is not there.
+	_, err = p.core.CoreV1().ServiceAccounts(w.namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
+	must(t, err)
+	p.grant(t, w.namespace, missing)
+	token, err := p.core.CoreV1().ServiceAccounts(w.namespace).CreateToken(t.Context(), "terraform", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+	must(t, err)
+	w.workspace = terraformtest.New(t, terraformtest.Providers{"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")())})
+	host, authority := p.config.Host, p.config.CAData
+	if old {
+		host, authority = p.old.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.old.Certificate().Raw})
+	}
+	w.block = fmt.Sprintf(`
+provider "pgplatform" {
+  namespace  = %q
+  kubernetes = {
+    host                   = %q
+    token                  = %q
+    cluster_ca_certificate = %q
+  }
+  object_store = {
+    destination_path  = "s3://%s/pg"
+    endpoint_url      = %q
+    region            = %q
+    access_key_id     = %q
+    secret_access_key = %q
+  }
+}
+`, w.namespace, host, token.Status.Token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
+	return w
+}
+
+// grant applies the examples to a namespace, and binds the role of the whole cluster as its guide says. Where a right is missing, the
+// roles have all others.
+func (p *platform) grant(t *testing.T, namespace, missing string) {
+	t.Helper()
+	ctx, create, rbac := t.Context(), metav1.CreateOptions{}, p.core.RbacV1()
+	for _, object := range objects(t) {
+		if rules := rulesOf(object); rules != nil && missing != "" {
+			*rules = except(*rules, missing)
+		}
+		var err error
+		switch o := object.(type) {
+		case *corev1.ServiceAccount:
+			_, err = p.core.CoreV1().ServiceAccounts(namespace).Create(ctx, o, create)
+		case *rbacv1.Role:
+			_, err = rbac.Roles(namespace).Create(ctx, o, create)
+		case *rbacv1.RoleBinding:
+			_, err = rbac.RoleBindings(namespace).Create(ctx, o, create)
+		case *rbacv1.ClusterRole: // one for each namespace, since in each another right is missing
+			o.Name = namespace
+			_, err = rbac.ClusterRoles().Create(ctx, o, create)
+			must(t, err)
+			_, err = rbac.ClusterRoleBindings().Create(ctx, &rbacv1.ClusterRoleBinding{
+				ObjectMeta: metav1.ObjectMeta{Name: namespace},
+				RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: o.Name},
+				Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "terraform"}},
+			}, create)
+		default:
+			t.Fatalf("the examples have a %T", object)
+		}
+		must(t, err)
+	}
+}
+
+// say keeps what the provider says, and tells whether it goes on.
+func (w *world) say(step string, diags terraformtest.Diagnostics) bool {
+	fmt.Fprintf(&w.said, "[%s]\n%s\n", step, diags)
+	return !diags.HasError()
+}
+
+// apply applies resources; $NS stands for the namespace.
+func (w *world) apply(step, resources string) bool {
+	w.t.Helper()
+	w.workspace.Write(w.block + strings.ReplaceAll(resources, "$NS", w.namespace))
+	return w.say(step, w.workspace.Apply(w.t.Context()))
+}
+
+// plan only plans them.
+func (w *world) plan(step, resources string) bool {
+	w.t.Helper()
+	w.workspace.Write(w.block + strings.ReplaceAll(resources, "$NS", w.namespace))
+	_, diags := w.workspace.Plan(w.t.Context())
+	return w.say(step, diags)
+}
+
+func (w *world) destroy() bool { return w.say("destroy", w.workspace.Destroy(w.t.Context())) }
