@@ -202,7 +202,10 @@ func TestFlushRefused(t *testing.T) {
 		"no primary": {func(s *apitest.Server) {
 			apitest.Edit(s, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Status.CurrentPrimary = "" })
 		}, "the cluster has no primary at the moment"},
-		"no pod":       {func(s *apitest.Server) { apitest.Delete[corev1.Pod](s, key.Namespace, "my-db-1") }, "Pod myorg/my-db-1: not found"},
+		"no pod": {func(s *apitest.Server) {
+			s.OnExec(silentPSQL)
+			apitest.Delete[corev1.Pod](s, key.Namespace, "my-db-1")
+		}, `pods "my-db-1" not found`},
 		"no right":     {func(*apitest.Server) {}, `cannot create resource "pods/exec"`},
 		"psql's error": {func(s *apitest.Server) { s.OnExec(failingPSQL) }, "psql: error: connection to server on socket failed"},
 		"no answer":    {func(s *apitest.Server) { s.OnExec(silentPSQL) }, "unexpected answer"},

@@ -137,6 +137,11 @@ func (s *Server) serveExec(w http.ResponseWriter, r *http.Request, t target) {
 		write(w, code, answer)
 		return
 	}
+	if Get[corev1.Pod](s, t.Namespace, t.Name) == nil {
+		code, answer, _ := refusal(apierrors.NewNotFound(t.res.groupResource(), t.Name))
+		write(w, code, answer)
+		return
+	}
 	upgrader := websocket.Upgrader{Subprotocols: []string{"v5.channel.k8s.io", "v4.channel.k8s.io"}}
 	connection, err := upgrader.Upgrade(w, r, nil)
 	if err != nil {
