@@ -29,6 +29,24 @@ func policy(t *testing.T, name string) *s3test.Policy {
 	return p
 }
 
+// TestGuideHasThePolicies: the guide to production shows the policies that are tested here.
+func TestGuideHasThePolicies(t *testing.T) {
+	t.Parallel()
+	guide, err := os.ReadFile(filepath.Join("..", "..", "templates", "guides", "production-aws.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"terraform-policy.json", "pods-policy.json"} {
+		text, err := os.ReadFile(filepath.Join("..", "..", "examples", "aws", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(guide), "```json\n"+string(text)+"```") {
+			t.Errorf("the guide does not have %s as it is", name)
+		}
+	}
+}
+
 // ofPolicies is where the archives lie that the policies of the examples are about.
 var ofPolicies = archive.Location{Bucket: "acme-postgres-backups", Prefix: "prod"}
 
