@@ -2,8 +2,13 @@ package cnpg
 
 import (
 	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"os"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -36,6 +41,11 @@ func causeRows() []string {
 	killed := &corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{
 		{State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "OOMKilled"}}},
 	}}}
+	for _, known := range archivingCauses {
+		if !strings.Contains(strings.Join(rows, "\n"), "| "+known.cause.Meaning+" |") && known.cause.Meaning != noStore.Meaning {
+			rows = append(rows, causeRow("`"+strings.Join(known.patterns, "`, `")+"`", known.cause))
+		}
+	}
 	return append(rows,
 		causeRow("the same keys' errors, with `"+ownArchive+"` in the line", ownKeys),
 		causeRow("a full volume, after other failures", Cause{Meaning: filledMeaning, Remedy: filledRemedy, Deterministic: true}),
@@ -43,7 +53,47 @@ func causeRows() []string {
 		causeRow("`the pod's end is`", *statusCause(&corev1.Pod{Status: corev1.PodStatus{Reason: "Evicted"}}, false)),
 		causeRow("`Unschedulable`", noNode),
 		causeRow("`"+strings.Join(imageReasons, "`, `")+"`", noImage),
+		causeRow("the same of the container `"+pluginContainer+"`", noPluginImage),
+		causeRow("`FailedMount` of `"+certificatesVolume+"`", noCertificate),
+		causeRow("`ObjectStore …: does not exist`", noStore),
 	)
+}
+
+// meanings are how those begin that the package's sources write out.
+func meanings(t *testing.T) []string {
+	t.Helper()
+	names, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, name := range names {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if pair, ok := n.(*ast.KeyValueExpr); ok && !strings.HasSuffix(name, "_test.go") {
+				if key, ok := pair.Key.(*ast.Ident); ok && key.Name == "Meaning" {
+					all = append(all, literally(pair.Value))
+				}
+			}
+			return true
+		})
+	}
+	return all
+}
+
+// literally is the literal that a text begins with; "" for none.
+func literally(text ast.Expr) string {
+	switch text := text.(type) {
+	case *ast.BinaryExpr:
+		return literally(text.X)
+	case *ast.BasicLit:
+		value, _ := strconv.Unquote(text.Value) // a number is no meaning
+		return value
+	}
+	return ""
 }
 
 // The page says of each cause what the error says of it, and of no other.
@@ -68,6 +118,11 @@ func TestThePageHasEveryCauseOfAFailedRecovery(t *testing.T) {
 		t.Fatalf("%s has no table under %q", causesPage, causesHeading)
 	}
 	has, wants := rows[2:], causeRows() // below the head
+	for _, meaning := range meanings(t) {
+		if !strings.Contains(strings.Join(wants, "\n"), "| "+meaning) {
+			t.Errorf("causeRows lacks the cause %q", meaning)
+		}
+	}
 	for _, row := range wants {
 		if !slices.Contains(has, row) {
 			t.Errorf("%s lacks the row\n%s", causesPage, row)
