@@ -154,6 +154,48 @@ func TestMethodIsThePluginWhereNothingElseIs(t *testing.T) {
 	}
 }
 
+// A schedule that begins with a backup follows the pods' change of containers, which would end that backup. In-tree there is no such change.
+func TestScheduleFollowsTheContainers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		before, after string
+		follows       bool
+	}{
+		"backups by the plugin begin":   {"", `method = "plugin"`, true},
+		"in-tree becomes the plugin":    {`method = "barmanObjectStore"`, `method = "plugin"`, true},
+		"the plugin becomes in-tree":    {`method = "plugin"`, `method = "barmanObjectStore"`, true},
+		"backups in-tree begin":         {"", `method = "barmanObjectStore"`, false},
+		"the plugin has other settings": {`method = "plugin"`, `method = "plugin", retention_days = 9`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			config := func(backup string) string {
+				if backup == "" {
+					return s.config(database(unprotected))
+				}
+				return s.config(database(unprotected + `backup = { schedule = "@daily", ` + backup + ` }`))
+			}
+			s.apply(config(test.before))
+			f.kube.Forget()
+			s.apply(config(test.after))
+			waits, schedules := -1, -1
+			for i, r := range f.kube.Requests() {
+				switch {
+				case r.Resource == "scheduledbackups" && r.Writes() && schedules < 0:
+					schedules = i
+				case r.Resource == "pods" && r.Verb == apitest.VerbWatch && waits < 0:
+					waits = i
+				}
+			}
+			if waits < 0 || schedules < 0 || waits < schedules != test.follows {
+				t.Errorf("the pods are waited for from request %d on, the schedule is written by request %d: %v", waits, schedules, apitest.Summaries(f.kube.Requests()))
+			}
+		})
+	}
+}
+
 // What the plan cannot find out the apply does, before it makes anything.
 func TestMethodIsFoundByTheApply(t *testing.T) {
 	t.Parallel()

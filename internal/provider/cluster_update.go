@@ -174,8 +174,13 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	}
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
-	if err := applySchedule(ctx, client, cluster, backup, adopted, schedules); err != nil {
-		return nil, err
+	// A backup that a new schedule begins at once fails where the pods are still to get the plugin's container, or to lose it.
+	scheduled := func() error { return applySchedule(ctx, client, cluster, backup, adopted, schedules) }
+	later := plan.Wait.ValueBool() && backup.enabled() && backup.method() != cnpg.MethodOf(live)
+	if !later {
+		if err := scheduled(); err != nil {
+			return nil, err
+		}
 	}
 	if err := growFull(ctx, client, cluster, &resp.Diagnostics); err != nil {
 		return nil, err
@@ -188,6 +193,11 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	}
 	if plan.Wait.ValueBool() {
 		if cluster, err = client.WaitUpdated(ctx, live, cluster, r.backend.pace.settle); err != nil {
+			return nil, err
+		}
+	}
+	if later {
+		if err := scheduled(); err != nil {
 			return nil, err
 		}
 	}
