@@ -49,6 +49,29 @@ func TestCausesOfRealFailures(t *testing.T) {
 		"no_secret":             {`secrets "nosuch" not found`, "take their S3 keys", "source.credentials_secret", true}, // it may yet be made
 		"untrusted_certificate": {"CERTIFICATE_VERIFY_FAILED", "do not trust", "ca_certificate", false},
 		"endpoint_unreachable":  {"Could not connect to the endpoint URL", "could not reach S3", "pod_endpoint_url", true},
+
+		// By the plugin: what its container says comes first, then that of the recovery.
+		"plugin_no_backup":         {"no target backup found", "no base backup that ended before the target", "source names the right archive", false},
+		"plugin_first_wal_missing": {"object storage or file not found 000000010000000000000004", "first WAL segment", "another base backup", false},
+		"plugin_archive_not_empty": {"ERROR: WAL archive check failed for server taken: Expected empty archive", "holds WAL already", "backup.server_name", false},
+		"plugin_unknown_key_id":    {"(InvalidAccessKeyId)", "read the source's archive", "source.credentials_secret", false},
+		"plugin_no_bucket":         {"(NoSuchBucket)", "bucket does not exist", "destination_path", false},
+		"plugin_bucket_gone":       {"(NoSuchBucket)", "bucket does not exist", "destination_path", false}, // while WAL was fetched, of which the recovery's own log says nothing
+		"plugin_disk_full":         {"[Errno 28] No space left on device", "volume is too small", "storage.size", false},
+		"plugin_endpoint_resets":   {"Connection reset by peer", "could not reach S3", "pod_endpoint_url", true},
+		"plugin_another_major": {
+			"FATAL: database files are incompatible with server (The data directory was initialized by PostgreSQL version 17, which is not compatible with this version 15.20",
+			"another major version", "postgres_version", false,
+		},
+		"plugin_gap": {
+			"FATAL: recovery ended before configured recovery target was reached",
+			"The last segment that could be fetched is 000000010000000000000006; 000000010000000000000007 is not in the archive.", "recovery window", false,
+		},
+		"plugin_past_end": {
+			"FATAL: recovery ended before configured recovery target was reached",
+			"The last transaction in it is of 2026-11-23 05:43:11.189702 UTC. The last segment that could be fetched is 000000010000000000000019; 00000001000000000000001A is not in the archive.",
+			"recovery window", false,
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
