@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -147,9 +148,26 @@ func (c *Client) explain(ctx context.Context, err error, action, bucket, resourc
 	}
 	var noKeys *credentialsFailure
 	if errors.As(err, &noKeys) {
+		// Where only the pods reach the store, nobody gives Terraform keys for it: it cannot be reached then, keys or not.
+		if reason := c.silence(ctx, bucket); reason != "" {
+			return &UnreachableError{Endpoint: c.endpoint, Reason: reason, Err: noKeys.err}
+		}
 		return &CredentialsError{Reason: "no credentials for S3 could be found", Err: noKeys.err}
 	}
 	return fmt.Errorf("calling %s for %s on %s: %w", endpoint, action, resource, err)
+}
+
+// silence says why the store gives not even an answer to who shows no keys; "" where it does.
+func (c *Client) silence(ctx context.Context, bucket string) string {
+	if bucket == "" {
+		return ""
+	}
+	_, err := c.s3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &bucket}, func(o *s3.Options) { o.Credentials = nil })
+	if err == nil {
+		return ""
+	}
+	code, status := codeOf(err)
+	return unreachableReason(err, code, status)
 }
 
 // inSTS tells whether it was the call for an assumed role that failed.

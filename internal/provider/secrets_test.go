@@ -100,18 +100,25 @@ func (w *workdir) run(args ...string) string {
 func (w *workdir) apply(args ...string) {
 	w.t.Helper()
 	w.run(append([]string{"plan", "-input=false", "-out=plan"}, args...)...)
-	files, err := zip.OpenReader(filepath.Join(w.dir, "plan"))
-	must(w.t, err)
+	w.left["plan"] = append(w.left["plan"], unzipped(w.t, filepath.Join(w.dir, "plan"))...)
+	w.left["plan in JSON"] = append(w.left["plan in JSON"], w.run("show", "-json", "plan")...)
+	w.run("apply", "-input=false", "plan")
+}
+
+// unzipped is what is in the files of a plan file.
+func unzipped(t *testing.T, plan string) (all []byte) {
+	t.Helper()
+	files, err := zip.OpenReader(plan)
+	must(t, err)
 	defer files.Close()
 	for _, file := range files.File {
 		reader, err := file.Open()
-		must(w.t, err)
+		must(t, err)
 		content, err := io.ReadAll(reader)
-		must(w.t, err)
-		w.left["plan"] = append(w.left["plan"], content...)
+		must(t, err)
+		all = append(all, content...)
 	}
-	w.left["plan in JSON"] = append(w.left["plan in JSON"], w.run("show", "-json", "plan")...)
-	w.run("apply", "-input=false", "plan")
+	return all
 }
 
 // search looks for secrets in all that is left; planted is in each of it, and the provider's requests for a database of the
