@@ -21,7 +21,7 @@ func apiServer(t *testing.T) *rest.Config {
 	t.Helper()
 	running := filepath.Join(t.TempDir(), "running")
 	must(t, os.WriteFile(running, nil, 0o600))
-	platform := exec.Command("go", "run", "-C", "../../tools/platform", ".", "apiserver", "--", //nolint:noctx // the file ends it
+	platform := exec.Command("go", "run", "-C", "../../tools/platform", ".", "apiserver", "--",
 		"sh", "-c", whileThere, running, strconv.Itoa(os.Getpid()))
 	platform.Stderr = os.Stderr
 	out, err := platform.StdoutPipe()

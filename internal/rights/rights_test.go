@@ -168,9 +168,13 @@ func TestAccRights(t *testing.T) {
 			t.Errorf("no role of the examples has the right to %s", name)
 		}
 	}
-	t.Run("installed", func(t *testing.T) { p.compare(t, all, func(scene string) bool { return scene != "no plugin" }) })
+	t.Run("installed", func(t *testing.T) { //nolint:paralleltest // the plugin is removed after it
+		p.compare(t, all, func(scene string) bool { return scene != "no plugin" })
+	})
 	must(t, p.objects.Resource(definitions).Delete(t.Context(), "objectstores.barmancloud.cnpg.io", metav1.DeleteOptions{}))
-	t.Run("without the plugin", func(t *testing.T) { p.compare(t, all, func(scene string) bool { return scene == "no plugin" }) })
+	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed
+		p.compare(t, all, func(scene string) bool { return scene == "no plugin" })
+	})
 }
 
 var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
