@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
@@ -8,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 )
@@ -171,13 +174,23 @@ func TestAccRights(t *testing.T) {
 	t.Run("installed", func(t *testing.T) { //nolint:paralleltest // the plugin is removed after it
 		p.compare(t, all, func(scene string) bool { return scene != "no plugin" })
 	})
-	must(t, p.objects.Resource(definitions).Delete(t.Context(), "objectstores.barmancloud.cnpg.io", metav1.DeleteOptions{}))
+	p.removePlugin(t)
 	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed
 		p.compare(t, all, func(scene string) bool { return scene == "no plugin" })
 	})
 }
 
 var definitions = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+
+// removePlugin removes the plugin's kind, and waits until the API server knows it no more.
+func (p *platform) removePlugin(t *testing.T) {
+	t.Helper()
+	must(t, p.objects.Resource(definitions).Delete(t.Context(), "objectstores.barmancloud.cnpg.io", metav1.DeleteOptions{}))
+	must(t, wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		_, err := p.objects.Resource(objectStores).List(ctx, metav1.ListOptions{})
+		return apierrors.IsNotFound(err), nil
+	}))
+}
 
 // compare plays scenes with all rights, and then without each of those that they are about.
 func (p *platform) compare(t *testing.T, all []right, which func(scene string) bool) {
