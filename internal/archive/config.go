@@ -10,9 +10,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -20,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	smithymiddleware "github.com/aws/smithy-go/middleware"
 )
 
 // How long things may take: an endpoint that is not there is told from one that is slow within seconds, since plans
@@ -51,6 +54,8 @@ type Config struct {
 	UsePathStyle *bool
 	// CACertificate is PEM text that is trusted besides the system's authorities.
 	CACertificate string
+	// UserAgent names the program to the store's access log, as "name/version".
+	UserAgent string
 
 	patience time.Duration // 0 is the usual one; tests have less
 }
@@ -87,6 +92,9 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		config.WithHTTPClient(transport),
 		config.WithRetryer(newRetryer),
 		config.WithDefaultRegion(defaultRegion),
+	}
+	if name, version, ok := strings.Cut(c.UserAgent, "/"); ok {
+		load = append(load, config.WithAPIOptions([]func(*smithymiddleware.Stack) error{middleware.AddUserAgentKeyValue(name, version)}))
 	}
 	if c.Region != "" {
 		load = append(load, config.WithRegion(c.Region))

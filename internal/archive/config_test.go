@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -91,6 +92,25 @@ func TestProfile(t *testing.T) {
 	var refused *archive.CredentialsError
 	if err := client(t, archive.Config{EndpointURL: srv.URL, Profile: "bad"}).CheckBucket(context.Background(), "backups"); !errors.As(err, &refused) {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestUserAgent(t *testing.T) {
+	t.Parallel()
+	srv := s3test.New(t)
+	srv.CreateBucket("backups")
+	c := config(srv)
+	c.UserAgent = "terraform-provider-pgplatform/1.2.3"
+	if err := client(t, c).CheckBucket(context.Background(), "backups"); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range srv.Requests() {
+		if !slices.Contains(strings.Fields(r.UserAgent), c.UserAgent) {
+			t.Errorf("user agent %q", r.UserAgent)
+		}
+	}
+	if len(srv.Requests()) == 0 {
+		t.Error("no request: this test shows nothing")
 	}
 }
 

@@ -174,8 +174,10 @@ func (b *backend) s3Client(ctx context.Context, store *objectStore) (*archive.Cl
 	if client, ok := b.s3[key]; ok {
 		return client, nil
 	}
+	config := store.client
+	config.UserAgent = b.userAgent
 	// The client outlives the call that happens to be the first.
-	client, err := archive.New(context.WithoutCancel(ctx), store.client)
+	client, err := archive.New(context.WithoutCancel(ctx), config)
 	if err != nil {
 		return nil, err
 	}

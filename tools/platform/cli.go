@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -10,7 +11,8 @@ import (
 )
 
 func cliCommand() *cobra.Command {
-	return &cobra.Command{
+	var all bool
+	cmd := &cobra.Command{
 		Use:   "cli",
 		Short: "Print the path of the Terraform CLI: terraform on the PATH, else tofu, else OpenTofu, which is built",
 		Args:  cobra.NoArgs,
@@ -20,6 +22,14 @@ func cliCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if all {
+				paths, err := workload.FindCLIs(cmd.Context(), p.cache, p.Reporter, p.moduleRoot())
+				if err != nil {
+					return err
+				}
+				fmt.Println(strings.Join(paths, "\n"))
+				return nil
+			}
 			path, err := workload.FindCLI(cmd.Context(), p.cache, p.Reporter, p.moduleRoot())
 			if err != nil {
 				return err
@@ -28,4 +38,6 @@ func cliCommand() *cobra.Command {
 			return nil
 		},
 	}
+	cmd.Flags().BoolVar(&all, "all", false, "print the paths of all: terraform and tofu on the PATH, and OpenTofu, built where neither is it")
+	return cmd
 }

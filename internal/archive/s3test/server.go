@@ -85,6 +85,7 @@ type Request struct {
 	// AccessKeyID is who signed the request, Region what for.
 	AccessKeyID string
 	Region      string
+	UserAgent   string
 }
 
 // Fault is what a request gets in place of its answer.
@@ -358,7 +359,7 @@ func describe(r *http.Request) Request {
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	q := r.URL.Query()
 	signed := signatureOf(r)
-	d := Request{Bucket: bucket, Key: key, AccessKeyID: signed.keyID, Region: signed.region}
+	d := Request{Bucket: bucket, Key: key, AccessKeyID: signed.keyID, Region: signed.region, UserAgent: r.UserAgent()}
 	switch {
 	case bucket == "":
 		d.Op = "ListBuckets"

@@ -306,4 +306,9 @@ func TestTheCLIIsFoundByWhatItIs(t *testing.T) {
 			t.Errorf("%s, which prints %q, is OpenTofu: %t, %v", step.name, step.prints, got, err)
 		}
 	}
+	// Neither is built where OpenTofu is there under either name.
+	want := []string{filepath.Join(dir, "terraform"), filepath.Join(dir, "tofu")}
+	if got, err := FindCLIs(t.Context(), nil, nil, ""); err != nil || !slices.Equal(got, want) {
+		t.Errorf("all are %q, %v; want %q", got, err, want)
+	}
 }
