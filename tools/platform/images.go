@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/engine"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 )
 
 // Where the images come from.
@@ -19,10 +21,26 @@ const (
 	imagesPulled = "pulled"
 
 	envImages = "PGPLATFORM_IMAGES"
+	// envNodeImage names another node image of kind's than kind's default: another version of Kubernetes. It is only for pulled
+	// images, as versions.EnvCloudNativePG is.
+	envNodeImage = "PGPLATFORM_NODE_IMAGE"
 )
 
-// pulledNode is kind's own node image.
-const pulledNode = defaults.Image
+// pulledNode is kind's own node image, or the one that the environment asks for.
+func pulledNode() string { return cmp.Or(os.Getenv(envNodeImage), defaults.Image) }
+
+// checkVersions refuses versions of one's choice where images are built, which are built of pinned ones.
+func checkVersions(images string) error {
+	if images != imagesBuilt {
+		return nil
+	}
+	for _, name := range []string{envNodeImage, versions.EnvCloudNativePG} {
+		if value := os.Getenv(name); value != "" {
+			return fmt.Errorf("%s is %q, which is only for pulled images, and these are built", name, value)
+		}
+	}
+	return nil
+}
 
 // loopback is where an ordinary Docker engine publishes the platform's ports.
 const loopback = "127.0.0.1"
@@ -71,8 +89,8 @@ func (p *platform) chooseImages(ctx context.Context, asked string) (string, erro
 
 // pullNode gets kind's own node image.
 func pullNode(ctx context.Context, s *progress.Step) error {
-	if err := exec.CommandContext(ctx, "docker", "image", "inspect", pulledNode).Run(); err == nil {
+	if err := exec.CommandContext(ctx, "docker", "image", "inspect", pulledNode()).Run(); err == nil {
 		return nil
 	}
-	return s.Exec(ctx, "docker", "pull", pulledNode)
+	return s.Exec(ctx, "docker", "pull", pulledNode())
 }

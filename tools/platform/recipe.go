@@ -8,12 +8,13 @@ import (
 	"strings"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 )
 
 // recipe identifies what the clone would make a platform from: the sources that decide what is in the images and
 // what is deployed. Platforms of equal recipes are equal.
 func (p *platform) recipe() (string, error) {
-	var parts []string
+	parts := []string{os.Getenv(envNodeImage), versions.Operator()}
 	for _, dir := range []string{
 		"build", "internal/barman", "internal/debian", "internal/image", "internal/kindcluster", "internal/nodeimage",
 		"internal/python", "internal/versions", "internal/workload",

@@ -87,7 +87,7 @@ func (p *platform) status(ctx context.Context) (bool, string) {
 	line("versitygw", "http://%s:%d, https://%[1]s:%[3]d", p.record.Address, workload.VersityGWPort, workload.VersityGWTLSPort)
 	line("kubeconfig", "%s", p.state.Kubeconfig())
 	line("versions", "Kubernetes %s, CloudNativePG %s, its Barman Cloud plugin %s, LocalStack %s, versitygw %s",
-		versions.Kubernetes, versions.CloudNativePG, versions.BarmanCloudPlugin, versions.LocalStack, versions.VersityGW)
+		versions.Kubernetes, versions.Operator(), versions.BarmanCloudPlugin, versions.LocalStack, versions.VersityGW)
 
 	notReady, err := p.cluster().NotReady(ctx)
 	if err != nil {

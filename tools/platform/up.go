@@ -61,6 +61,9 @@ func (p *platform) up(ctx context.Context, images string, temporary bool) error 
 	if images, err = p.chooseImages(ctx, images); err != nil {
 		return err
 	}
+	if err := checkVersions(images); err != nil {
+		return err
+	}
 	if p.record == nil {
 		p.record = p.newRecord(images)
 		p.record.Temporary = temporary
@@ -206,7 +209,7 @@ func (p *platform) deploy(ctx context.Context, keep bool) error {
 // engineAndImages makes a Docker engine run that has the node image, and returns the image's name.
 func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 	if !p.builtEngine() {
-		return pulledNode, nil
+		return pulledNode(), nil
 	}
 	if err := p.Run(ctx, "Install Debian packages", func(ctx context.Context, s *progress.Step) error {
 		return debian.Ensure(ctx, s, engine.Packages...)

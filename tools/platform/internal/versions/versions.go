@@ -1,6 +1,11 @@
 // Package versions names, in one place, every version that the platform is made of.
 package versions
 
+import (
+	"cmp"
+	"os"
+)
+
 const (
 	// Kubernetes is the version of every Kubernetes binary and control-plane image.
 	Kubernetes = "v1.36.3"
@@ -17,3 +22,9 @@ const (
 	// VersityGW is the version of the S3 server that is strict about keys.
 	VersityGW = "v1.8.0"
 )
+
+// EnvCloudNativePG names another version of the operator, for a platform whose images are pulled.
+const EnvCloudNativePG = "PGPLATFORM_CNPG_VERSION"
+
+// Operator is the version of the operator that the platform gets: the pinned one, or what the environment asks for.
+func Operator() string { return cmp.Or(os.Getenv(EnvCloudNativePG), CloudNativePG) }

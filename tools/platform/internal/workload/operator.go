@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	operatorVersion    = versions.CloudNativePG
 	operatorModule     = "github.com/cloudnative-pg/cloudnative-pg"
 	operatorNamespace  = "cnpg-system"
 	operatorDeployment = "cnpg-controller-manager"
@@ -76,9 +75,10 @@ func (w *Workload) Define(ctx context.Context, s *progress.Step) error {
 
 // operatorManifest is the release manifest of the operator.
 func (w *Workload) operatorManifest(ctx context.Context, s *progress.Step) ([]byte, error) {
+	version := versions.Operator()
 	return w.releaseManifest(ctx, s, release{
-		name: "cnpg", build: "kubernetes", module: operatorModule, version: "v" + operatorVersion,
-		path: filepath.Join("releases", "cnpg-"+operatorVersion+".yaml"),
+		name: "cnpg", build: "kubernetes", module: operatorModule, version: "v" + version, pinned: version == versions.CloudNativePG,
+		path: filepath.Join("releases", "cnpg-"+version+".yaml"),
 	})
 }
 

@@ -62,7 +62,7 @@ func (w *Workload) deployPlugin(ctx context.Context, s *progress.Step, client *k
 // pluginManifest is the manifest of the plugin's module.
 func (w *Workload) pluginManifest(ctx context.Context, s *progress.Step) ([]byte, error) {
 	return w.releaseManifest(ctx, s, release{
-		name: "plugin", build: "plugin", module: pluginModule, version: pluginVersion, path: "manifest.yaml",
+		name: "plugin", build: "plugin", module: pluginModule, version: pluginVersion, pinned: true, path: "manifest.yaml",
 	})
 }
 

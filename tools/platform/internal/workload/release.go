@@ -15,33 +15,38 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 )
 
-// release is a release manifest that a pinned Go module carries.
+// release is a release manifest that a Go module carries.
 type release struct {
 	name            string // in the cache, before "-manifest"
 	build           string // the folder under tools/platform/build whose module pins it
 	module, version string
+	pinned          bool   // by that module, else only the checksum database vouches for it
 	path            string // in the module
 }
 
 func (w *Workload) releaseManifest(ctx context.Context, s *progress.Step, r release) ([]byte, error) {
 	path, err := w.Cache.Get(ctx, r.name+"-manifest", cache.Key(r.version), func(ctx context.Context, path string) error {
 		// Within the module that pins it, so that its checksum is known.
-		cmd := s.Command(ctx, "go", "mod", "download", "-json", r.module)
+		module := r.module
+		if !r.pinned {
+			module += "@" + r.version
+		}
+		cmd := s.Command(ctx, "go", "mod", "download", "-json", module)
 		cmd.Dir = filepath.Join(w.ModuleRoot, "build", r.build)
 		cmd.Env = append(os.Environ(), "GOWORK=off")
 		cmd.Stdout = nil
 		out, err := cmd.Output()
 		if err != nil {
-			return progress.Explain(err, "go mod download "+r.module)
+			return progress.Explain(err, "go mod download "+module)
 		}
-		var module struct{ Dir, Version string }
-		if err := json.Unmarshal(out, &module); err != nil {
+		var got struct{ Dir, Version string }
+		if err := json.Unmarshal(out, &got); err != nil {
 			return err
 		}
-		if module.Version != r.version {
-			return fmt.Errorf("build/%s pins %s of %s, not %s", r.build, module.Version, r.module, r.version)
+		if got.Version != r.version {
+			return fmt.Errorf("build/%s pins %s of %s, not %s", r.build, got.Version, r.module, r.version)
 		}
-		b, err := os.ReadFile(filepath.Join(module.Dir, r.path))
+		b, err := os.ReadFile(filepath.Join(got.Dir, r.path))
 		if err != nil {
 			return err
 		}

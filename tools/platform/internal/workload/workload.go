@@ -17,6 +17,7 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/cache"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/image"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/images"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/kube"
 )
@@ -112,7 +113,7 @@ func (w *Workload) Deploy(ctx context.Context) error {
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
-		err := w.Run(ctx, "CloudNativePG "+operatorVersion, func(ctx context.Context, s *progress.Step) error {
+		err := w.Run(ctx, "CloudNativePG "+versions.Operator(), func(ctx context.Context, s *progress.Step) error {
 			return w.deployOperator(ctx, s, client, names.Names)
 		})
 		if err != nil || names.Plugin == "" {

@@ -28,8 +28,10 @@ type Names struct {
 	LoopVolumes string `json:"loopVolumes,omitempty"`
 }
 
+const operatorRepository = "ghcr.io/cloudnative-pg/cloudnative-pg"
+
 // operator is the name in the operator's own manifest.
-const operator = "ghcr.io/cloudnative-pg/cloudnative-pg:" + versions.CloudNativePG
+const operator = operatorRepository + ":" + versions.CloudNativePG
 
 // The names that the plugin's releases have.
 const (
@@ -43,7 +45,7 @@ const postgresRepository = "ghcr.io/cloudnative-pg/postgresql"
 // "system" images, the ones that have barman-cloud inside. LoopVolumes is our own: no registry has it.
 func Public() Names {
 	return Names{
-		Operator:          operator,
+		Operator:          operatorRepository + ":" + versions.Operator(),
 		Plugin:            plugin,
 		PluginSidecar:     pluginSidecar,
 		Postgres15Old:     postgresRepository + ":15.17-system-bookworm",
