@@ -212,7 +212,8 @@ func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 		return pulledNode(), nil
 	}
 	if err := p.Run(ctx, "Install Debian packages", func(ctx context.Context, s *progress.Step) error {
-		return debian.Ensure(ctx, s, engine.Packages...)
+		// With gpg tests sign the release that they build.
+		return debian.Ensure(ctx, s, append([]string{"gpg"}, engine.Packages...)...)
 	}); err != nil {
 		return "", err
 	}

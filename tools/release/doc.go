@@ -1,0 +1,2 @@
+// Package release pins goreleaser; go.mod says which.
+package release
