@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 	corev1 "k8s.io/api/core/v1"
@@ -115,14 +116,16 @@ func (r resourcesModel) requirements(diags *diag.Diagnostics) corev1.ResourceReq
 	if v := r.CPU.ValueString(); v != "" {
 		cpu, err := parseCPU(v)
 		if err != nil {
-			diags.AddError("Invalid CPU", sentence(err))
+			at := path.Root("resources").AtName("cpu")
+			diags.AddAttributeError(at, "Invalid CPU", sentenceAt(at, err))
 		}
 		requirements.Requests[corev1.ResourceCPU] = cpu
 	}
 	if v := r.Memory.ValueString(); v != "" {
 		memory, err := parseSize(v)
 		if err != nil {
-			diags.AddError("Invalid Memory", sentence(err))
+			at := path.Root("resources").AtName("memory")
+			diags.AddAttributeError(at, "Invalid Memory", sentenceAt(at, err))
 		}
 		requirements.Requests[corev1.ResourceMemory] = memory
 		requirements.Limits[corev1.ResourceMemory] = memory
