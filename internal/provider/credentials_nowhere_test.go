@@ -48,7 +48,7 @@ func TestCredentialsAreNowhere(t *testing.T) {
 
 	w.apply()
 	asked("CREATE SCHEMA \"reporting\";\n")
-	w.write("example.tf", strings.Replace(string(example), "  backup ", "  labels    = { team = \"shop\" }\n  backup ", 1))
+	w.write("example.tf", strings.Replace(string(example), "  backup ", "  labels    = { team = \"shop\" }\n  deletion_protection = false\n  backup ", 1))
 	w.apply()
 	asked("SELECT 1;\n")
 	if team := apitest.Get[cnpgv1.Cluster](f.kube, fakeNamespace, "my-db").Labels["team"]; team != "shop" {
@@ -61,5 +61,11 @@ func TestCredentialsAreNowhere(t *testing.T) {
 		t.Errorf("the refused plan: %v\n%s", err, output)
 	}
 	f.kube.Fail(nil)
+	// In a destroy it is read before the database goes.
+	w.run("destroy", "-auto-approve", "-input=false")
+	asked("DROP SCHEMA \"reporting\";\n")
+	if f.cluster() != nil {
+		t.Error("the Cluster is still there")
+	}
 	w.search(fakeNamespace, fakeNamespace, map[string]string{"password": password})
 }
