@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -108,6 +109,15 @@ func (b barman) wal(t testing.TB, srv *s3test.Server, loc archive.Location, serv
 // python runs this machine's Python with the release's modules, and with the key of the store.
 func (b barman) python(t testing.TB, args ...string) []byte {
 	t.Helper()
+	out, err := b.try(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// try is python for what may fail.
+func (b barman) try(args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(context.Background(), "python3", args...)
 	cmd.Env = append(os.Environ(),
 		"PYTHONPATH="+b.dir, "PYTHONDONTWRITEBYTECODE=1", "TZ=UTC", "AWS_DEFAULT_REGION="+s3test.Region,
@@ -116,7 +126,7 @@ func (b barman) python(t testing.TB, args ...string) []byte {
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("barman %s: %v\n%s", b.version, err, stderr.Bytes())
+		return nil, fmt.Errorf("barman %s: %w\n%s", b.version, err, stderr.Bytes())
 	}
-	return out
+	return out, nil
 }
