@@ -26,10 +26,10 @@ import (
 // stays in the state and is not taken again; the other is still needed to restore the last day.
 func TestAccBackup_expires(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccBackup_expires)
+	onPlatform(t, atLength, testAccBackupExpires)
 }
 
-func testAccBackup_expires(t *testing.T, w *world) {
+func testAccBackupExpires(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	account := root.account(w.namespace)
@@ -168,10 +168,10 @@ func (r *strictRoot) age(bucket string, backup map[string]string, days int) {
 // refused. None of them leaves anything that holds later backups back.
 func TestAccBackup_fails(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccBackup_fails)
+	onPlatform(t, atLength, testAccBackupFails)
 }
 
-func testAccBackup_fails(t *testing.T, w *world) {
+func testAccBackupFails(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	pods := root.account(w.namespace)

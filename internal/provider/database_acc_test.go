@@ -23,10 +23,10 @@ import (
 
 func TestAccDatabase_lifecycle(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, inShort, testAccDatabase_lifecycle)
+	onPlatform(t, inShort, testAccDatabaseLifecycle)
 }
 
-func testAccDatabase_lifecycle(t *testing.T, w *world) {
+func testAccDatabaseLifecycle(t *testing.T, w *world) {
 	database := func(schedule, workMem, protection string, more ...string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {
@@ -336,10 +336,10 @@ resource "pgplatform_database" "theirs" {
 // The S3 that is strict about keys: right ones archive, wrong ones are refused before anything is created.
 func TestAccDatabase_strictObjectStore(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_strictObjectStore)
+	onPlatform(t, atLength, testAccDatabaseStrictObjectStore)
 }
 
-func testAccDatabase_strictObjectStore(t *testing.T, w *world) {
+func testAccDatabaseStrictObjectStore(t *testing.T, w *world) {
 	right := strict(t)
 	w.use(right)
 	database := `

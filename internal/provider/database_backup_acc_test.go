@@ -25,10 +25,10 @@ import (
 // with a Secret of the user's; in another folder; and with an IAM role. No pod is restarted for any of it.
 func TestAccDatabase_backups(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, inShort, testAccDatabase_backups)
+	onPlatform(t, inShort, testAccDatabaseBackups)
 }
 
-func testAccDatabase_backups(t *testing.T, w *world) {
+func testAccDatabaseBackups(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	first, second := root.account(w.namespace), root.account(w.namespace)
@@ -282,10 +282,10 @@ func (w *world) checkRole() error {
 // trust it by the certificate that is configured.
 func TestAccDatabase_privateAuthority(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_privateAuthority)
+	onPlatform(t, atLength, testAccDatabasePrivateAuthority)
 }
 
-func testAccDatabase_privateAuthority(t *testing.T, w *world) {
+func testAccDatabasePrivateAuthority(t *testing.T, w *world) {
 	secure := strict(t)
 	authority, err := os.ReadFile(env(t, "PGPLATFORM_TLS_CA_CERTIFICATE_FILE"))
 	must(t, err)

@@ -21,10 +21,10 @@ import (
 // again. What is archived in one place stays there when the archive goes on in another.
 func TestAccDatabase_backupsComeAndGo(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_backupsComeAndGo)
+	onPlatform(t, atLength, testAccDatabaseBackupsComeAndGo)
 }
 
-func testAccDatabase_backupsComeAndGo(t *testing.T, w *world) {
+func testAccDatabaseBackupsComeAndGo(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	account := root.account(w.namespace)

@@ -29,10 +29,10 @@ func imageVersion(image string) string {
 // What a database is changed to in place reaches PostgreSQL, its pods and volumes, and costs no row.
 func TestAccDatabase_changes(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_changes)
+	onPlatform(t, atLength, testAccDatabaseChanges)
 }
 
-func testAccDatabase_changes(t *testing.T, w *world) {
+func testAccDatabaseChanges(t *testing.T, w *world) {
 	older, newer := env(t, "PGPLATFORM_POSTGRES_15_OLD"), imageVersion(env(t, "PGPLATFORM_POSTGRES_15"))
 	config := func(attributes string) string {
 		return w.config(fmt.Sprintf(`
@@ -287,10 +287,10 @@ spec:
 // are asked for.
 func TestAccDatabase_adopted(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_adopted)
+	onPlatform(t, atLength, testAccDatabaseAdopted)
 }
 
-func testAccDatabase_adopted(t *testing.T, w *world) {
+func testAccDatabaseAdopted(t *testing.T, w *world) {
 	image := env(t, "PGPLATFORM_POSTGRES_15")
 	archives, scheduled := w.kubectlArchives()
 	must(t, w.kubectl(fmt.Sprintf(`

@@ -24,10 +24,10 @@ import (
 // asks when its apply is done.
 func TestAccDatabase_drift(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, inShort, testAccDatabase_drift)
+	onPlatform(t, inShort, testAccDatabaseDrift)
 }
 
-func testAccDatabase_drift(t *testing.T, w *world) {
+func testAccDatabaseDrift(t *testing.T, w *world) {
 	database := func(attributes string) string {
 		return w.config(fmt.Sprintf(`
 resource "pgplatform_database" "db" {

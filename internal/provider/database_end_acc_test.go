@@ -17,10 +17,10 @@ import (
 // is gone. A database that is made anew under the name archives to another folder.
 func TestAccDatabase_finalBackup(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_finalBackup)
+	onPlatform(t, atLength, testAccDatabaseFinalBackup)
 }
 
-func testAccDatabase_finalBackup(t *testing.T, w *world) {
+func testAccDatabaseFinalBackup(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	// Terraform sees the bucket as its owner's master, so that only the pods' key is the one that goes.

@@ -19,10 +19,10 @@ import (
 // in the one before stays as it is.
 func TestAccDatabase_majorUpgrade(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_majorUpgrade)
+	onPlatform(t, atLength, testAccDatabaseMajorUpgrade)
 }
 
-func testAccDatabase_majorUpgrade(t *testing.T, w *world) {
+func testAccDatabaseMajorUpgrade(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	root.makeBucket(w.namespace)
 	account := root.account(w.namespace)
@@ -127,10 +127,10 @@ func endsWith(before, after map[string]string) error {
 // The database is of the tier that one gets who names none.
 func TestAccDatabase_failedUpgrade(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccDatabase_failedUpgrade)
+	onPlatform(t, atLength, testAccDatabaseFailedUpgrade)
 }
 
-func testAccDatabase_failedUpgrade(t *testing.T, w *world) {
+func testAccDatabaseFailedUpgrade(t *testing.T, w *world) {
 	older, newer := env(t, "PGPLATFORM_POSTGRES_15"), env(t, "PGPLATFORM_POSTGRES_17")
 	config := func(postgres string) string {
 		return w.config(fmt.Sprintf(`

@@ -40,11 +40,11 @@ func TestAttributesAreTheSameByEachMethod(t *testing.T) {
 		case strings.HasSuffix(name, ".archive"), strings.HasSuffix(name, ".backup"):
 			was, is := a.AsValueMap(), b.AsValueMap()
 			for part := range was {
-				if part == "method" || part == "credentials_fingerprint" { // a salt, and what was asked for
+				switch {
+				case part == "method", part == "credentials_fingerprint": // a salt, and what was asked for
 					differs++
-				} else if part == "endpoint_url" && !was[part].IsNull() && !is[part].IsNull() { // that of each test's own store
-					continue
-				} else if !was[part].RawEquals(is[part]) {
+				case part == "endpoint_url" && !was[part].IsNull() && !is[part].IsNull(): // that of each test's own store
+				case !was[part].RawEquals(is[part]):
 					t.Errorf("%s.%s is %#v in-tree, and %#v by the plugin", name, part, was[part], is[part])
 				}
 			}

@@ -19,10 +19,10 @@ import (
 // The source commits nothing after the targets: without the flush PostgreSQL would not find them in the WAL.
 func TestAccRestore_idleSource(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, inShort, testAccRestore_idleSource)
+	onPlatform(t, inShort, testAccRestoreIdleSource)
 }
 
-func testAccRestore_idleSource(t *testing.T, w *world) {
+func testAccRestoreIdleSource(t *testing.T, w *world) {
 	source := `
 resource "pgplatform_database" "source" {
   name                = "source"

@@ -24,10 +24,10 @@ const someRows = 10_000
 // others has those that precede the first later commit in the WAL.
 func TestAccRestore_exact(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_exact)
+	onPlatform(t, atLength, testAccRestoreExact)
 }
 
-func testAccRestore_exact(t *testing.T, w *world) {
+func testAccRestoreExact(t *testing.T, w *world) {
 	count := fewTargets
 	if value := os.Getenv("PGPLATFORM_EXACT_TARGETS"); value != "" {
 		var err error

@@ -18,10 +18,10 @@ import (
 // only when the base backup is copied take longer: PGPLATFORM_LONG=1 TESTFLAGS='-run TestAccRestore_failures' make testacc.
 func TestAccRestore_failures(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_failures)
+	onPlatform(t, atLength, testAccRestoreFailures)
 }
 
-func testAccRestore_failures(t *testing.T, w *world) {
+func testAccRestoreFailures(t *testing.T, w *world) {
 	f := &failures{meddler: w.meddle(), cli: newWorkdir(t, "", nil), long: os.Getenv("PGPLATFORM_LONG") != ""}
 	f.live()
 	f.copies()

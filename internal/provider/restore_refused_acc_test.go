@@ -13,10 +13,10 @@ import (
 // restores, of a living database and of copies of its archive.
 func TestAccRestore_refused(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_refused)
+	onPlatform(t, atLength, testAccRestoreRefused)
 }
 
-func testAccRestore_refused(t *testing.T, w *world) {
+func testAccRestoreRefused(t *testing.T, w *world) {
 	m := w.meddle()
 	const source = `
 resource "pgplatform_database" "source" {

@@ -23,10 +23,10 @@ import (
 // transaction, and the WAL segment that it ends.
 func TestAccRestore_leavesItsSourceAlone(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_leavesItsSourceAlone)
+	onPlatform(t, atLength, testAccRestoreLeavesItsSourceAlone)
 }
 
-func testAccRestore_leavesItsSourceAlone(t *testing.T, w *world) {
+func testAccRestoreLeavesItsSourceAlone(t *testing.T, w *world) {
 	root := newStrictRoot(t)
 	w.use(root.store)
 	source := `

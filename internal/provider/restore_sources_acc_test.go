@@ -20,10 +20,10 @@ import (
 // bucket and at an endpoint that the provider's configuration does not name.
 func TestAccRestore_sources(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_sources)
+	onPlatform(t, atLength, testAccRestoreSources)
 }
 
-func testAccRestore_sources(t *testing.T, w *world) {
+func testAccRestoreSources(t *testing.T, w *world) {
 	elsewhere := *w // its provider knows another bucket at another endpoint
 	w.use(strict(t))
 	reader, writer := w.store, strict(t)

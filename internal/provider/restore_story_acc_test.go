@@ -16,10 +16,10 @@ import (
 // database, and the old one retires. What was restored is an ordinary database then: it can be changed and backed up.
 func TestAccRestore_story(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_story)
+	onPlatform(t, atLength, testAccRestoreStory)
 }
 
-func testAccRestore_story(t *testing.T, w *world) {
+func testAccRestoreStory(t *testing.T, w *world) {
 	cli := newWorkdir(t, "", map[string]string{"namespace": w.namespace, "destination_path": fmt.Sprintf("s3://%s/%s", w.store.bucket, w.namespace)})
 	if w.kubeConfig != "" {
 		cli.variables["kube_config_path"] = w.kubeConfig

@@ -17,10 +17,10 @@ import (
 // committed before that can be restored, what was committed after it, and the timeline that was left, as far as its WAL leads.
 func TestAccRestore_acrossFailover(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_acrossFailover)
+	onPlatform(t, atLength, testAccRestoreAcrossFailover)
 }
 
-func testAccRestore_acrossFailover(t *testing.T, w *world) {
+func testAccRestoreAcrossFailover(t *testing.T, w *world) {
 	source := `
 resource "pgplatform_database" "source" {
   name                = "source"
@@ -112,10 +112,10 @@ func (w *world) failOver(name string) error {
 // backup, on a timeline that its source does not know; and its latest state is that of the moment.
 func TestAccRestore_ofARestore(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, atLength, testAccRestore_ofARestore)
+	onPlatform(t, atLength, testAccRestoreOfARestore)
 }
 
-func testAccRestore_ofARestore(t *testing.T, w *world) {
+func testAccRestoreOfARestore(t *testing.T, w *world) {
 	databases := `
 resource "pgplatform_database" "source" {
   name                = "source"

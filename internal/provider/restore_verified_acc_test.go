@@ -10,10 +10,10 @@ import (
 // Terraform has marked it, and whoever wants it as it is keeps it.
 func TestAccRestore_verified(t *testing.T) {
 	t.Parallel()
-	onPlatform(t, inShort, testAccRestore_verified)
+	onPlatform(t, inShort, testAccRestoreVerified)
 }
 
-func testAccRestore_verified(t *testing.T, w *world) {
+func testAccRestoreVerified(t *testing.T, w *world) {
 	const source = `
 resource "pgplatform_database" "source" {
   name                = "source"
