@@ -124,22 +124,33 @@ func TestErrorLinesAreOfErrorsOnly(t *testing.T) {
 // Some phases are passed through by healthy clusters: they count as final only after a while.
 func TestReadyGivesPhasesGrace(t *testing.T) {
 	t.Parallel()
-	for _, phase := range []string{cnpgv1.PhaseUnknownPlugin, cnpgv1.PhaseFailurePlugin, cnpgv1.PhaseCannotCreateClusterObjects, phaseDiskFull, cnpgv1.PhaseWaitingForUser} {
-		t.Run(phase, func(t *testing.T) {
+	for _, test := range []struct {
+		phase, reason string
+		asksAgain     bool // CNPG does, a plugin or the API server
+	}{
+		{phase: cnpgv1.PhaseUnknownPlugin},
+		{phase: cnpgv1.PhaseFailurePlugin, asksAgain: true},
+		{phase: cnpgv1.PhaseCannotCreateClusterObjects, reason: `services "my-db-rw" is forbidden: exceeded quota: few, requested: services=1, used: services=2, limited: services=2`},
+		{phase: cnpgv1.PhaseCannotCreateClusterObjects, reason: "Timeout: request did not complete within requested timeout - context deadline exceeded", asksAgain: true},
+		{phase: phaseDiskFull},
+		{phase: cnpgv1.PhaseWaitingForUser},
+	} {
+		phase := test.phase
+		t.Run(phase+" "+test.reason, func(t *testing.T) {
 			t.Parallel()
 			key := Key{Namespace: "myorg", Name: "my-db"}
 			s := &Snapshot{Cluster: &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: "myorg", Name: "my-db"}}}
-			s.Cluster.Status.Phase = phase
+			s.Cluster.Status.Phase, s.Cluster.Status.PhaseReason = phase, test.reason
 			is := (&Client{Graces: DefaultGraces}).newReadiness(key)
 			if done, err := is.reached(t.Context(), s); done || err != nil {
 				t.Errorf("at first: %t, %v", done, err)
 			}
 			grace := DefaultGraces.Phase
-			if phase == cnpgv1.PhaseFailurePlugin {
-				grace = DefaultGraces.Restart // CNPG asks the plugin again
+			if test.asksAgain {
+				grace = DefaultGraces.Restart
 				is.phase.from = time.Now().Add(-DefaultGraces.Phase - time.Second)
 				if done, err := is.reached(t.Context(), s); done || err != nil {
-					t.Errorf("while CNPG asks the plugin again: %t, %v", done, err)
+					t.Errorf("while CNPG asks again: %t, %v", done, err)
 				}
 			}
 			is.phase.from = time.Now().Add(-grace - time.Second)

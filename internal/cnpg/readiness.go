@@ -2,6 +2,8 @@ package cnpg
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -90,7 +92,7 @@ func (r *readiness) terminal(s *Snapshot) error {
 	lasted := r.phase.lasted(phase)
 	atOnce, terminal := terminalPhases[phase]
 	grace := r.client.Graces.Phase
-	if phase == cnpgv1.PhaseFailurePlugin {
+	if phase == cnpgv1.PhaseFailurePlugin || phase == cnpgv1.PhaseCannotCreateClusterObjects && apiServerGaveNoAnswer(s.Cluster.Status.PhaseReason) {
 		grace = r.client.Graces.Restart
 	}
 	switch {
@@ -110,6 +112,15 @@ func (r *readiness) terminal(s *Snapshot) error {
 		return &TerminalPhaseError{Key: r.of, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
 	}
 	return nil
+}
+
+// apiServerGaveNoAnswer tells whether CNPG could not do something for want of an answer from the API server, which it asks again, and
+// not because it was refused. The reason of a phase is all that is told of that: the text of client-go's error.
+func apiServerGaveNoAnswer(reason string) bool {
+	return slices.ContainsFunc([]string{
+		"request did not complete within", "context deadline exceeded", "etcdserver: ", "Too Many Requests", "too many requests",
+		"connection refused", "connection reset", "TLS handshake timeout", "i/o timeout", "the server is currently unable to handle the request",
+	}, func(text string) bool { return strings.Contains(reason, text) })
 }
 
 // waitsForVolumes tells whether volumes are still to grow. Those that could not reach their size before a change, and that

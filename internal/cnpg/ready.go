@@ -34,8 +34,8 @@ func (e *TerminalPhaseError) words() string {
 	return text
 }
 
-// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase], or [Graces.Restart] where a plugin does not
-// answer: CNPG asks it again, on a busy machine for minutes, and puts that off for longer each time.
+// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase], or [Graces.Restart] where a plugin or the
+// API server does not answer: CNPG asks it again, on a busy machine for minutes, and puts that off for longer each time.
 var terminalPhases = map[string]bool{
 	cnpgv1.PhaseUnrecoverable:              true,
 	cnpgv1.PhaseDefinitionInvalid:          true,
