@@ -34,7 +34,7 @@ func TestCredentialsAreNowhere(t *testing.T) {
 	w := newWorkdir(t, f.provider(""), nil)
 	w.write("example.tf", string(example))
 	got := filepath.Join(t.TempDir(), "got")
-	w.psql(fmt.Sprintf("env | grep ^PG | sort >>%[1]q\ncat >>%[1]q\n", got))
+	w.psql(fmt.Sprintf("env | grep -E '^PG[A-Z]+=' | LC_ALL=C sort >>%[1]q\ncat >>%[1]q\n", got))
 	asked := func(sql string) {
 		t.Helper()
 		text, err := os.ReadFile(got)

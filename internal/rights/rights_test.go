@@ -46,11 +46,11 @@ var scenes = map[string]func(*world) (done bool){
 	},
 	"full disk": func(w *world) bool {
 		const full = "annotations = { full = \"yes\" }\nwait = false\nstorage = { storage_class = \"" + growing + "\", size = \"%s\" }"
-		return w.apply("create", database(fmt.Sprintf(full, "1Gi"))) && w.apply("grow", database(fmt.Sprintf(full, "2Gi")))
+		return w.apply("create", database(fmt.Sprintf(full, "1Gi"))) && w.operated() && w.apply("grow", database(fmt.Sprintf(full, "2Gi")))
 	},
 	"rigid disk": func(w *world) bool {
 		const class = "wait = false\nstorage = { storage_class = \"" + rigid + "\", size = \"%s\" }"
-		return w.apply("create", database(fmt.Sprintf(class, "1Gi"))) && w.apply("grow", database(fmt.Sprintf(class, "2Gi")))
+		return w.apply("create", database(fmt.Sprintf(class, "1Gi"))) && w.operated() && w.apply("grow", database(fmt.Sprintf(class, "2Gi")))
 	},
 	"no namespace": func(w *world) bool { return w.plan("create", database(`namespace = "missing"`)) },
 	"restore": func(w *world) bool {

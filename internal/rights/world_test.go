@@ -1,6 +1,7 @@
 package rights
 
 import (
+	"context"
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -20,8 +22,10 @@ import (
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -73,6 +77,7 @@ const bucket = "backups"
 type world struct {
 	t         *testing.T
 	namespace string
+	objects   dynamic.Interface
 	s3        *s3test.Server
 	workspace *terraformtest.Workspace
 	block     string // the provider's
@@ -110,7 +115,7 @@ func (p *platform) world(t *testing.T, missing string, old bool) *world {
 	t.Helper()
 	namespace, err := p.core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-"}}, metav1.CreateOptions{})
 	must(t, err)
-	w := &world{t: t, namespace: namespace.Name, s3: s3test.New(t)}
+	w := &world{t: t, namespace: namespace.Name, objects: p.objects, s3: s3test.New(t)}
 	w.s3.CreateBucket(bucket)
 	// Pods need it, and the controller that makes it is not there.
 	_, err = p.core.CoreV1().ServiceAccounts(w.namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
@@ -141,6 +146,20 @@ provider "pgplatform" {
 }
 `, w.namespace, host, token.Status.Token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
 	return w
+}
+
+// operated waits until the operator has made what belongs to the database, for which an apply that does not wait leaves no time.
+func (w *world) operated() bool {
+	w.t.Helper()
+	must(w.t, wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		database, err := w.objects.Resource(clusters).Namespace(w.namespace).Get(ctx, "my-db", metav1.GetOptions{})
+		if err != nil {
+			return false, err
+		}
+		phase, _, err := unstructured.NestedString(database.Object, "status", "phase")
+		return phase != "", err
+	}))
+	return true
 }
 
 // grant applies the examples to a namespace, and binds the role of the whole cluster as its guide says. Where a right is missing, the
