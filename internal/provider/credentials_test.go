@@ -27,7 +27,7 @@ import (
 // the state what it is configured with, so that tests can look at it.
 func withEphemeral(steps ...resource.TestStep) resource.TestCase {
 	first := tfversion.Version1_10_0
-	if os.Getenv("TF_ACC_PROVIDER_HOST") != "" { // OpenTofu, see findCLI
+	if isOpenTofu() {
 		first = tfversion.Version1_11_0
 	}
 	return resource.TestCase{
@@ -35,6 +35,9 @@ func withEphemeral(steps ...resource.TestStep) resource.TestCase {
 		Steps:                  steps,
 	}
 }
+
+// isOpenTofu tells whether findCLI has found OpenTofu.
+func isOpenTofu() bool { return os.Getenv("TF_ACC_PROVIDER_HOST") != "" }
 
 func echoed(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
@@ -257,13 +260,19 @@ func source() *cnpgv1.Cluster {
 	}
 }
 
-// A Kubernetes cluster that the same apply decides about is no obstacle to a plan that is to read credentials in it.
+// A Kubernetes cluster that the same apply decides about is no obstacle to a plan that is to read credentials in it. OpenTofu takes no
+// unknown answer from an ephemeral resource: there the configuration says what it waits for.
 func TestCredentialsUnderAnUnknownConfiguration(t *testing.T) {
 	t.Parallel()
 	f := newFakes(t)
 	f.kube.Put(source(), login("my-db-app", "app", "secret-of-app"))
+	must(t, findCLI())
+	database := `"myorg/my-db"`
+	if isOpenTofu() {
+		database += "\n  depends_on = [terraform_data.cluster]"
+	}
 	echoed(t, resource.TestStep{
-		Config: f.providerOf("1") + credentialsOf(`"myorg/my-db"`),
+		Config: f.providerOf("1") + credentialsOf(database),
 		ConfigStateChecks: []statecheck.StateCheck{
 			statecheck.ExpectKnownValue("echo.app", tfjsonpath.New("data").AtMapKey("password"), knownvalue.StringExact("secret-of-app")),
 		},
