@@ -52,7 +52,7 @@ func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 				Optional: true, Computed: true, Default: booldefault.StaticBool(true),
 				MarkdownDescription: "Whether a create waits until the backup is completed. Without it `status` is `IN_PROGRESS`, and a later refresh tells how it ended. Default `true`. Changing it touches nothing in Kubernetes.",
 			},
-			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{Create: true, CreateDescription: "Default `2h`."}),
+			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{Create: true, CreateDescription: "In hours, minutes and seconds. Default `2h`."}),
 
 			// Computed attributes
 			"id":               computed("`namespace/name` of the Backup object."),

@@ -56,7 +56,7 @@ func (d *databaseDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 			Computed:            true,
 			MarkdownDescription: description,
 			Attributes: map[string]schema.Attribute{
-				"size":          quantity("Size, such as `10Gi`."),
+				"size":          quantity("Size in bytes, with a suffix such as in `10Gi`."),
 				"storage_class": text("Storage class; null where the Kubernetes cluster's default was taken."),
 			},
 		}
@@ -85,8 +85,8 @@ func (d *databaseDataSource) Schema(_ context.Context, _ datasource.SchemaReques
 				Computed:            true,
 				MarkdownDescription: "What each instance asks for.",
 				Attributes: map[string]schema.Attribute{
-					"cpu":    quantity("CPU, such as `500m`."),
-					"memory": quantity("Memory, such as `1Gi`."),
+					"cpu":    quantity("CPU in cores or thousandths of one, such as `2` or `500m`."),
+					"memory": quantity("Memory in bytes, with a suffix such as in `1Gi`."),
 				},
 			},
 			"postgres_version": text("Version of PostgreSQL that the image's tag begins with."),

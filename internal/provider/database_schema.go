@@ -97,10 +97,10 @@ func databaseSchema(ctx context.Context) schema.Schema {
 				MarkdownDescription: "Whether a create or update waits until the database is healthy, as configured, and, with backups, archives to S3. Default `true`. Changing it touches nothing in Kubernetes.",
 			},
 			"timeouts": timeoutsAttribute(ctx, timeouts.Opts{
-				Create: true, CreateDescription: "Default `30m`.",
-				Read: true, ReadDescription: "Default `2m`.",
-				Update: true, UpdateDescription: "Default `30m`.",
-				Delete: true, DeleteDescription: "Default `1h`.",
+				Create: true, CreateDescription: "In hours, minutes and seconds. Default `30m`.",
+				Read: true, ReadDescription: "In hours, minutes and seconds. Default `2m`.",
+				Update: true, UpdateDescription: "In hours, minutes and seconds. Default `30m`.",
+				Delete: true, DeleteDescription: "In hours, minutes and seconds. Default `1h`.",
 			}),
 
 			// Computed attributes

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/defaults"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
+	"github.com/hashicorp/terraform-plugin-go/tftypes"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
 )
@@ -23,10 +24,19 @@ import (
 var (
 	saysDefault = regexp.MustCompile(`(^|[.:;] |, )(Default|Unset)\b|^Refused whatever it is`)
 	saysChange  = regexp.MustCompile(`(^|[.;] )(Changing (it|them|where)\b|Changed in place|[Ii]t cannot be changed)|^Refused whatever it is`)
+	// saysUnit is what a number counts or, of a port and a timeline, whose number it is; unitOf is what the quantities that are texts
+	// are in. A time is in hours, minutes and seconds.
+	saysUnit = regexp.MustCompile(`(?i)\b(in bytes|in seconds|days|number of|how many|only so many|port of|timeline)\b`)
+	unitOf   = map[string]*regexp.Regexp{
+		"size":   regexp.MustCompile(`\bin bytes, with a suffix\b`),
+		"memory": regexp.MustCompile(`\bin bytes, with a suffix\b`),
+		"cpu":    regexp.MustCompile(`\bin cores\b`),
+	}
+	saysTime    = regexp.MustCompile(`\b[Ii]n hours, minutes and seconds\b`)
 	saysReplace = regexp.MustCompile(`makes a new database|restores anew|takes another backup`)
 )
 
-// Each description tells the default, and of what is kept in a state, what changing it does.
+// Each description tells the default, the unit of what is measured, and of what is kept in a state, what changing it does.
 func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	schemas := providerSchemas(t)
@@ -59,7 +69,7 @@ func describe(t *testing.T, at string, attributes []*tfprotov6.SchemaAttribute, 
 	for _, a := range attributes {
 		path := at + "." + a.Name
 		seen = append(seen, path)
-		for _, wrong := range wrongIn(a, changeTold) {
+		for _, wrong := range wrongIn(at, a, changeTold) {
 			t.Errorf("%s: %s: %s", path, wrong, a.Description)
 		}
 		if a.NestedType != nil {
@@ -69,13 +79,24 @@ func describe(t *testing.T, at string, attributes []*tfprotov6.SchemaAttribute, 
 	return seen
 }
 
-func wrongIn(a *tfprotov6.SchemaAttribute, changeTold bool) []string {
+// wrongIn is what the description of an attribute that lies at a path lacks.
+func wrongIn(at string, a *tfprotov6.SchemaAttribute, changeTold bool) []string {
 	var wrong []string
 	if !strings.HasSuffix(a.Description, ".") {
 		wrong = append(wrong, "no sentence")
 	}
 	if a.Optional && !saysDefault.MatchString(a.Description) {
 		wrong = append(wrong, "no word on what it is by default")
+	}
+	unit := unitOf[a.Name]
+	switch {
+	case a.Type != nil && a.Type.Is(tftypes.Number):
+		unit = saysUnit
+	case strings.HasSuffix(at, ".timeouts"):
+		unit = saysTime
+	}
+	if unit != nil && !unit.MatchString(a.Description) {
+		wrong = append(wrong, "no word on its unit")
 	}
 	if (a.Optional || a.Required) && !changeTold && !saysChange.MatchString(a.Description) {
 		wrong = append(wrong, "no word on what changing it does")
@@ -98,9 +119,43 @@ func TestDescriptionsThatAreWrong(t *testing.T) {
 		"Refused whatever it is: a key would be kept in Terraform's state.":                "",
 		"Size. The default is 1Gi, and whoever is Changing it must know it. It is in GiB.": "no word on what it is by default, no word on what changing it does",
 	} {
-		got := strings.Join(wrongIn(&tfprotov6.SchemaAttribute{Name: "a", Optional: true, Description: description}, false), ", ")
+		got := strings.Join(wrongIn("resource", &tfprotov6.SchemaAttribute{Name: "a", Type: tftypes.String, Optional: true, Description: description}, false), ", ")
 		if got != want {
 			t.Errorf("%q: %q instead of %q", description, got, want)
+		}
+	}
+}
+
+// A unit that is not said is found.
+func TestUnitsThatAreNotSaid(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		at, name    string
+		of          tftypes.Type
+		description string
+		said        bool
+	}{
+		{"database", "max_parallel", tftypes.Number, "Segments at the same time.", false},
+		{"database", "max_parallel", tftypes.Number, "How many segments at the same time.", true},
+		{"database", "delay", tftypes.Number, "Delay before the second try.", false},
+		{"database", "delay", tftypes.Number, "Delay, in seconds.", true},
+		{"database.storage", "size", tftypes.String, "Size, such as `10Gi`.", false},
+		{"database.storage", "size", tftypes.String, "Size in bytes, with a suffix such as in `10Gi`.", true},
+		{"database.resources", "memory", tftypes.String, "Memory in cores.", false},
+		{"database.resources", "memory", tftypes.String, "Memory in bytes, with a suffix such as in `1Gi`.", true},
+		{"database.resources", "cpu", tftypes.String, "CPU, such as `500m`.", false},
+		{"database.resources", "cpu", tftypes.String, "CPU in cores.", true},
+		{"database.timeouts", "create", tftypes.String, "Default `30m`.", false},
+		{"database.timeouts", "create", tftypes.String, "In hours, minutes and seconds. Default `30m`.", true},
+		{"database", "create", tftypes.String, "Default `30m`.", true},
+	} {
+		attribute := &tfprotov6.SchemaAttribute{Name: c.name, Type: c.of, Computed: true, Description: c.description}
+		want := "no word on its unit"
+		if c.said {
+			want = ""
+		}
+		if got := strings.Join(wrongIn(c.at, attribute, true), ", "); got != want {
+			t.Errorf("%s.%s, %q: %q instead of %q", c.at, c.name, c.description, got, want)
 		}
 	}
 }

@@ -30,10 +30,10 @@ func restoreSchema(ctx context.Context) schema.Schema {
 			"Without it, nobody tells of a restore that fails, and nothing is verified. Default `true`. Changing it touches nothing in Kubernetes.",
 	}
 	attributes["timeouts"] = timeoutsAttribute(ctx, timeouts.Opts{
-		Create: true, CreateDescription: "Default `6h`.",
-		Read: true, ReadDescription: "Default `2m`.",
-		Update: true, UpdateDescription: "Default `30m`.",
-		Delete: true, DeleteDescription: "Default `1h`.",
+		Create: true, CreateDescription: "In hours, minutes and seconds. Default `6h`.",
+		Read: true, ReadDescription: "In hours, minutes and seconds. Default `2m`.",
+		Update: true, UpdateDescription: "In hours, minutes and seconds. Default `30m`.",
+		Delete: true, DeleteDescription: "In hours, minutes and seconds. Default `1h`.",
 	})
 	return schema.Schema{
 		MarkdownDescription: "A new database, made from the archive of another one: its latest state, or exactly its state at a target such as `target_time`. " +

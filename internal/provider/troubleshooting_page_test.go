@@ -2,6 +2,7 @@ package provider
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,7 +11,8 @@ import (
 // troubleshootingPage is the page that says of each diagnostic what it comes of and what to do.
 const troubleshootingPage = "../../templates/guides/troubleshooting.md"
 
-// The page has a heading for each error and each warning that the provider can give, and for none else.
+// The page has a heading for each error and each warning that the provider can give, and for none else. Under each it tells the cause
+// and the remedy.
 func TestThePageHasEveryDiagnostic(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(troubleshootingPage)
@@ -32,10 +34,89 @@ func TestThePageHasEveryDiagnostic(t *testing.T) {
 			t.Errorf("%s tells of %q, which the provider never gives", troubleshootingPage, heading)
 		}
 	}
+	for _, wrong := range untold(string(page)) {
+		t.Errorf("%s: %s", troubleshootingPage, wrong)
+	}
 	for _, diagnostic := range given {
 		if !slices.Contains(told, diagnostic) {
 			t.Errorf("%s lacks %q", troubleshootingPage, diagnostic)
 		}
+	}
+}
+
+// untold are the headings of a page under which the cause or the remedy is missing. A table of causes says in its last column what
+// to do.
+func untold(page string) []string {
+	var wrong []string
+	var heading, text string
+	end := func() {
+		both := causeAndRemedy.MatchString(text)
+		if heading != "" && !both && !saysCause.MatchString(text) {
+			wrong = append(wrong, heading+" has no cause")
+		}
+		if heading != "" && !both && !saysRemedy.MatchString(text) {
+			wrong = append(wrong, heading+" has no remedy")
+		}
+		heading, text = "", ""
+	}
+	for line := range strings.Lines(page) {
+		if title, ok := strings.CutPrefix(line, "### "); ok {
+			end()
+			heading = strings.TrimSpace(title)
+			continue
+		}
+		if strings.HasPrefix(line, "## ") {
+			end()
+		}
+		text += line
+	}
+	end()
+	return wrong
+}
+
+var (
+	causeAndRemedy = regexp.MustCompile(`(?m)^\*\*Cause and remedy:\*\* \S`)
+	saysCause      = regexp.MustCompile(`(?m)^\*\*Cause:\*\* \S`)
+	saysRemedy     = regexp.MustCompile(`(?m)^\*\*Remedy:\*\* \S|^\|.*\| do \|\n\|[-|]+\|\n\|.*\| *[^ |][^|]* \|$`)
+)
+
+// A cause and a remedy that are missing are found.
+func TestUntold(t *testing.T) {
+	t.Parallel()
+	got := untold(`# A page
+### Error: Both
+**Cause:** a
+**Remedy:** b
+### Error: In One
+**Cause and remedy:** a
+### Error: By a Table
+**Cause:** one of these:
+
+| it says | do |
+|---|---|
+| a | b |
+### Error: By a Table Without a Row
+**Cause:** one of these:
+
+| it says | do |
+|---|---|
+
+### Error: Nothing
+### Warning: No Remedy
+**Cause:** a
+**Remedy:**
+### Warning: No Cause
+**Remedy:** b
+## A part
+**Cause:** of nothing
+### Error: The Last
+`)
+	want := []string{
+		"Error: By a Table Without a Row has no remedy", "Error: Nothing has no cause", "Error: Nothing has no remedy", "Warning: No Remedy has no remedy",
+		"Warning: No Cause has no cause", "Error: The Last has no cause", "Error: The Last has no remedy",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
 
