@@ -18,7 +18,7 @@ import (
 // causesPage is the page whose table has all causes, and causesHeading the heading above that.
 const (
 	causesPage    = "../../templates/guides/troubleshooting.md"
-	causesHeading = "## What a recovery fails of\n"
+	causesHeading = "## Why a recovery fails\n"
 )
 
 // causeRow is a cause as a row of the table: what says it, what that means, what to do, and whether the recovery is tried again.
