@@ -244,6 +244,11 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		}
 	}
 	parts := split(cluster, live)
+	if !dryRun && parts.turns(live, cluster) {
+		if err := c.TryCluster(ctx, live, cluster, ownership); err != nil {
+			return nil, err
+		}
+	}
 	stores, err := c.applyStores(ctx, live, parts, ownership, dryRun)
 	if err != nil {
 		return nil, err

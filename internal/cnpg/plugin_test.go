@@ -129,6 +129,57 @@ func TestPluginDriftIsPutBack(t *testing.T) {
 	}
 }
 
+// An archive moves to another place by two writes: where the one of the Cluster is refused, the other one is not made either, so
+// that the database never archives to the new place into the folder of the old one.
+func TestPluginMovesNoArchiveOfARefusedCluster(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	createByPlugin(ctx, t, server, client)
+	theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	theirs.Spec.Instances = 1
+	theirs.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "1GB"}
+	apitest.ApplyAs(server, "argocd", theirs)
+	moved := byPlugin(wanted())
+	moved.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "8MB"}
+	cnpg.Archiver(moved).DestinationPath, cnpg.Archiver(moved).ServerName = "s3://elsewhere/", "v2"
+	says := func() string {
+		return storeNamed(server, ownStore).Spec.Configuration.DestinationPath + " " + pluginsOf(server)[0].Parameters["serverName"]
+	}
+	var conflict *cnpg.ConflictError
+	if _, err := client.ApplyCluster(ctx, read(ctx, t, client), moved, cnpg.Ownership[cnpgv1.Cluster]{}); !errors.As(err, &conflict) || conflict.Kind != "Cluster" {
+		t.Errorf("ApplyCluster = %v", err)
+	}
+	if now := says(); now != "s3://backups/ my-db" {
+		t.Errorf("after a conflict it archives to %s", now)
+	}
+	if _, err := client.ApplyCluster(ctx, read(ctx, t, client), moved, cnpg.Ownership[cnpgv1.Cluster]{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	if now := says(); now != "s3://elsewhere/ v2" {
+		t.Errorf("by force it archives to %s", now)
+	}
+}
+
+// Where the Cluster does not turn to the plugin, no ObjectStore is made.
+func TestPluginLeavesNoObjectStoreOfARefusedCluster(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	server.Operate()
+	create(ctx, t, server, client, archiving(wanted()))
+	theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
+	theirs.Spec.Instances = 1
+	theirs.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "1GB"}
+	apitest.ApplyAs(server, "argocd", theirs)
+	desired := byPlugin(wanted())
+	desired.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "8MB"}
+	for _, force := range []bool{false, true} {
+		_, err := client.ApplyCluster(ctx, read(ctx, t, client), desired, cnpg.Ownership[cnpgv1.Cluster]{Force: force})
+		if made := storeNamed(server, ownStore) != nil; made != force || (err == nil) != force {
+			t.Errorf("with force %t, ApplyCluster = %v, and made is the ObjectStore: %t", force, err, made)
+		}
+	}
+}
+
 // Entries of other plugins in the list, which the API server takes for one field, stay.
 func TestPluginStaysBesideOthers(t *testing.T) {
 	t.Parallel()

@@ -31,6 +31,21 @@ func (d division) stores() []*barmancloud.ObjectStore {
 	return slices.DeleteFunc([]*barmancloud.ObjectStore{d.origin, d.own}, func(store *barmancloud.ObjectStore) bool { return store == nil })
 }
 
+// turns tells whether a living Cluster is to turn to its own ObjectStore, or that one to another place. It is written before the
+// Cluster: where the Cluster were refused after that, the database would archive to the new place into its old folder, which may be
+// another database's there, or an ObjectStore would be left that nobody uses. So the Cluster has to be tried first.
+func (d division) turns(live, cluster *cnpgv1.Cluster) bool {
+	if d.own == nil {
+		return false
+	}
+	entry := archiverEntry(live)
+	if entry == nil || entry.Parameters[barmancloud.ObjectStoreParameter] != d.own.Name {
+		return true
+	}
+	before, after := Archiver(live), Archiver(cluster)
+	return before != nil && (before.DestinationPath != after.DestinationPath || before.EndpointURL != after.EndpointURL)
+}
+
 // noteOrigin notes in the Cluster what the ObjectStore says of the archive that it is restored from.
 func (d division) noteOrigin() {
 	if d.origin == nil {
