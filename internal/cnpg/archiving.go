@@ -135,15 +135,10 @@ const shortestLog = time.Second
 // rounded down: the condition is as it was left until PostgreSQL tries a segment again, and a line from before may tell of what
 // has been mended since.
 func (c *Client) archiverSaid(ctx context.Context, cluster *cnpgv1.Cluster, before time.Duration) string {
-	log, err := raw(c.core.Get().Namespace(cluster.Namespace).Resource("pods").Name(cluster.Status.CurrentPrimary).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{
-			Container: barmanContainer(MethodOf(cluster)), TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
-			SinceSeconds: ptr.To(int64(max(before, shortestLog) / time.Second)),
-		}, c.params).Do(ctx))
-	if err != nil {
-		doWithout(ctx, err, logsUnread)
-		return ""
-	}
+	log := c.barmanLog(ctx, Key{Namespace: cluster.Namespace, Name: cluster.Status.CurrentPrimary}, &corev1.PodLogOptions{
+		Container: barmanContainer(MethodOf(cluster)), TailLines: ptr.To[int64](logLines), LimitBytes: ptr.To[int64](logLimit),
+		SinceSeconds: ptr.To(int64(max(before, shortestLog) / time.Second)),
+	})
 	said := ""
 	for line := range managerLines(bytes.NewReader(log)) {
 		if slices.Contains(archivers, line.Logger) && strings.Contains(line.Msg, "ERROR") {

@@ -14,14 +14,9 @@ import (
 // backupLogLine is what barman said in the pod that took a Backup since it began; "" where nothing is found.
 func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) string {
 	since := backup.CreationTimestamp
-	pod := Key{Namespace: backup.Namespace, Name: backup.Status.InstanceID.PodName}
-	log, err := raw(c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
-		VersionedParams(&corev1.PodLogOptions{Container: barmanContainer(methodOfBackup(backup.Spec.Method, backup.Spec.PluginConfiguration)), SinceTime: &since}, c.params).
-		Do(ctx))
-	if err != nil {
-		doWithout(ctx, err, logsUnread)
-		return ""
-	}
+	log := c.barmanLog(ctx, Key{Namespace: backup.Namespace, Name: backup.Status.InstanceID.PodName}, &corev1.PodLogOptions{
+		Container: barmanContainer(methodOfBackup(backup.Spec.Method, backup.Spec.PluginConfiguration)), SinceTime: &since,
+	})
 	// What barman says comes before what the instance manager makes of it, whichever was written first.
 	lines := errorsIn(linesOf(log, backup.Name))
 	for _, of := range []string{"ERROR", "barman", "backup"} {
@@ -32,6 +27,16 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 		}
 	}
 	return ""
+}
+
+// barmanLog is what the container of a pod said that runs barman; nothing where that cannot be read, and a missing right is told.
+func (c *Client) barmanLog(ctx context.Context, pod Key, of *corev1.PodLogOptions) []byte {
+	log, err := raw(c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").VersionedParams(of, c.params).Do(ctx))
+	if err != nil {
+		doWithout(ctx, err, logsUnread)
+		return nil
+	}
+	return log
 }
 
 // startsBarman is what the instance manager says when it runs barman for a Backup.

@@ -126,7 +126,7 @@ var knownCauses = []struct {
 	{[]string{forbiddenToPods, "no permission to download the backup credentials"}, mayNotRead},
 	{missingStore, Cause{
 		Meaning: "The ObjectStore is not there that tells the Barman Cloud plugin where the archive lies.",
-		Remedy:  "Apply again: that makes one anew that the provider has made. Another one has to be made by whom it belongs to.",
+		Remedy:  noStore.Remedy,
 	}},
 	{[]string{"executable file not found in $PATH"}, Cause{
 		Meaning:       "The image lacks a program that a restore from S3 runs, such as barman-cloud's.",
