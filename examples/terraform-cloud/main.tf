@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.10"
+  required_version = ">= 1.10" # for the ephemeral variable kube_token, which OpenTofu has since 1.11
   required_providers {
     pgplatform = {
       source = "pgplatform/pgplatform"

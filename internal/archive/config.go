@@ -131,9 +131,14 @@ func New(ctx context.Context, c Config) (*Client, error) {
 		o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 		o.DisableLogOutputChecksumValidationSkipped = true
 	})
+	if c.EndpointURL == "" {
+		if err := checkURL(aws.ToString(client.Options().BaseEndpoint)); err != nil {
+			return nil, fmt.Errorf("preparing the S3 client: %w (of AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, or the profile)", err)
+		}
+	}
 	return &Client{
 		s3:       client,
-		endpoint: cmp.Or(redacted(aws.ToString(client.Options().BaseEndpoint)), "Amazon S3"),
+		endpoint: cmp.Or(aws.ToString(client.Options().BaseEndpoint), "Amazon S3"),
 		region:   client.Options().Region,
 		roleARN:  c.AssumeRole.RoleARN,
 	}, nil
@@ -148,19 +153,12 @@ func checkURL(endpoint string) error {
 	switch {
 	case err != nil:
 		return errors.New("the endpoint URL is not a valid URL") // the parser's error would print a password in it
+	case u.User != nil, strings.Contains(endpoint, "@"): // S3 knows none, and the pods' endpoint is there for everybody to read
+		return errors.New("the endpoint URL holds a user or a password: leave them out")
 	case u.Scheme != "http" && u.Scheme != "https", u.Host == "":
-		return fmt.Errorf("the endpoint URL %q must be of the form http://host:port or https://host", u.Redacted())
+		return fmt.Errorf("the endpoint URL %q must be of the form http://host:port or https://host", endpoint)
 	}
 	return nil
-}
-
-// redacted is a URL as errors may print it.
-func redacted(endpoint string) string {
-	u, err := url.Parse(endpoint)
-	if err != nil {
-		return "an endpoint that is no valid URL"
-	}
-	return u.Redacted()
 }
 
 func (r AssumeRole) provider(settings aws.Config) aws.CredentialsProvider {

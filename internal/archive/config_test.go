@@ -34,7 +34,7 @@ func TestNewRefuses(t *testing.T) {
 		"no certificate":        {CACertificate: "not PEM"},
 		`"localhost:4566" must`: {EndpointURL: "localhost:4566"},
 		"not a valid URL":       {EndpointURL: "http://u:pass word@[::1"},
-		`"http:" must`:          {EndpointURL: "http://"},
+		`"http://" must`:        {EndpointURL: "http://"},
 		`the profile "no-such-profile" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`: {Profile: "no-such-profile"},
 	} {
 		if _, err := archive.New(context.Background(), c); err == nil || !strings.Contains(err.Error(), text) {
@@ -43,12 +43,53 @@ func TestNewRefuses(t *testing.T) {
 	}
 }
 
-func TestPasswordsInEndpointsAreNotPrinted(t *testing.T) {
-	t.Parallel()
-	made := client(t, archive.Config{EndpointURL: "http://me:s3cr3t-s3cr3t@127.0.0.1:1", AccessKeyID: "A", SecretAccessKey: "S"})
-	err := made.CheckBucket(context.Background(), "backups")
-	if !archive.Unreachable(err) || !strings.Contains(err.Error(), "127.0.0.1:1") || strings.Contains(err.Error(), "s3cr3t") {
-		t.Errorf("got %v", err)
+// A password in an endpoint is refused, wherever it comes from, and is in no error.
+func TestPasswordsInEndpointsAreRefused(t *testing.T) {
+	const secret = "s3cr3t-s3cr3t"
+	file := filepath.Join(t.TempDir(), "config")
+	t.Setenv("AWS_CONFIG_FILE", file)
+	for _, endpoint := range []string{
+		"http://me:" + secret + "@127.0.0.1:1", "https://me:" + secret + "@h:port", "https://me:" + secret + "@[::1", "me:" + secret + "@127.0.0.1:1",
+	} {
+		text := fmt.Sprintf("[profile p]\naws_access_key_id=A\naws_secret_access_key=B\nendpoint_url=%s\n[profile bare]\naws_access_key_id=A\naws_secret_access_key=B\n", endpoint)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]archive.Config{"configuration": {EndpointURL: endpoint}, "profile": {Profile: "p"}, "environment": {Profile: "bare"}} {
+			t.Run(name+" "+endpoint, func(t *testing.T) {
+				if name == "environment" {
+					t.Setenv("AWS_ENDPOINT_URL_S3", endpoint)
+				}
+				_, err := archive.New(context.Background(), c)
+				if err == nil || !strings.Contains(err.Error(), "endpoint URL") || strings.Contains(err.Error(), secret) {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+	}
+}
+
+// The command of a profile's credential_process prints credentials, so nothing of what it prints is in an error.
+func TestErrorsOfCredentialProcessHideWhatItPrints(t *testing.T) {
+	srv := s3test.New(t)
+	srv.CreateBucket("backups")
+	file := filepath.Join(t.TempDir(), "config")
+	t.Setenv("AWS_CONFIG_FILE", file)
+	for printed, want := range map[string]string{
+		`s3cr3t`:               "printed something else than credentials in JSON",
+		`{"Version":"s3cr3t"}`: "printed something else than credentials in JSON",
+		`{"Version":1,"AccessKeyId":"A","SecretAccessKey":"s3cr3t","Expiration":"s3cr3t"}`: "printed something else than credentials in JSON",
+		`{"Version":2,"SecretAccessKey":"s3cr3t"}`:                                         "wrong version in process output",
+		`{"Version":1,"SecretAccessKey":"s3cr3t"}`:                                         "missing AccessKeyId",
+		`s3cr3t'; exit '3`: "error in credential_process: exit status 3",
+	} {
+		if err := os.WriteFile(file, []byte("[profile p]\ncredential_process = sh -c \"echo '"+strings.ReplaceAll(printed, `"`, `\"`)+"'\"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := client(t, archive.Config{EndpointURL: srv.URL, Profile: "p"}).CheckBucket(context.Background(), "backups")
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "s3cr3t") {
+			t.Errorf("of %s: got %v, want %q", printed, err, want)
+		}
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/credentials/processcreds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -255,6 +256,13 @@ func cause(err error) string {
 			return api.ErrorCode()
 		}
 		return api.ErrorCode() + ": " + api.ErrorMessage()
+	}
+	var process *processcreds.ProviderError
+	if errors.As(err, &process) {
+		if strings.HasPrefix(process.Err.Error(), "parse failed") { // what follows is what was printed
+			return "the command in credential_process printed something else than credentials in JSON"
+		}
+		return process.Err.Error()
 	}
 	for {
 		inner := errors.Unwrap(err)

@@ -42,6 +42,23 @@ func apply(ctx context.Context, client rest.Interface, resource string, key Key,
 	return request.Body(body).Do(ctx).Into(into)
 }
 
+// mergePatch sends one merge patch (RFC 7386) with strict field validation and decodes the answer into the object that into is. Of options it
+// knows the manager, and whether it is only tried.
+func mergePatch(ctx context.Context, client rest.Interface, resource string, key Key, change map[string]any, options applyOptions, into runtime.Object) error {
+	body, err := json.Marshal(change)
+	if err != nil {
+		return fmt.Errorf("encode a change of %s %s: %w", resource, key, err)
+	}
+	request := client.Patch(types.MergePatchType).
+		Namespace(key.Namespace).Resource(resource).Name(key.Name).
+		Param("fieldManager", options.manager).
+		Param("fieldValidation", "Strict")
+	if options.dryRun {
+		request = request.Param("dryRun", metav1.DryRunAll)
+	}
+	return request.Body(body).Do(ctx).Into(into)
+}
+
 // fieldsOf is the object as an apply should state it: without status, and without the empty structs that Go's
 // encoding writes for every field of struct type; stating those would claim fields that nobody configured.
 func fieldsOf(object runtime.Object) (map[string]any, error) {

@@ -42,7 +42,7 @@ func located(backup *cnpgv1.Backup) *cnpgv1.Backup {
 }
 
 // LocateBackup reads a Backup. Of one that the Barman Cloud plugin took for somebody else, such as a schedule, it is known where it
-// lies as long as its Cluster archives there.
+// lies as long as its Cluster archives there: the plugin says since when that can be restored from.
 func (c *Client) LocateBackup(ctx context.Context, key Key) (*cnpgv1.Backup, error) {
 	backup, err := c.GetBackup(ctx, key)
 	if err != nil || !ByPlugin(backup) || backup.Status.DestinationPath != "" || backup.Status.BackupID == "" {
@@ -54,9 +54,36 @@ func (c *Client) LocateBackup(ctx context.Context, key Key) (*cnpgv1.Backup, err
 	case err != nil:
 		return nil, err
 	default:
-		metav1.SetMetaDataAnnotation(&backup.ObjectMeta, AnnotationLocation, locationOf(cluster))
+		moved, err := c.movedSince(ctx, cluster, backup)
+		if err != nil {
+			return nil, err
+		}
+		if !moved {
+			metav1.SetMetaDataAnnotation(&backup.ObjectMeta, AnnotationLocation, locationOf(cluster))
+		}
 	}
 	return located(backup), nil
+}
+
+// movedSince tells whether a Cluster archives elsewhere by now than when a Backup of the plugin's was completed: the first one that the
+// folder has is a later one, or the plugin knows of others' folders alone. While it has said nothing at all the Cluster is not known to
+// have moved.
+func (c *Client) movedSince(ctx context.Context, cluster *cnpgv1.Cluster, backup *cnpgv1.Backup) (bool, error) {
+	entry := archiverEntry(cluster)
+	if entry == nil || Archiver(cluster) == nil {
+		return false, nil // it does not say where it archives anyway
+	}
+	store, err := c.GetObjectStore(ctx, Key{Namespace: cluster.Namespace, Name: storeOf(entry)})
+	if err != nil {
+		return false, err
+	}
+	windows := store.Status.ServerRecoveryWindow
+	window, known := windows[ServerName(cluster)]
+	if !known {
+		return len(windows) > 0, nil
+	}
+	first, completed := window.FirstRecoverabilityPoint, backup.Status.StoppedAt
+	return first != nil && completed != nil && completed.Before(first), nil
 }
 
 // ByPlugin tells whether the Barman Cloud plugin takes a Backup.

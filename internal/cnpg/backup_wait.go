@@ -82,7 +82,7 @@ func (c *Client) WhileArchiving(ctx context.Context, key Key, f func(context.Con
 const failureTimeout = 10 * time.Second
 
 // BackupFailure gathers what is known of a failed Backup: barman's exit status alone tells nobody anything. It does so also where
-// ctx has ended, which it has where archiving fails of the same.
+// ctx has ended, which it has where archiving fails for the same reason.
 func (c *Client) BackupFailure(ctx context.Context, backup *cnpgv1.Backup) *BackupError {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), failureTimeout)
 	defer cancel()

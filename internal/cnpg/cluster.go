@@ -244,7 +244,7 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		}
 	}
 	parts := split(cluster, live)
-	if !dryRun && parts.turns(live, cluster) {
+	if !dryRun && parts.turns(live) { // or an ObjectStore would be left that nobody uses
 		if err := c.TryCluster(ctx, live, cluster, ownership); err != nil {
 			return nil, err
 		}
@@ -254,9 +254,7 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		return nil, err
 	}
 	parts.noteOrigin()
-	if versions := storeVersions(live, stores); versions != "" {
-		metav1.SetMetaDataAnnotation(&parts.cluster.ObjectMeta, AnnotationStores, versions)
-	}
+	noteStores(live, parts.cluster, stores)
 	fields, err := appliedFields(live, parts.cluster)
 	if err != nil {
 		return nil, err
@@ -267,15 +265,18 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 			return nil, err
 		}
 	}
-	if swapsMethod(live, cluster) {
-		if dryRun { // of two writes one after the other nobody can be asked what would come
-			return live, nil
-		}
-		if err := c.swapMethod(ctx, live, parts.cluster); err != nil {
+	if swapsMethod(live, cluster, parts.kept) {
+		if err := c.swapMethod(ctx, live, parts, dryRun); err != nil {
 			return nil, explain(err, "Cluster", key)
+		}
+		if dryRun { // of two writes one after the other nobody can be asked what would come of the second
+			return live, nil
 		}
 	}
 	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force, dryRun)
+	if err == nil && !dryRun {
+		applied, err = c.releaseSwapped(ctx, applied)
+	}
 	if err != nil {
 		return nil, explain(err, "Cluster", key)
 	}

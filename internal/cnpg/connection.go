@@ -83,7 +83,10 @@ func (c Connection) RESTConfig(ctx context.Context) (*rest.Config, error) {
 		if clientcmd.IsEmptyConfig(err) {
 			err = errors.New("no Kubernetes API server is configured: set config_path (KUBE_CONFIG_PATH) or host (KUBE_HOST)")
 		}
-		return nil, &ConnectionError{Attribute: c.source(), Err: err}
+		return nil, &ConnectionError{Attribute: c.source(), Err: withoutUserInfo(err, kubeconfig)}
+	}
+	if _, _, err := rest.DefaultServerUrlFor(config); err != nil { // of a kubeconfig: a host of the configuration was looked at above
+		return nil, &ConnectionError{Attribute: c.source(), Err: errors.New("the kubeconfig's server is no address of the form https://host:port")}
 	}
 	if c.Insecure != nil {
 		config.Insecure = *c.Insecure // an override can only turn it on

@@ -129,7 +129,7 @@ func TestConnectionErrorsNameTheAttribute(t *testing.T) {
 		"missing file":          {cnpg.Connection{ConfigPaths: []string{"/does/not/exist"}}, "config_path", "/does/not/exist: no such file or directory"},
 		"missing in home":       {cnpg.Connection{ConfigPaths: []string{"~/.kube/pgplatform-no-such-file"}}, "config_path", "/.kube/pgplatform-no-such-file: no such file"},
 		"one of several":        {cnpg.Connection{ConfigPaths: []string{path, "/does/not/exist"}}, "config_paths", "/does/not/exist"},
-		"not YAML":              {cnpg.Connection{ConfigPaths: []string{writeKubeconfig(t, "{")}}, "config_path", "error loading config file"},
+		"not YAML":              {cnpg.Connection{ConfigPaths: []string{writeKubeconfig(t, "{")}}, "config_path", "it is no YAML at or near line 1"},
 		"a folder":              {cnpg.Connection{ConfigPaths: []string{t.TempDir()}}, "config_path", "is a directory"},
 		"unknown context":       {cnpg.Connection{ConfigPaths: []string{path}, Context: "nope"}, "config_context", `context "nope" does not exist; the kubeconfig has ["first" "second"]`},
 		"unknown user":          {cnpg.Connection{ConfigPaths: []string{path}, AuthInfo: "nope"}, "config_context_auth_info", `user "nope" does not exist; the kubeconfig has ["alice" "bob"]`},
@@ -164,6 +164,59 @@ func TestConnectionErrorsNameTheAttribute(t *testing.T) {
 			}
 			if strings.Contains(err.Error(), "s3cr3t") {
 				t.Errorf("%v holds a secret", err)
+			}
+		})
+	}
+}
+
+// What is wrong with a kubeconfig is said without what stands there: those who read YAML, JSON, base64 and addresses quote it.
+func TestKubeconfigErrorsHideSecrets(t *testing.T) {
+	t.Parallel()
+	const secret = "s3cr3t-s3cr3t"
+	of := func(user, server, more string) string {
+		return fmt.Sprintf(`apiVersion: v1
+kind: Config
+current-context: here
+contexts:
+- {name: here, context: {cluster: one, user: alice}}
+clusters:
+- name: one
+  cluster:
+    server: %q
+    %s
+users:
+- name: alice
+  user:
+    token: %s
+`, server, more, user)
+	}
+	const server = "https://one.example.com:6443"
+	tests := map[string]struct{ kubeconfig, want string }{
+		"a token alone":         {secret, "it is no kubeconfig in YAML or JSON"},
+		"of another version":    {"apiVersion: " + secret + "\nkind: Config\n", "it is no kubeconfig in YAML or JSON"},
+		"template":              {of("{{ "+secret+" }}", server, ""), "it is no kubeconfig in YAML or JSON"},
+		"alias":                 {of("*"+secret, server, ""), "it is no kubeconfig in YAML or JSON"},
+		"tag":                   {of("!!int "+secret, server, ""), "it is no kubeconfig in YAML or JSON"},
+		"colon":                 {of("a: "+secret, server, ""), "it is no YAML at or near line 14"},
+		"list":                  {of("["+secret+"]", server, ""), "users.user.token holds a JSON or YAML array, and not a string"},
+		"number":                {of("1234567890", server, ""), "users.user.token holds a JSON or YAML number, and not a string"},
+		"base64":                {of("a\n    client-key-data: "+secret, server, ""), "one of its fields that end in -data is not in base64"},
+		"server":                {of("a", "https://u:"+secret+"@h:port", ""), "the kubeconfig's server is no address of the form https://host:port"},
+		"proxy":                 {of("a", server, `proxy-url: "http://u:`+secret+`@[::1"`), `invalid 'proxy-url' "http://[hidden]@[::1"`},
+		"proxy of another kind": {of("a", server, `proxy-url: "ftp://u:`+secret+`@proxy"`), `unsupported scheme "ftp"`},
+		"token and password":    {of("a", server, "") + "    username: u\n    password: " + secret, "more than one authentication method found"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := writeKubeconfig(t, test.kubeconfig)
+			_, err := cnpg.Connection{ConfigPaths: []string{path}}.RESTConfig(t.Context())
+			var connection *cnpg.ConnectionError
+			if !errors.As(err, &connection) || connection.Attribute != "config_path" {
+				t.Fatalf("RESTConfig: %v, want a ConnectionError at config_path", err)
+			}
+			if !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), "1234567890") {
+				t.Errorf("got %v, want %q", err, test.want)
 			}
 		})
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // logLines and logLimit bound how much of a pod's log is read: so many of its last lines, and no more bytes than that.
-// A recovery writes a line for every WAL segment, and what it fails of at last.
+// A recovery writes a line for every WAL segment, and at last why it fails.
 const (
 	logLines = 5000
 	logLimit = 4 << 20
@@ -26,7 +26,7 @@ const (
 	logTimeout = 10 * time.Second
 )
 
-// diagnose names the cause that a pod has failed of, by its status where the kubelet says it there, else by its logs. Of a pod
+// diagnose names the cause of a pod's failure, by its status where the kubelet says it there, else by its logs. Of a pod
 // whose containers are started again, it is the last end that counts. What cannot be read is said in the cause; the error is for
 // what may be read when it is asked for again.
 func (c *Client) diagnose(ctx context.Context, pod *corev1.Pod, again bool) (Cause, error) {

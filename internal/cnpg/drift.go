@@ -75,6 +75,9 @@ func drifted(live metav1.Object, before map[string]any, conflicts []FieldConflic
 	stated := map[string][]string{}
 	statedPaths(before, "", nil, stated)
 	for _, conflict := range conflicts {
+		if conflict.Manager == MethodManager { // it has kept what nobody stated then
+			continue
+		}
 		path, ok := stated[conflict.Field]
 		if !ok || !updatedBy(fields, conflict.Manager, path) {
 			return false

@@ -121,20 +121,23 @@ func (s *execSource) run(ctx context.Context) (*clientauthentication.ExecCredent
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
-		return nil, fmt.Errorf("the command %q failed: %w%s", s.command.Command, err, s.quote(stderr.String()))
+		return nil, fmt.Errorf("the command %q failed: %w%s", s.command.Command, err, s.quote(stderr.String(), stdout.String()))
 	}
 	printed := &clientauthentication.ExecCredential{}
 	_, kind, err := execCodecs.UniversalDecoder(version).Decode(stdout.Bytes(), nil, printed)
 	switch {
 	case err != nil: // the decoder's error may quote what was printed
-		return nil, fmt.Errorf("the command %q printed no ExecCredential%s", s.command.Command, s.quote(stderr.String()))
+		return nil, fmt.Errorf("the command %q printed no ExecCredential%s", s.command.Command, s.quote(stderr.String(), stdout.String()))
 	case kind.GroupVersion() != version:
 		return nil, fmt.Errorf("the command %q printed an ExecCredential of %s, and api_version is %s", s.command.Command, kind.GroupVersion(), version)
 	case printed.Status == nil || printed.Status.Token == "" && printed.Status.ClientCertificateData == "":
-		return nil, fmt.Errorf("the command %q printed an ExecCredential without token or certificate%s", s.command.Command, s.quote(stderr.String()))
+		return nil, fmt.Errorf("the command %q printed an ExecCredential without token or certificate%s", s.command.Command, s.quote(stderr.String(), stdout.String()))
 	}
 	return printed.Status, nil
 }
+
+// shortestToken is how long a word of what a command printed is at least, if it is a token and not a name.
+const shortestToken = 12
 
 // quoted is how much of the end of a command's stderr an error quotes.
 const quoted = 2000
@@ -142,20 +145,37 @@ const quoted = 2000
 // secretName is a variable that by its name holds a secret.
 var secretName = regexp.MustCompile(`(?i)key|token|secret|passw|credential`)
 
-// quote is what the command wrote to stderr, for an error: without the values of its own variables, and of those of the
-// environment that hold secrets by their names.
-func (s *execSource) quote(stderr string) string {
+// hidden stands where a secret was.
+const hidden = "[hidden]"
+
+// quote is what the command wrote to stderr, for an error: without what it printed, which may be the credentials, without the values of
+// its own variables, and without those of its arguments and of the environment that hold secrets by their names.
+func (s *execSource) quote(stderr, stdout string) string {
 	stderr = strings.TrimSpace(stderr)
 	if stderr == "" {
 		return ""
 	}
 	hide := func(value string) {
 		if len(value) > 3 { // replacing "1" or "yes" would hide the text, not a secret
-			stderr = strings.ReplaceAll(stderr, value, "[hidden]")
+			stderr = strings.ReplaceAll(stderr, value, hidden)
 		}
 	}
 	for _, variable := range s.command.Env {
 		hide(variable.Value)
+	}
+	for i, arg := range s.command.Args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok && i+1 < len(s.command.Args) {
+			value = s.command.Args[i+1]
+		}
+		if strings.HasPrefix(name, "-") && secretName.MatchString(name) {
+			hide(value)
+		}
+	}
+	for _, word := range strings.FieldsFunc(stdout, func(r rune) bool { return strings.ContainsRune(" \t\r\n\"',;:{}[]()", r) }) {
+		if len(word) >= shortestToken {
+			hide(word)
+		}
 	}
 	for _, variable := range os.Environ() {
 		if name, value, _ := strings.Cut(variable, "="); secretName.MatchString(name) {

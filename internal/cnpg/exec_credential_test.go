@@ -120,6 +120,15 @@ func TestExecErrors(t *testing.T) {
 			script(server, `echo "no session for $MINE and $SOME_SERVICE_TOKEN: log in" >&2; echo s3cr3t; exit 7`, env),
 			`the command "/bin/sh" failed: exit status 7: no session for [hidden] and [hidden]: log in`,
 		},
+		"flags": {
+			changed(script(server, `echo "bad flags: $*" >&2; exit 2`, nil), func(e *cnpg.ExecCredential) {
+				e.Args = append(e.Args, "--password", "s3cr3t-1", "--api-key=s3cr3t-2", "--region", "eu-west-1")
+			}),
+			`bad flags: --password [hidden] --api-key=[hidden] --region eu-west-1`,
+		},
+		"says what it prints": {
+			script(server, strings.Replace(credential(`{"token":"its-own-s3cr3t"}`), execV1, "v0", 1)+`; echo "got its-own-s3cr3t" >&2`, nil), `printed no ExecCredential: got [hidden]`,
+		},
 		"not there":        {changed(script(server, "", nil), func(e *cnpg.ExecCredential) { e.Command = "/no/such/command" }), "no such file or directory"},
 		"not on the PATH":  {changed(script(server, "", nil), func(e *cnpg.ExecCredential) { e.Command = "no-such-command" }), "executable file not found in $PATH"},
 		"another version":  {changed(script(server, "", nil), func(e *cnpg.ExecCredential) { e.APIVersion = "client.authentication.k8s.io/v1alpha1" }), `is neither client.authentication.k8s.io/v1 nor`},

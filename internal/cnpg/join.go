@@ -34,7 +34,7 @@ func (c *Client) storesOf(ctx context.Context, cluster *cnpgv1.Cluster, known []
 	lacking := func() []string {
 		return slices.DeleteFunc(storeNames(cluster), func(name string) bool { return storeNamed(stores, name) != nil })
 	}
-	if names := lacking(); slices.Contains(names, ObjectStoreName(cluster.Name)) && slices.Contains(names, OriginStoreName(cluster.Name)) {
+	if names := lacking(); len(names) > 1 && slices.Contains(names, OriginStoreName(cluster.Name)) {
 		var list barmancloud.ObjectStoreList
 		err := c.barman.Get().Namespace(cluster.Namespace).Resource(objectStores).Param("labelSelector", LabelCluster+"="+cluster.Name).Do(ctx).Into(&list)
 		if err == nil { // else each is asked for
@@ -151,9 +151,8 @@ func MissingStores(cluster *cnpgv1.Cluster) []string {
 
 // MendsStore tells whether an apply makes a missing ObjectStore anew, or has the Cluster name another one.
 func MendsStore(cluster *cnpgv1.Cluster, name string) bool {
-	entry := archiverEntry(cluster)
 	origin, _ := originOf(cluster, cluster)
-	return entry != nil && entry.Parameters[barmancloud.ObjectStoreParameter] == name || origin != nil && origin.Name == name
+	return storeOf(archiverEntry(cluster)) == name || origin != nil && origin.Name == name
 }
 
 // fieldSet are fields as FieldsV1 writes them.

@@ -1,11 +1,14 @@
 package cnpg
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -67,9 +70,53 @@ func (c Connection) load() (*clientcmdapi.Config, error) {
 		if _, err := os.Stat(path); err != nil { // client-go passes over files that are not there
 			return nil, fmt.Errorf("read the kubeconfig: %w", err)
 		}
+		if _, err := clientcmd.LoadFromFile(path); err != nil {
+			return nil, fmt.Errorf("read the kubeconfig %s: %w", path, unreadable(err))
+		}
 		rules.Precedence = append(rules.Precedence, path)
 	}
 	return rules.Load()
+}
+
+var (
+	yamlLine = regexp.MustCompile(`line \d+`)
+	jsonType = regexp.MustCompile(`cannot unmarshal (\w+) into Go struct field \w+\.(\S+) of type (?:\S*\.)?(\S+)`)
+)
+
+// unreadable says what is wrong with a kubeconfig, without the words of those who read YAML, JSON and base64: these quote what they
+// cannot read, and that may be a token.
+func unreadable(err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		return file.Err
+	}
+	if m := jsonType.FindStringSubmatch(err.Error()); m != nil {
+		return fmt.Errorf("%s holds a JSON or YAML %s, and not a %s", m[2], m[1], m[3])
+	}
+	if strings.Contains(err.Error(), "illegal base64 data") {
+		return errors.New("one of its fields that end in -data is not in base64")
+	}
+	if line := yamlLine.FindString(err.Error()); line != "" {
+		return fmt.Errorf("it is no YAML at or near %s", line)
+	}
+	return errors.New("it is no kubeconfig in YAML or JSON")
+}
+
+// withoutUserInfo is an error of client-go about a kubeconfig, without the passwords of the addresses that it quotes.
+func withoutUserInfo(err error, kubeconfig *clientcmdapi.Config) error {
+	text := err.Error()
+	for _, cluster := range kubeconfig.Clusters {
+		if secret := userInfo(cluster.ProxyURL); secret != "" {
+			text = strings.ReplaceAll(text, secret+"@", hidden+"@")
+		}
+	}
+	return errors.New(text)
+}
+
+// userInfo is what a URL that need not be a valid one has in front of its host, "" where it has nothing there.
+func userInfo(address string) string {
+	_, rest, _ := strings.Cut(address, "://")
+	return rest[:max(0, strings.LastIndex(rest, "@"))]
 }
 
 // serviceAccount is the kubeconfig of a process in a pod; empty elsewhere. The token's file is named, not read: Kubernetes

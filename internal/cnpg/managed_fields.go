@@ -12,6 +12,9 @@ import (
 // JSON. What defaults and webhooks have added has no manager.
 type Managed struct{ entries []*managedEntry }
 
+// ownManagers are the provider's.
+var ownManagers = []string{FieldManager, BootstrapManager, MethodManager}
+
 // managedEntry is what one manager states by one kind of operation.
 type managedEntry struct {
 	manager string
@@ -94,7 +97,7 @@ func (m *Managed) stated() []*managedEntry {
 
 func (m *Managed) others(path []string) []*managedEntry {
 	return slices.DeleteFunc(slices.Clone(m.entries), func(e *managedEntry) bool {
-		return e.manager == FieldManager || e.manager == BootstrapManager || !e.states(path)
+		return slices.Contains(ownManagers, e.manager) || !e.states(path)
 	})
 }
 

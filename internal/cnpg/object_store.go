@@ -20,29 +20,6 @@ const objectStores = "objectstores"
 
 var objectStoreTypeMeta = metav1.TypeMeta{APIVersion: barmancloud.SchemeGroupVersion.String(), Kind: "ObjectStore"}
 
-// The names of the ObjectStores that the provider makes for a Cluster.
-
-// ObjectStoreName is the ObjectStore of a Cluster's own archive.
-func ObjectStoreName(cluster string) string { return cluster + "-backup" }
-
-// OriginStoreName is the ObjectStore of the archive that a Cluster was restored from. The plugin asks for it as long as the
-// Cluster lives, not only while it is restored.
-func OriginStoreName(cluster string) string { return cluster + "-origin" }
-
-// ObjectStoresOf are the names of the ObjectStores that the provider may have made for a Cluster.
-func ObjectStoresOf(cluster *cnpgv1.Cluster) []string {
-	var names []string
-	if MethodOf(cluster) == MethodPlugin {
-		names = append(names, ObjectStoreName(cluster.Name))
-	}
-	for _, external := range cluster.Spec.ExternalClusters {
-		if p := external.PluginConfiguration; p != nil && p.Parameters[barmancloud.ObjectStoreParameter] == OriginStoreName(cluster.Name) {
-			names = append(names, OriginStoreName(cluster.Name))
-		}
-	}
-	return names
-}
-
 // CredentialsSecretName is the Secret that the provider writes for the pods of a Cluster, with what they need for its own archive.
 func CredentialsSecretName(cluster string) string { return cluster + "-backup-s3-creds" }
 
@@ -104,36 +81,67 @@ func (c *Client) applyStores(ctx context.Context, live *cnpgv1.Cluster, parts di
 		}
 		applied = append(applied, store)
 	}
-	if parts.own != nil {
-		of := Ownership[barmancloud.ObjectStore]{Force: ownership.Force}
-		if ownership.Before != nil {
-			of.Before = split(ownership.Before, live).own
-		}
-		store, err := c.applyStore(ctx, live.UID, parts.own, of, dryRun)
-		if err != nil {
+	if parts.own == nil {
+		return applied, nil
+	}
+	of := Ownership[barmancloud.ObjectStore]{Force: ownership.Force}
+	if ownership.Before != nil {
+		of.Before = split(ownership.Before, live).own
+	}
+	if leaves := ownStore(live); dryRun && parts.turns(live) && leaves != "" && Archiver(live) != nil {
+		// Who means to keep what the one says that it leaves is told as if that were to change.
+		left := parts.own.DeepCopy()
+		left.Name = leaves
+		if _, err := c.applyStore(ctx, live.UID, left, of, true); err != nil {
 			return nil, err
 		}
-		applied = append(applied, store)
 	}
-	return applied, nil
+	store, err := c.applyStore(ctx, live.UID, parts.own, of, dryRun)
+	if err == nil && !dryRun && parts.turns(live) {
+		store, err = c.keepSettings(ctx, live, store, parts.kept)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(applied, store), nil
 }
 
-// storeVersions are the versions of ObjectStores that were applied, beside those of others that a Cluster tells already.
-func storeVersions(live *cnpgv1.Cluster, applied []*barmancloud.ObjectStore) string {
-	versions := map[string]string{}
-	for one := range strings.SplitSeq(live.Annotations[AnnotationStores], ",") {
+// notedStores are the ObjectStores that were applied for a Cluster, by name, with their versions: [AnnotationStores].
+func notedStores(cluster *cnpgv1.Cluster) map[string]string {
+	noted := map[string]string{}
+	for one := range strings.SplitSeq(cluster.Annotations[AnnotationStores], ",") {
 		if name, version, ok := strings.Cut(one, "="); ok {
-			versions[name] = version
+			noted[name] = version
 		}
 	}
+	return noted
+}
+
+// noteStores notes in a Cluster that is to be applied which versions of its ObjectStores were applied, beside those that it notes
+// already. One that it leaves stays noted until it is removed.
+func noteStores(live, cluster *cnpgv1.Cluster, applied []*barmancloud.ObjectStore) {
+	noted, names := notedStores(live), storeNames(cluster)
+	leaves := ownStore(live)
+	if _, has := noted[leaves]; leaves != "" && !has {
+		noted[leaves] = "left"
+	}
+	for _, external := range live.Spec.ExternalClusters { // which an update leaves as they are
+		names = append(names, storeOf(external.PluginConfiguration))
+	}
+	if !IsUnfinished(cluster, StoreRemoval) {
+		maps.DeleteFunc(noted, func(name, _ string) bool { return !slices.Contains(names, name) })
+	}
 	for _, store := range applied {
-		versions[store.Name] = fmt.Sprintf("%s/%d", store.UID, store.Generation)
+		noted[store.Name] = fmt.Sprintf("%s/%d", store.UID, store.Generation)
+	}
+	if len(noted) == 0 {
+		return
 	}
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(versions)) {
-		all = append(all, name+"="+versions[name])
+	for _, name := range slices.Sorted(maps.Keys(noted)) {
+		all = append(all, name+"="+noted[name])
 	}
-	return strings.Join(all, ",")
+	metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, AnnotationStores, strings.Join(all, ","))
 }
 
 // createStore makes a new ObjectStore and never touches one that exists: that is a [ForeignStoreError]. As for a Cluster, a nonce

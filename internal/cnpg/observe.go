@@ -41,6 +41,9 @@ type Snapshot struct {
 	Pods    []corev1.Pod
 	Volumes []corev1.PersistentVolumeClaim
 	Events  []corev1.Event
+
+	// certificateOf is the ObjectStore whose certificate the pods of Cluster are to mount; "" where that is not known, or none.
+	certificateOf string
 }
 
 // unseen is what is lost where a kind may not be watched.

@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"slices"
+	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -54,16 +55,29 @@ func barmanContainer(method Method) string {
 	return postgresContainer
 }
 
-// mentionsPlugin tells whether a Cluster has anything to do with the plugin, so that its pods may have the plugin's container.
-func mentionsPlugin(cluster *cnpgv1.Cluster) bool {
-	return len(OtherPlugins(cluster.Spec.Plugins)) < len(cluster.Spec.Plugins) ||
-		slices.ContainsFunc(cluster.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
-			return e.PluginConfiguration != nil && e.PluginConfiguration.Name == barmancloud.PluginName
+// pluginInPods tells whether the pods of a Cluster's instances may have the plugin's container: where the Cluster names the plugin
+// for itself, or streams from an archive by it. That it was restored by the plugin shows in the pod of the recovery alone.
+func pluginInPods(cluster *cnpgv1.Cluster) bool {
+	spec := &cluster.Spec
+	return len(OtherPlugins(spec.Plugins)) < len(spec.Plugins) ||
+		spec.ReplicaCluster != nil && slices.ContainsFunc(spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
+			return e.Name == spec.ReplicaCluster.Source && e.PluginConfiguration != nil && e.PluginConfiguration.Name == barmancloud.PluginName
 		})
 }
 
 func hasPluginContainer(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == pluginContainer })
+}
+
+// mountsCertificate tells whether a pod mounts the certificate that an ObjectStore names: in [certificatesVolume], one file for each of
+// them in a folder of its name.
+func mountsCertificate(pod *corev1.Pod, store string) bool {
+	of := func(source corev1.VolumeProjection) bool {
+		return source.Secret != nil && slices.ContainsFunc(source.Secret.Items, func(item corev1.KeyToPath) bool { return strings.HasPrefix(item.Path, store+"/") })
+	}
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool {
+		return v.Name == certificatesVolume && v.Projected != nil && slices.ContainsFunc(v.Projected.Sources, of)
+	})
 }
 
 // UsesPlugin tells whether a plugin archives the WAL of a Cluster (spec.plugins[].isWALArchiver), whichever it is.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -126,37 +127,6 @@ func TestPluginDriftIsPutBack(t *testing.T) {
 	applied, err := client.ApplyCluster(ctx, live, desired, cnpg.Ownership[cnpgv1.Cluster]{Before: desired})
 	if err != nil || cnpg.Archiver(applied).DestinationPath != "s3://backups/" || cnpg.Archiver(applied).ServerName != key.Name {
 		t.Errorf("ApplyCluster = %+v, %v", applied.Spec.Backup, err)
-	}
-}
-
-// An archive moves to another place by two writes: where the one of the Cluster is refused, the other one is not made either, so
-// that the database never archives to the new place into the folder of the old one.
-func TestPluginMovesNoArchiveOfARefusedCluster(t *testing.T) {
-	t.Parallel()
-	ctx, server, client := setup(t)
-	createByPlugin(ctx, t, server, client)
-	theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-	theirs.Spec.Instances = 1
-	theirs.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "1GB"}
-	apitest.ApplyAs(server, "argocd", theirs)
-	moved := byPlugin(wanted())
-	moved.Spec.PostgresConfiguration.Parameters = map[string]string{"work_mem": "8MB"}
-	cnpg.Archiver(moved).DestinationPath, cnpg.Archiver(moved).ServerName = "s3://elsewhere/", "v2"
-	says := func() string {
-		return storeNamed(server, ownStore).Spec.Configuration.DestinationPath + " " + pluginsOf(server)[0].Parameters["serverName"]
-	}
-	var conflict *cnpg.ConflictError
-	if _, err := client.ApplyCluster(ctx, read(ctx, t, client), moved, cnpg.Ownership[cnpgv1.Cluster]{}); !errors.As(err, &conflict) || conflict.Kind != "Cluster" {
-		t.Errorf("ApplyCluster = %v", err)
-	}
-	if now := says(); now != "s3://backups/ my-db" {
-		t.Errorf("after a conflict it archives to %s", now)
-	}
-	if _, err := client.ApplyCluster(ctx, read(ctx, t, client), moved, cnpg.Ownership[cnpgv1.Cluster]{Force: true}); err != nil {
-		t.Fatal(err)
-	}
-	if now := says(); now != "s3://elsewhere/ v2" {
-		t.Errorf("by force it archives to %s", now)
 	}
 }
 
@@ -305,51 +275,6 @@ func TestPluginObjectStoreThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// A method that others state too is changed in one write, by which CNPG is never without one; who means to keep it is named.
-func TestMethodThatOthersStateToo(t *testing.T) {
-	t.Parallel()
-	for _, to := range []cnpg.Method{cnpg.MethodPlugin, cnpg.MethodInTree} {
-		t.Run("to "+string(to), func(t *testing.T) {
-			t.Parallel()
-			ctx, server, client := setup(t)
-			desired, field := byPlugin(wanted()), "spec.backup.barmanObjectStore"
-			if to == cnpg.MethodInTree {
-				createByPlugin(ctx, t, server, client)
-				desired, field = archiving(wanted()), "spec.plugins"
-			} else {
-				server.Operate()
-				create(ctx, t, server, client, archiving(wanted()))
-			}
-			stored := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
-			theirs := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}}
-			theirs.Spec.Instances, theirs.Spec.Backup, theirs.Spec.Plugins = 1, stored.Spec.Backup, stored.Spec.Plugins
-			if theirs.Spec.Backup != nil {
-				theirs.Spec.Backup.Target = ""
-			}
-			apitest.ApplyAs(server, "argocd", theirs)
-			var held *cnpg.HeldError
-			if err := cnpg.MayChangeMethod(read(ctx, t, client)); !errors.As(err, &held) || held.Field != field || !slices.Equal(held.Managers, []string{"argocd"}) {
-				t.Errorf("MayChangeMethod = %v", err)
-			}
-			without := 0
-			server.React(func(e apitest.Event) {
-				if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && !cnpg.Archives(c) {
-					without++
-				}
-			})
-			applied, err := client.ApplyCluster(ctx, read(ctx, t, client), desired, cnpg.Ownership[cnpgv1.Cluster]{})
-			if err != nil || cnpg.MethodOf(applied) != to || cnpg.Archiver(applied) == nil || without > 0 {
-				t.Fatalf("ApplyCluster = %+v, %v; %d times without an archive", applied, err, without)
-			}
-			moved := desired.DeepCopy()
-			cnpg.Archiver(moved).ServerName = "v2"
-			if applied, err = client.ApplyCluster(ctx, applied, moved, cnpg.Ownership[cnpgv1.Cluster]{Before: desired}); err != nil || cnpg.ServerName(applied) != "v2" {
-				t.Errorf("after that, ApplyCluster = %v", err)
-			}
-		})
-	}
-}
-
 // A Backup of the plugin's says where it lies, which the plugin does not; of one that a schedule took its Cluster knows it.
 func TestPluginBackupSaysWhereItLies(t *testing.T) {
 	t.Parallel()
@@ -379,6 +304,48 @@ func TestPluginBackupSaysWhereItLies(t *testing.T) {
 		if err != nil || lies(backup) != want {
 			t.Errorf("when the Cluster is gone, %s lies in %q, %v", name, lies(backup), err)
 		}
+	}
+}
+
+// Of a Backup that a schedule took nobody knows where it lies once its Cluster archives elsewhere: to another folder, or to the folder
+// of the same name in another bucket, which the plugin tells by the first backup there.
+func TestPluginBackupOfBeforeAMove(t *testing.T) {
+	t.Parallel()
+	const window = "my-db"
+	later := func(s *barmancloud.ObjectStoreStatus, by time.Duration) {
+		first := metav1.NewTime(s.ServerRecoveryWindow[window].FirstRecoverabilityPoint.Add(by))
+		s.ServerRecoveryWindow[window] = barmancloud.RecoveryWindow{FirstRecoverabilityPoint: &first}
+	}
+	for name, test := range map[string]struct {
+		server  string
+		windows func(*barmancloud.ObjectStoreStatus)
+		lies    string
+	}{
+		"where it was taken":       {"", func(*barmancloud.ObjectStoreStatus) {}, "s3://backups/ my-db"},
+		"an older one is there":    {"", func(s *barmancloud.ObjectStoreStatus) { later(s, -time.Hour) }, "s3://backups/ my-db"},
+		"the plugin says nothing":  {"", func(s *barmancloud.ObjectStoreStatus) { s.ServerRecoveryWindow = nil }, "s3://backups/ my-db"},
+		"the first is a later one": {"", func(s *barmancloud.ObjectStoreStatus) { later(s, time.Second) }, " "},
+		"another folder":           {"v2", func(*barmancloud.ObjectStoreStatus) {}, " "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			createByPlugin(ctx, t, server, client)
+			scheduled := &cnpgv1.Backup{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: "scheduled"}, Spec: cnpgv1.BackupSpec{Cluster: cnpgv1.LocalObjectReference{Name: key.Name}}}
+			scheduled.Spec.Method, scheduled.Spec.PluginConfiguration = cnpg.BackupBy(cnpg.MethodPlugin)
+			server.Put(scheduled)
+			apitest.Edit(server, key.Namespace, ownStore, func(s *barmancloud.ObjectStore) { test.windows(&s.Status) })
+			if test.server != "" {
+				apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.Plugins[0].Parameters["serverName"] = test.server })
+			}
+			backup, err := client.LocateBackup(ctx, cnpg.KeyOf(scheduled))
+			if err != nil || backup.Status.Phase != cnpgv1.BackupPhaseCompleted {
+				t.Fatalf("LocateBackup = %+v, %v", backup, err)
+			}
+			if lies := backup.Status.DestinationPath + " " + backup.Status.ServerName; lies != test.lies {
+				t.Errorf("it lies in %q, want %q", lies, test.lies)
+			}
+		})
 	}
 }
 

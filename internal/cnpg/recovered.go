@@ -2,9 +2,11 @@ package cnpg
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,34 +80,37 @@ func parseLogTime(text string) (time.Time, error) {
 	return time.Time{}, err
 }
 
-// recoveredBy is what the log of a pod says that has done a recovery. It is false where the log may be read when it is asked for
-// again; what may not be read stays unknown.
-func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod) (Recovered, bool) {
+// recoveredBy is what the log of a pod says that has done a recovery, beside what is known of it. It is false where some of the log may
+// be read when it is asked for again; what may not be read stays unknown.
+func (c *Client) recoveredBy(ctx context.Context, pod *corev1.Pod, known Recovered) (Recovered, bool) {
 	ctx, cancel := context.WithTimeout(ctx, logTimeout)
 	defer cancel()
 	log, err := c.recoveryLog(ctx, pod, logOptions{lines: logLines, bytes: logLimit})
-	if err != nil {
-		return Recovered{}, isAnswer(err)
+	return known.and(recoveredIn(bytes.NewReader(log))), err == nil || isAnswer(err)
+}
+
+// and is what is known where more was read.
+func (r Recovered) and(more Recovered) Recovered {
+	if r.LastTransaction.IsZero() {
+		r.LastTransaction = more.LastTransaction
 	}
-	return recoveredIn(bytes.NewReader(log)), true
+	return Recovered{
+		LastTransaction: r.LastTransaction, LSN: cmp.Or(r.LSN, more.LSN), Timeline: cmp.Or(r.Timeline, more.Timeline), Trouble: cmp.Or(r.Trouble, more.Trouble),
+	}
 }
 
 // recoveryLog is what the containers of a pod say that do a recovery: where the Barman Cloud plugin fetches what PostgreSQL
-// replays, barman's words are in the log of the plugin's, and come first here.
+// replays, barman's words are in the log of the plugin's, and come first here. Beside an error it is what the other container says:
+// that of PostgreSQL is asked first, and has the time that there is.
 func (c *Client) recoveryLog(ctx context.Context, pod *corev1.Pod, of logOptions) ([]byte, error) {
-	containers := []string{recoveryJobRole}
-	if hasPluginContainer(pod) {
-		containers = []string{pluginContainer, recoveryJobRole}
+	of.container = recoveryJobRole
+	log, err := c.podLog(ctx, KeyOf(pod), of)
+	if !hasPluginContainer(pod) {
+		return log, err
 	}
-	var all []byte
-	for _, of.container = range containers {
-		log, err := c.podLog(ctx, KeyOf(pod), of)
-		if err != nil {
-			return nil, err
-		}
-		all = append(append(all, log...), '\n')
-	}
-	return all, nil
+	of.container = pluginContainer
+	barman, barmanErr := c.podLog(ctx, KeyOf(pod), of)
+	return slices.Concat(barman, []byte{'\n'}, log), cmp.Or(err, barmanErr)
 }
 
 // historySQL reads the history of the timeline that a database writes on: its last line tells where the recovery ended.

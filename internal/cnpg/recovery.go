@@ -40,7 +40,7 @@ func (c *Client) WaitRestored(ctx context.Context, key Key, course Course, tell 
 			return false, err
 		}
 		if pod := recoveryPodIn(s, corev1.PodSucceeded); pod != nil && !read {
-			recovered, read = c.recoveredBy(ctx, pod)
+			recovered, read = c.recoveredBy(ctx, pod, recovered)
 		}
 		return is.reached(ctx, s)
 	})

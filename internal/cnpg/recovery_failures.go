@@ -74,7 +74,7 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 		f.seen[again]++
 		var err error
 		if failure.Cause, err = f.client.diagnose(ctx, pod, failure.Recovered); err != nil && f.seen[again] < looks {
-			return nil // what it says may be what the next one has failed of
+			return nil // what it says may be what the next one has failed for
 		}
 		f.seen[again] = explained
 		f.all = append(f.all, failure)
@@ -90,7 +90,7 @@ func (f *recoveryFailures) look(ctx context.Context, s *Snapshot) error {
 }
 
 // beneath is what a failure comes of. A recovery that is tried again finds on the volume what the try before has left, so that a
-// volume without room is the cause only where no try has failed of something else. Where nobody can tell any more of what, the
+// volume without room is the cause only where no try has failed for another reason. Where nobody can tell any more of what, the
 // failure says so.
 func (f *recoveryFailures) beneath(s *Snapshot, failure *RecoveryError) *RecoveryError {
 	if failure.Recovered || failure.Cause.Meaning != fullVolume.Meaning {

@@ -141,9 +141,7 @@ func (c *Client) readJournal(ctx context.Context, pod *corev1.Pod, journal *reco
 	ctx, cancel := context.WithTimeout(ctx, journalTimeout)
 	defer cancel()
 	log, err := c.recoveryLog(ctx, pod, logOptions{lines: journalLines, bytes: journalLimit})
-	if err == nil {
-		journal.add(bytes.NewReader(log))
-	}
+	journal.add(bytes.NewReader(log))
 	return err
 }
 

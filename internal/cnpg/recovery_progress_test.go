@@ -82,6 +82,18 @@ func TestWaitRestoredTellsEveryTenSeconds(t *testing.T) {
 				return nil
 			})
 		}, ": replaying WAL, segment 000000010000000000000004 (2 of at most 62) ("},
+		"the log of the plugin's container never comes": {func(s *apitest.Server) {
+			s.Fail(func(r apitest.Request) *apitest.Fault {
+				if r.Subresource == "log" && r.Query.Get("container") == apitest.SidecarContainer {
+					return &apitest.Fault{Hang: true}
+				}
+				return nil
+			})
+			p := recovering(restores)
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: apitest.SidecarContainer})
+			s.Put(p)
+			replayed(s, 2)
+		}, ": replaying WAL, segment 000000010000000000000004 (2 of at most 62) (3"},
 		"a try has failed": {func(s *apitest.Server) {
 			s.Put(recoveryPod("my-db-1-full-recovery-00000", 1))
 			s.Log(key.Namespace, "my-db-1-full-recovery-00000", "full-recovery", `{"level":"info","msg":"ERROR: Could not connect to the endpoint URL"}`+"\n")

@@ -165,6 +165,20 @@ func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
 	log := line("redo done at 0/4049290 system usage: CPU: user: 0.00 s") +
 		line("last completed transaction was at log time 2026-03-26 12:00:06.999999+00") + line("selected new timeline ID: 2")
 	at := time.Date(2026, 3, 26, 12, 0, 6, 999999000, time.UTC)
+	byPlugin := func(s *apitest.Server) {
+		apitest.Edit(s, key.Namespace, restored, func(p *corev1.Pod) {
+			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: apitest.SidecarContainer})
+		})
+		s.Log(key.Namespace, restored, apitest.SidecarContainer, `{"level":"warning","msg":"Failed restoring WAL file","error":"no route to host"}`+"\n")
+	}
+	unread := func(container string) func(apitest.Request) *apitest.Fault {
+		return func(r apitest.Request) *apitest.Fault {
+			if r.Subresource == "log" && r.Query.Get("container") == container {
+				return &apitest.Fault{Status: http.StatusBadGateway, Message: "the kubelet does not answer"}
+			}
+			return nil
+		}
+	}
 	tests := map[string]struct {
 		prepare func(*apitest.Server)
 		want    cnpg.Recovered
@@ -185,6 +199,19 @@ func TestWaitRestoredTellsWhereTheRecoveryEnded(t *testing.T) {
 				}
 			}())
 		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2}},
+		"from the log, and the plugin's": {func(s *apitest.Server) {
+			byPlugin(s)
+			s.Log(key.Namespace, restored, "full-recovery", log)
+		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2, Trouble: "Failed restoring WAL file: no route to host"}},
+		"from the log, when the plugin's cannot be read": {func(s *apitest.Server) {
+			byPlugin(s)
+			s.Log(key.Namespace, restored, "full-recovery", log)
+			s.Fail(unread(apitest.SidecarContainer))
+		}, cnpg.Recovered{LastTransaction: at, LSN: 0x4049290, Timeline: 2}},
+		"from the plugin's log, when the other one cannot be read": {func(s *apitest.Server) {
+			byPlugin(s)
+			s.Fail(unread("full-recovery"))
+		}, cnpg.Recovered{Trouble: "Failed restoring WAL file: no route to host"}},
 		"from the database": {func(s *apitest.Server) {
 			s.OnExec(func(string, string, []string) (string, string, error) {
 				return "00000003\t1\t0/3000000\tno recovery target specified\n\n2\t0/5000000\tafter LSN 0/4FFFFFF\n\n", "", nil
@@ -365,7 +392,7 @@ func TestWaitRestoredEndsWithTheJobThatHasTriedForLong(t *testing.T) {
 	}
 }
 
-// A try finds on the volume what the one before has left. What that one failed of is the cause, as long as its pod is there.
+// A try finds on the volume what the one before has left. Why that one failed is the cause, as long as its pod is there.
 func TestWaitRestoredNamesWhatWasBeforeAFullVolume(t *testing.T) {
 	t.Parallel()
 	const first, second = "my-db-1-full-recovery-bbbbb", "my-db-1-full-recovery-aaaaa"

@@ -24,6 +24,9 @@ type division struct {
 	origin  *barmancloud.ObjectStore // of the archive that it is restored from; nil where the plugin does not read it
 	// originDue tells that the one of a Cluster that stands is to be written.
 	originDue bool
+	// kept is what the archive of a living Cluster says that is not the provider's to say, as the spec of an ObjectStore: where the
+	// Cluster turns to an ObjectStore that is made for it, or to the in-tree method, it has to be said there too.
+	kept map[string]any
 }
 
 // stores are the ObjectStores of a division.
@@ -31,19 +34,9 @@ func (d division) stores() []*barmancloud.ObjectStore {
 	return slices.DeleteFunc([]*barmancloud.ObjectStore{d.origin, d.own}, func(store *barmancloud.ObjectStore) bool { return store == nil })
 }
 
-// turns tells whether a living Cluster is to turn to its own ObjectStore, or that one to another place. It is written before the
-// Cluster: where the Cluster were refused after that, the database would archive to the new place into its old folder, which may be
-// another database's there, or an ObjectStore would be left that nobody uses. So the Cluster has to be tried first.
-func (d division) turns(live, cluster *cnpgv1.Cluster) bool {
-	if d.own == nil {
-		return false
-	}
-	entry := archiverEntry(live)
-	if entry == nil || entry.Parameters[barmancloud.ObjectStoreParameter] != d.own.Name {
-		return true
-	}
-	before, after := Archiver(live), Archiver(cluster)
-	return before != nil && (before.DestinationPath != after.DestinationPath || before.EndpointURL != after.EndpointURL)
+// turns tells whether a living Cluster is to turn to another ObjectStore of its own than it archives to.
+func (d division) turns(live *cnpgv1.Cluster) bool {
+	return d.own != nil && d.own.Name != storeOf(archiverEntry(live))
 }
 
 // noteOrigin notes in the Cluster what the ObjectStore says of the archive that it is restored from.
@@ -105,13 +98,18 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		if live != nil && len(Fields(live).by(FieldManager, "spec", "plugins")) > 0 { // without them they would go
 			spec.Plugins = OtherPlugins(live.Spec.Plugins)
 		}
+		if store != nil && live != nil && MethodOf(live) == MethodPlugin {
+			d.kept = keptSettings(live, cluster)
+		}
 		return d
 	}
-	name := ObjectStoreName(cluster.Name)
-	if foreign := foreignStore(cluster, live); foreign != "" {
-		name = foreign
-	} else {
+	name := foreignStore(cluster, live)
+	if name == "" {
+		name = ownStoreName(cluster, live)
 		d.own = objectStoreOf(cluster, name, store, cluster.Spec.Backup.RetentionPolicy)
+		if live != nil && d.turns(live) {
+			d.kept = keptSettings(live, cluster)
+		}
 	}
 	spec.Backup.BarmanObjectStore, spec.Backup.RetentionPolicy = nil, ""
 	if reflect.ValueOf(*spec.Backup).IsZero() {
@@ -162,11 +160,7 @@ func objectStoreOf(owner *cnpgv1.Cluster, name string, store *cnpgv1.BarmanObjec
 // foreignStore is the name of an ObjectStore that somebody else has made, that a Cluster archives to, and that says all that it
 // is to say: others may use it too, so that it is never written. "" where the Cluster needs one of its own.
 func foreignStore(cluster, live *cnpgv1.Cluster) string {
-	if live == nil || Archiver(live) == nil {
-		return ""
-	}
-	entry := archiverEntry(live)
-	if entry == nil || entry.Parameters[barmancloud.ObjectStoreParameter] == ObjectStoreName(cluster.Name) {
+	if live == nil || Archiver(live) == nil || archiverEntry(live) == nil || ownStore(live) != "" {
 		return ""
 	}
 	wanted, stands := cluster.Spec.Backup.DeepCopy(), live.Spec.Backup.DeepCopy()
@@ -177,7 +171,7 @@ func foreignStore(cluster, live *cnpgv1.Cluster) string {
 	if errA != nil || errB != nil || !says(b, a) {
 		return ""
 	}
-	return entry.Parameters[barmancloud.ObjectStoreParameter]
+	return storeOf(archiverEntry(live))
 }
 
 // says tells whether an object has every field that another one has, with the same value.

@@ -2,13 +2,11 @@ package cnpg
 
 import (
 	"context"
-	"encoding/json"
 	"slices"
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // Unfinished is something that is to follow an apply of a Cluster. The apply itself notes it in [AnnotationUnfinished], so
@@ -49,17 +47,10 @@ func (c *Client) Finish(ctx context.Context, cluster *cnpgv1.Cluster) (*cnpgv1.C
 	if _, noted := cluster.Annotations[AnnotationUnfinished]; !noted {
 		return cluster, nil
 	}
-	body, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"uid": cluster.UID, "annotations": map[string]any{AnnotationUnfinished: nil}},
-	})
-	if err != nil {
-		return nil, err
-	}
 	finished := &cnpgv1.Cluster{}
-	err = c.cnpg.Patch(types.MergePatchType).
-		Namespace(cluster.Namespace).Resource(clusters).Name(cluster.Name).
-		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
-		Body(body).Do(ctx).Into(finished)
+	err := mergePatch(ctx, c.cnpg, clusters, KeyOf(cluster), map[string]any{
+		"metadata": map[string]any{"uid": cluster.UID, "annotations": map[string]any{AnnotationUnfinished: nil}},
+	}, applyOptions{manager: FieldManager}, finished)
 	if err != nil {
 		return nil, explain(err, "Cluster", KeyOf(cluster))
 	}

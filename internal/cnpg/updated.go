@@ -107,8 +107,10 @@ func podsLack(s *Snapshot) []string {
 			lack = append(lack, fmt.Sprintf("pod %s: does not have the resources of the Cluster yet", pod.Name))
 		case archiverEntry(s.Cluster) != nil && !hasPluginContainer(&pod):
 			lack = append(lack, fmt.Sprintf("pod %s: does not have the container %s of the Barman Cloud plugin yet", pod.Name, pluginContainer))
-		case !mentionsPlugin(s.Cluster) && hasPluginContainer(&pod):
+		case !pluginInPods(s.Cluster) && hasPluginContainer(&pod):
 			lack = append(lack, fmt.Sprintf("pod %s: still has the container %s of the Barman Cloud plugin", pod.Name, pluginContainer))
+		case s.certificateOf != "" && !mountsCertificate(&pod, s.certificateOf):
+			lack = append(lack, fmt.Sprintf("pod %s: does not mount the certificate of the ObjectStore %s yet", pod.Name, s.certificateOf))
 		case spec.WalStorage != nil && len(s.Volumes) > 0 && !hasVolume(s, pod.Name+"-wal"):
 			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 const (
@@ -116,6 +117,58 @@ func TestWaitUpdated(t *testing.T) {
 			// What is to be seen needs no time to settle.
 			if cluster, err := client.WaitUpdated(ctx, before, applied, patience); err != nil || !cnpg.Healthy(cluster) {
 				t.Errorf("WaitUpdated = %v, %v", cluster, err)
+			}
+		})
+	}
+}
+
+// Pods lose the plugin's container with spec.plugins, also where the plugin has restored the database: that only the recovery shows.
+// One that streams from an archive by the plugin keeps it.
+func TestWaitUpdatedUntilThePluginIsGone(t *testing.T) {
+	t.Parallel()
+	plugin := cnpgv1.PluginConfiguration{Name: barmancloud.PluginName, IsWALArchiver: ptr.To(true), Parameters: map[string]string{"barmanObjectName": "origin"}}
+	restored := func(s *cnpgv1.ClusterSpec) {
+		s.ExternalClusters = []cnpgv1.ExternalCluster{{Name: "origin", PluginConfiguration: &plugin}}
+	}
+	for name, test := range map[string]struct {
+		of    func(*cnpgv1.ClusterSpec)
+		keeps bool
+	}{
+		"made anew":              {func(*cnpgv1.ClusterSpec) {}, false},
+		"restored by the plugin": {restored, false},
+		"a replica of another database": {func(s *cnpgv1.ClusterSpec) {
+			restored(s)
+			s.ReplicaCluster = &cnpgv1.ReplicaClusterConfiguration{Source: "elsewhere"}
+		}, false},
+		"a replica by the plugin": {func(s *cnpgv1.ClusterSpec) {
+			restored(s)
+			s.ReplicaCluster = &cnpgv1.ReplicaClusterConfiguration{Source: "origin"}
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			running(server)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) {
+				test.of(&c.Spec)
+				c.Spec.Plugins = []cnpgv1.PluginConfiguration{plugin}
+			})
+			before := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+			pod := instance(before)
+			pod.Spec.InitContainers = []corev1.Container{{Name: apitest.SidecarContainer}}
+			server.Put(pod)
+			apitest.Edit(server, key.Namespace, key.Name, func(c *cnpgv1.Cluster) { c.Spec.Plugins = nil })
+			applied := apitest.Get[cnpgv1.Cluster](server, key.Namespace, key.Name)
+
+			short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+			t.Cleanup(cancel)
+			_, err := client.WaitUpdated(short, before, applied, 0)
+			if waits := err != nil && strings.Contains(err.Error(), "pod my-db-1: still has the container plugin-barman-cloud"); waits == test.keeps {
+				t.Errorf("while a pod has the container, WaitUpdated = %v", err)
+			}
+			server.Put(instance(applied))
+			if _, err := client.WaitUpdated(ctx, before, applied, 0); err != nil {
+				t.Errorf("WaitUpdated = %v", err)
 			}
 		})
 	}
@@ -335,5 +388,43 @@ func TestWaitSaysWhatAVolumeWaitsFor(t *testing.T) {
 	}
 	if strings.Contains(err.Error(), ": Resizing") {
 		t.Errorf("the error tells of a condition that is false:\n%v", err)
+	}
+}
+
+// The plugin mounts the certificate of S3 under the name of the ObjectStore, so that an archive that has moved waits for other pods.
+func TestWaitUpdatedForTheCertificate(t *testing.T) {
+	t.Parallel()
+	ctx, server, client := setup(t)
+	with := byPlugin(wanted())
+	cnpg.Archiver(with).EndpointCA = authorityIn("my-db-backup-s3-creds")
+	server.Operate()
+	created, err := client.CreateCluster(ctx, with)
+	if err == nil {
+		err = client.CreateObjectStores(ctx, created, with)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := read(ctx, t, client)
+	if _, err := client.WaitUpdated(ctx, before, before, 0); err != nil {
+		t.Fatal(err)
+	}
+	pod := apitest.Get[corev1.Pod](server, key.Namespace, "my-db-1")
+	moved := with.DeepCopy()
+	cnpg.Archiver(moved).DestinationPath = "s3://elsewhere/"
+	applied, err := client.ApplyCluster(ctx, before, moved, cnpg.Ownership[cnpgv1.Cluster]{Before: with})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mounts := apitest.Get[corev1.Pod](server, key.Namespace, "my-db-1")
+	server.Put(pod)
+	short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
+	t.Cleanup(cancel)
+	if _, err := client.WaitUpdated(short, before, applied, 0); err == nil || !strings.Contains(err.Error(), "pod my-db-1: does not mount the certificate of the ObjectStore my-db-backup-") {
+		t.Errorf("while the pod has the former certificate alone, WaitUpdated = %v", err)
+	}
+	server.Put(mounts)
+	if _, err := client.WaitUpdated(ctx, before, applied, 0); err != nil {
+		t.Errorf("WaitUpdated = %v", err)
 	}
 }

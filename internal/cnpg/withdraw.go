@@ -2,7 +2,6 @@ package cnpg
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,7 +9,6 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 )
 
 // HeldError is a field that other managers state, so that it stays although [FieldManager] gives it up. Nothing was changed.
@@ -108,15 +106,8 @@ func (c *Client) withdraw(ctx context.Context, live, into *cnpgv1.Cluster) error
 			gone["plugins"] = others
 		}
 	}
-	body, err := json.Marshal(map[string]any{
+	return mergePatch(ctx, c.cnpg, clusters, KeyOf(live), map[string]any{
 		"metadata": map[string]any{"uid": live.UID, "resourceVersion": live.ResourceVersion},
 		"spec":     gone,
-	})
-	if err != nil {
-		return err
-	}
-	return c.cnpg.Patch(types.MergePatchType).
-		Namespace(live.Namespace).Resource(clusters).Name(live.Name).
-		Param("fieldManager", FieldManager).Param("fieldValidation", "Strict").
-		Body(body).Do(ctx).Into(into)
+	}, applyOptions{manager: FieldManager}, into)
 }

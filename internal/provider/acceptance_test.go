@@ -21,6 +21,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/recovery"
 )
 
@@ -211,10 +212,9 @@ func (w *world) gone(name string) error {
 	if err != nil || len(secrets.Items) > 0 {
 		return fmt.Errorf("Secrets of %s are left: %d, %w", w.key(name), len(secrets.Items), err)
 	}
-	for _, store := range []string{cnpg.ObjectStoreName(name), cnpg.OriginStoreName(name)} {
-		if _, err := w.kubernetes.GetObjectStore(w.t.Context(), w.key(store)); !errors.Is(err, cnpg.ErrNotFound) {
-			return errors.Join(fmt.Errorf("the ObjectStore %s is not gone", w.key(store)), err)
-		}
+	stores, err := w.resource(barmancloud.SchemeGroupVersion.WithResource("objectstores")).List(w.t.Context(), ofCluster)
+	if err != nil || len(stores.Items) > 0 {
+		return fmt.Errorf("ObjectStores of %s are left: %d, %w", w.key(name), len(stores.Items), err)
 	}
 	return nil
 }

@@ -152,13 +152,15 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 	return err
 }
 
-// removeStore removes the ObjectStore that the provider made for a Cluster's archive, when the Cluster archives to it no more. As
-// the Secret, it goes with the Cluster at last.
-func removeStore(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
-	key := cnpg.Key{Namespace: cluster.Namespace, Name: cnpg.ObjectStoreName(cluster.Name)}
-	if err := client.DeleteObjectStore(ctx, key, cluster.UID); err != nil {
-		diags.AddWarning("ObjectStore Not Removed", paragraphs(sentence(err),
-			fmt.Sprintf("The database no longer archives to the ObjectStore %s of the Barman Cloud plugin. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
+// removeStores removes the ObjectStores that the provider made for a Cluster's archive, and to which the Cluster archives no more. As
+// the Secret, they go with the Cluster at last.
+func removeStores(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
+	for _, name := range cnpg.StoresLeft(cluster) {
+		key := cnpg.Key{Namespace: cluster.Namespace, Name: name}
+		if err := client.DeleteObjectStore(ctx, key, cluster.UID); err != nil {
+			diags.AddWarning("ObjectStore Not Removed", paragraphs(sentence(err),
+				fmt.Sprintf("The database no longer archives to the ObjectStore %s of the Barman Cloud plugin. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
+		}
 	}
 }
 

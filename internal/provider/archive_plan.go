@@ -51,6 +51,8 @@ type archivePlanner struct {
 	backup, configured *backupSettings // nil without the block; backup is what is planned
 	seen               archiveSeen
 	store              *objectStore // nil while it is not known
+	asked              bool         // whether live was asked for
+	live               *cnpgv1.Cluster
 	diags              *diag.Diagnostics
 }
 
@@ -82,6 +84,7 @@ func (r *clusterResource) planArchive(ctx context.Context, of clusterPlan, priva
 	} else {
 		planned = p.on(ctx)
 	}
+	p.warnRestart(ctx)
 	plan.Backup = p.backup.object()
 	return planned
 }
@@ -116,17 +119,34 @@ func (p *archivePlanner) off(ctx context.Context) archivePlan {
 
 // refuseHeldBackup refuses to turn off backups that another manager states too. Where that cannot be asked now, the apply will.
 func (b *backend) refuseHeldBackup(ctx context.Context, key cnpg.Key, diags *diag.Diagnostics) {
-	client, err := b.kubernetesClient(ctx)
-	if err != nil {
-		return
-	}
-	live, err := client.GetCluster(ctx, key)
-	if err != nil {
+	live := b.liveCluster(ctx, key)
+	if live == nil {
 		return
 	}
 	if err := cnpg.MayWithdrawBackup(live); err != nil {
 		addFailure(diags, "Backups Cannot Be Turned Off", err, "Nothing was changed.")
 	}
+}
+
+// liveCluster is a Cluster as it stands; nil where that cannot be asked now.
+func (b *backend) liveCluster(ctx context.Context, key cnpg.Key) *cnpgv1.Cluster {
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		return nil
+	}
+	live, err := client.GetCluster(ctx, key)
+	if err != nil {
+		return nil
+	}
+	return live
+}
+
+// standing is the Cluster as it stands, asked for once; nil where that cannot be asked now.
+func (p *archivePlanner) standing(ctx context.Context) *cnpgv1.Cluster {
+	if !p.asked {
+		p.asked, p.live = true, p.backend.liveCluster(ctx, p.state.key())
+	}
+	return p.live
 }
 
 // on plans a database with backups.
@@ -136,6 +156,7 @@ func (p *archivePlanner) on(ctx context.Context) archivePlan {
 		planned.serverName = types.StringUnknown()
 	}
 	p.backup.ServerName = planned.serverName
+	p.changeMethod(ctx)
 	if p.archives() && p.backend.store == nil {
 		planned.open = true // that alone is no change
 		if p.configured.ServerName.IsNull() {

@@ -195,8 +195,10 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
 		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, cnpg.CredentialsSecretName(key.Name))
 	}
-	if cnpg.IsUnfinished(cluster, cnpg.StoreRemoval) && cnpg.MethodOf(cluster) != cnpg.MethodPlugin {
-		tell("The ObjectStore %s/%s, to which the database no longer archives, is still there. This update removes it.", key.Namespace, cnpg.ObjectStoreName(key.Name))
+	if cnpg.IsUnfinished(cluster, cnpg.StoreRemoval) {
+		for _, name := range cnpg.StoresLeft(cluster) {
+			tell("The ObjectStore %s/%s, to which the database no longer archives, is still there. This update removes it.", key.Namespace, name)
+		}
 	}
 	return told
 }
@@ -236,6 +238,13 @@ func owedLater(cluster *cnpgv1.Cluster) string {
 	return fmt.Sprintf("The database %s hibernates, so the base backup that its archive begins with in the folder %s cannot be taken. Until it is there, nothing in the folder can be restored. "+
 		"The apply that wakes the database takes it, or the first one after it was woken with kubectl annotate cluster %s -n %s %s=off --overwrite.",
 		key, cnpg.ServerName(cluster), key.Name, key.Namespace, cnpg.AnnotationHibernation)
+}
+
+// owedToPods says of a database that nobody waits for that its base backup has to: CNPG lets one fail that comes before the pods have
+// what the Barman Cloud plugin needs in them.
+func owedToPods(cluster *cnpgv1.Cluster) string {
+	return fmt.Sprintf("The base backup that the archive of the database %s begins with in the folder %s is not taken yet: the pods have to change for the Barman Cloud plugin first, "+
+		"and wait = false does not wait for that. Until it is there, nothing in the folder can be restored. The next apply takes it.", cnpg.KeyOf(cluster), cnpg.ServerName(cluster))
 }
 
 func warnOwedLater(text string, diags *diag.Diagnostics) {

@@ -67,6 +67,7 @@ func newBackend(ctx context.Context, m providerModel, userAgent string, diags *d
 	var store providerObjectStore
 	if whole(ctx, m.ObjectStore, &store, diags) {
 		known := newObjectStore(&store)
+		known.checkEnvironment(diags)
 		b.store = &known
 	}
 	return b

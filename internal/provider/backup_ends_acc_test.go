@@ -164,7 +164,7 @@ func (r *strictRoot) age(bucket string, backup map[string]string, days int) {
 	must(r.t, err)
 }
 
-// What a backup fails of is told in the words of those who know: a right that is missing, a bucket that is gone, a key that is
+// Why a backup fails is told in the words of those who know: a right that is missing, a bucket that is gone, a key that is
 // refused. None of them leaves anything that holds later backups back.
 func TestAccBackup_fails(t *testing.T) {
 	t.Parallel()

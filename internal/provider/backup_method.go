@@ -156,6 +156,42 @@ func (p *archivePlanner) method(ctx context.Context) {
 	}
 }
 
+// changeMethod plans that a database which archives does so by another method: that is refused where another manager states the one
+// that it has. What cannot be asked now the apply asks.
+func (p *archivePlanner) changeMethod(ctx context.Context) {
+	if !p.archives() || !known(p.backup.Method) || p.backup.Method.Equal(archivePart(p.state, "method")) || p.diags.HasError() {
+		return
+	}
+	live := p.standing(ctx)
+	if live == nil || !changesMethod(live, p.backup) || p.plan.ForceConflicts.ValueBool() {
+		return
+	}
+	if err := cnpg.MayChangeMethod(live); err != nil {
+		addFailure(p.diags, "Backup Method Cannot Change", err, "Nothing was changed.")
+	}
+}
+
+// warnRestart: CNPG makes the pods of a living database anew where they get the plugin's container, or lose it.
+func (p *archivePlanner) warnRestart(ctx context.Context) {
+	if p.state == nil || p.backup != nil && (p.backup.Enabled.IsUnknown() || p.backup.enabled() && p.backup.Method.IsUnknown()) || p.diags.HasError() {
+		return
+	}
+	gets := p.backup.enabled() && p.backup.method() == cnpg.MethodPlugin
+	if gets == (archivePart(p.state, "method").ValueString() == string(cnpg.MethodPlugin)) {
+		return
+	}
+	if live := p.standing(ctx); live != nil && (cnpg.Hibernates(live) || gets == (cnpg.Archives(live) && cnpg.MethodOf(live) == cnpg.MethodPlugin)) {
+		return // it has no pods, or they are as they should be
+	}
+	change := "lose"
+	if gets {
+		change = "get"
+	}
+	p.diags.AddAttributeWarning(path.Root("backup"), "Pods Are Restarted", fmt.Sprintf(
+		"The pods of %s %s the container of the Barman Cloud plugin, and CloudNativePG restarts them for that: the replicas first, then the primary, where it stands and without a switchover. "+
+			"Clients lose their connections, and cannot write until it is back.", p.state.key(), change))
+}
+
 // isOff tells whether it is known that the database does not archive.
 func (p *archivePlanner) isOff() bool { return p.backup.Enabled.Equal(types.BoolValue(false)) }
 

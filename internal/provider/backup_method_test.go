@@ -196,6 +196,54 @@ func TestScheduleFollowsTheContainers(t *testing.T) {
 	}
 }
 
+// A base backup that came before the pods have what the plugin needs in them would fail: where nobody waits for them, the next apply
+// takes it, and the plan says so until then.
+func TestBaseBackupThatNobodyWaitsFor(t *testing.T) {
+	t.Parallel()
+	const later = "Base Backup Still To Be Taken"
+	for name, test := range map[string]struct {
+		before, after string
+		waits         bool
+	}{
+		"backups by the plugin begin":   {"", `method = "plugin"`, true},
+		"in-tree becomes the plugin":    {`method = "barmanObjectStore"`, `method = "plugin"`, true},
+		"the plugin becomes in-tree":    {`method = "plugin"`, `method = "barmanObjectStore"`, true},
+		"the plugin has another bucket": {`method = "plugin"`, `method = "plugin", object_store = { destination_path = "s3://backups/other" }`, true},
+		"the plugin has another folder": {`method = "plugin"`, `method = "plugin", server_name = "v2"`, false},
+		"in-tree archives to another":   {`method = "barmanObjectStore"`, `method = "barmanObjectStore", server_name = "v2"`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			s := onStage(t, f)
+			config := func(backup string) string {
+				if backup == "" {
+					return s.config(database(unprotected + "wait = false\n"))
+				}
+				return s.config(database(unprotected + `wait = false
+					backup = { schedule = "@daily", ` + backup + ` }`))
+			}
+			s.apply(config(test.before))
+			begun := len(s.begun())
+			s.w.Write(config(test.after))
+			diags := s.w.Apply(t.Context())
+			if diags.HasError() || strings.Contains(diags.String(), later) != test.waits || (len(s.begun()) == begun) != test.waits {
+				t.Errorf("%d base backups were begun, and it says %q", len(s.begun())-begun, diags)
+			}
+			plan, warnings := s.plan(config(test.after))
+			if (plan.Action(db) == terraformtest.Update) != test.waits || strings.Contains(warnings, "is still to be taken") != test.waits {
+				t.Errorf("after that the plan is %q with the warnings %q", plan.Action(db), warnings)
+			}
+			if warnings := s.apply(config(test.after)); strings.Contains(warnings, later) || len(s.begun())-begun != 1 {
+				t.Errorf("the next apply has %d base backups, and warns %q", len(s.begun())-begun, warnings)
+			}
+			if plan, _ := s.plan(config(test.after)); plan.Action(db) != terraformtest.NoOp {
+				t.Errorf("then the plan is %q", plan.Action(db))
+			}
+		})
+	}
+}
+
 // What the plan cannot find out the apply does, before it makes anything.
 func TestMethodIsFoundByTheApply(t *testing.T) {
 	t.Parallel()

@@ -174,7 +174,7 @@ func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest,
 	if blocksOthers(err) {
 		if deleteErr := client.DeleteBackup(context.WithoutCancel(ctx), key); deleteErr != nil {
 			stays = fmt.Sprintf("The Backup object %s blocks every later backup of the database and could not be removed: %s "+
-				"It is recorded in Terraform's state, marked as tainted: the next apply removes it and takes another.", key, sentence(deleteErr))
+				"It is recorded in Terraform's state, marked as tainted: the next apply removes it and takes another.", key, ended(deleteErr))
 		} else {
 			stays = fmt.Sprintf("The Backup object %s was removed, since it would block every later backup of the database. "+
 				"Terraform's state holds no backup: the next apply takes one.", key)

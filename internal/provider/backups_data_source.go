@@ -92,7 +92,7 @@ func (d *backupsDataSource) listDatabase(ctx context.Context, model *backupsMode
 		}
 		if err != nil {
 			diags.AddError(listSummary, paragraphs(
-				fmt.Sprintf("The archive of the database %s cannot be read: %s", key, sentence(err)),
+				fmt.Sprintf("The archive of the database %s cannot be read: %s", key, ended(err)),
 				"Terraform's state keeps the data source as it was read last."))
 			return
 		}
@@ -184,7 +184,7 @@ func (m *backupsModel) fromListing(ctx context.Context, inS3 *archive.Listing, o
 			lacks = "Without it only later backups can be restored, so recovery_window begins behind it"
 		}
 		diags.AddWarning("Timeline History Cannot Be Read", paragraphs(
-			fmt.Sprintf("%s/wals/%s: %s", m.ServerName.ValueString(), inS3.Unread.File, sentence(errors.New(inS3.Unread.Message))),
+			fmt.Sprintf("%s/wals/%s: %s", m.ServerName.ValueString(), inS3.Unread.File, ended(errors.New(inS3.Unread.Message))),
 			fmt.Sprintf("The file tells how timeline %d was reached from the base backup %s on. %s.", inS3.Unread.Timeline, inS3.UnreadFrom, lacks)))
 	}
 }

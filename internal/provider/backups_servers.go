@@ -73,7 +73,7 @@ func (s archiveServers) lacks(loc archive.Location, name string) string {
 	missing := fmt.Sprintf("object_store.server_name: there is no archive %s in %s", name, loc)
 	switch {
 	case s.refused != nil:
-		return fmt.Sprintf("%s. Which there are cannot be told: %s", missing, sentence(s.refused))
+		return fmt.Sprintf("%s. Which there are cannot be told: %s", missing, ended(s.refused))
 	case len(s.names) == 0:
 		return missing + ", nor any other."
 	}

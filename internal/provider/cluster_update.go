@@ -141,7 +141,9 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	desired.UID = live.UID
 	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	if backup.enabled() && (location.begins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
+	// The backup that a new schedule begins at once comes before the pods have the plugin's container, where nobody waits for that.
+	tooEarly := !plan.Wait.ValueBool() && backup.method() == cnpg.MethodPlugin && !cnpg.Archives(live)
+	if backup.enabled() && (location.begins || tooEarly || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
 		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
 	adopted := change.seen.hasAdopted(live)
@@ -151,8 +153,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	if location.fingerprint == "" && (live.Annotations[cnpg.AnnotationCredentials] != "" || cnpg.IsUnfinished(live, cnpg.SecretRemoval)) {
 		cnpg.NoteUnfinished(desired, cnpg.SecretRemoval)
 	}
-	byPlugin := backup.enabled() && backup.method() == cnpg.MethodPlugin
-	if !byPlugin && (cnpg.MethodOf(live) == cnpg.MethodPlugin || cnpg.IsUnfinished(live, cnpg.StoreRemoval)) {
+	if cnpg.LeavesStore(live, desired) || cnpg.IsUnfinished(live, cnpg.StoreRemoval) {
 		cnpg.NoteUnfinished(desired, cnpg.StoreRemoval)
 	}
 	if fingerprint := desired.Annotations[cnpg.AnnotationCredentials]; fingerprint != "" && fingerprint != live.Annotations[cnpg.AnnotationCredentials] {
@@ -185,7 +186,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	if err := growFull(ctx, client, cluster, &resp.Diagnostics); err != nil {
 		return nil, err
 	}
-	if plan.Wait.ValueBool() && cnpg.NeverReady(live) { // an update does not hide what a recovery fails of
+	if plan.Wait.ValueBool() && cnpg.NeverReady(live) { // an update does not hide why a recovery fails
 		if _, _, err = client.WaitRestored(ctx, cnpg.KeyOf(live), cnpg.Course{}, logRecovery(ctx, cnpg.KeyOf(live))); err != nil {
 			return nil, err
 		}
@@ -206,6 +207,9 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 		r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 		warnOwedLater(owedLater(cluster), &resp.Diagnostics)
 		return cluster, nil
+	case owed && !plan.Wait.ValueBool() && cnpg.TurnsStore(live, cluster): // a backup that came before them would fail
+		warnOwedLater(owedToPods(cluster), &resp.Diagnostics)
+		return cluster, nil
 	case owed: // it proves that archiving works
 		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
 	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
@@ -218,7 +222,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 		removeCredentials(ctx, client, cluster, &resp.Diagnostics)
 	}
 	if cnpg.IsUnfinished(desired, cnpg.StoreRemoval) {
-		removeStore(ctx, client, cluster, &resp.Diagnostics)
+		removeStores(ctx, client, cluster, &resp.Diagnostics)
 	}
 	if cluster, err = client.Finish(ctx, cluster); err != nil {
 		return nil, err

@@ -51,6 +51,8 @@ type scene struct {
 	unsaved  atomic.Int64 // times that one of them began to go without a finished Backup
 	finished atomic.Int64 // Backups of them
 	flushed  atomic.Int64 // times that the source of a restore was flushed
+
+	mixed atomic.Bool // whether it ever archived to a folder that is not its own
 }
 
 // cluster is that of the story's subject.
@@ -101,14 +103,46 @@ func (w *scene) copy(t *testing.T, providers providerFactories) *scene {
 	f.kube.Operate()
 	f.s3.AnyKey()
 	f.s3.CreateBucket(fakeBucket)
-	f.s3.Archive(fakeBucket, "pg", "theirs").WAL("000000010000000000000001", f.now())
+	for _, taken := range []string{"pg", "moved"} {
+		f.s3.Archive(fakeBucket, taken, "theirs").WAL("000000010000000000000001", f.now())
+	}
 	c := &scene{fakes: f, story: w.story, workspace: w.workspace.Copy(t, providers)}
 	f.kube.React(c.count)
+	if w.story.taken != "" {
+		f.kube.React(c.archivesTo())
+	}
 	c.story.subject().store(c)
 	if c.story.prepare != nil {
 		c.story.prepare(c)
 	}
 	return c
+}
+
+// archivesTo looks, after each write, at where the Cluster archives to: never where another database does.
+func (w *scene) archivesTo() func(apitest.Event) {
+	paths := map[string]string{} // of ObjectStores
+	for _, o := range apitest.All[barmancloud.ObjectStore](w.kube) {
+		paths[o.Name] = o.Spec.Configuration.DestinationPath
+	}
+	cluster := w.cluster()
+	return func(e apitest.Event) {
+		if o := apitest.As[barmancloud.ObjectStore](e.Object); o != nil {
+			paths[o.Name] = o.Spec.Configuration.DestinationPath
+		}
+		if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && c.Name == w.story.subject().cluster {
+			cluster = c
+		}
+		var at string
+		if store := cnpg.Archiver(cluster); store != nil {
+			at = store.DestinationPath + "/" + cnpg.ServerName(cluster)
+		}
+		for _, p := range cluster.Spec.Plugins {
+			at = paths[p.Parameters[barmancloud.ObjectStoreParameter]] + "/" + p.Parameters[barmancloud.ServerNameParameter]
+		}
+		if at == w.story.taken {
+			w.mixed.Store(true)
+		}
+	}
 }
 
 func (w *scene) count(e apitest.Event) {
@@ -197,6 +231,9 @@ func (w *scene) check(before *view, diags terraformtest.Diagnostics) (broken []s
 	now := w.look()
 	if !maps.Equal(before.theirs, now.theirs) || !slices.Equal(before.files, now.files) {
 		tell("somebody else's objects were changed: %v, %v; before: %v, %v", now.theirs, now.files, before.theirs, before.files)
+	}
+	if w.mixed.Load() {
+		tell("the database archived to %s, which is another one's", w.story.taken)
 	}
 	if strings.Contains(w.story.before, "final_backup = true") && w.unsaved.Load() > 0 {
 		tell("the Cluster goes without its final backup")
@@ -293,11 +330,20 @@ func (w *scene) reached() (missing []string) {
 	if w.story.keys == "" && (secret == nil || string(secret.Data["ACCESS_KEY_ID"]) != key) {
 		tell("the Secret is not there, or holds other keys")
 	}
-	method, stores := w.story.method(w.fakes), apitest.All[barmancloud.ObjectStore](w.kube)
-	own := slices.ContainsFunc(stores, func(o barmancloud.ObjectStore) bool { return o.Name == cnpg.ObjectStoreName(name) })
+	method := w.story.method(w.fakes)
+	var own []string
+	for _, o := range apitest.All[barmancloud.ObjectStore](w.kube) {
+		if strings.HasPrefix(o.Name, cnpg.ObjectStoreName(name)) {
+			own = append(own, o.Name)
+		}
+	}
+	var uses []string
+	if method == cnpg.MethodPlugin {
+		uses = []string{now.cluster.Spec.Plugins[0].Parameters[barmancloud.ObjectStoreParameter]}
+	}
 	told := strings.Contains(w.told.String(), "ObjectStore Not Removed")
-	if is := cnpg.MethodOf(now.cluster); is != method || scheduled != nil && cnpg.ScheduleMethod(scheduled) != method || own != (method == cnpg.MethodPlugin) && !told {
-		tell("it archives by %s, with the schedule %v and an ObjectStore of its own %t", is, scheduled, own)
+	if is := cnpg.MethodOf(now.cluster); is != method || scheduled != nil && cnpg.ScheduleMethod(scheduled) != method || !slices.Equal(own, uses) && !told {
+		tell("it archives by %s, with the schedule %v and the ObjectStores %v of its own, and uses %v", is, scheduled, own, uses)
 	}
 	store := cnpg.Archiver(now.cluster)
 	if store == nil || store.ServerName == "" {

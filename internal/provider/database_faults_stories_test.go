@@ -36,6 +36,8 @@ type story struct {
 	makes []string
 	// begins tells that the archive goes on with a base backup, which nobody may forget.
 	begins bool
+	// taken is where another database archives: as long as it is set, this one must not do so for a moment.
+	taken string
 	// races are requests beside others that may be over before these are made.
 	races []string
 	// wanted tells what is lacking in the end.
@@ -233,6 +235,24 @@ var stories = []*story{
 		wanted: func(w *scene) string {
 			if cnpg.ServerName(w.cluster()) != "v2" {
 				return "the new folder"
+			}
+			return ""
+		},
+	},
+	{
+		name:   "move the archive to a path where another database has its name",
+		before: database(withBackups),
+		config: strings.Replace(database(withBackups), "retention_days", "object_store = { destination_path = \"s3://"+fakeBucket+"/moved\" }, retention_days", 1),
+		taken:  "s3://" + fakeBucket + "/moved/my-db",
+		begins: true,
+		prepare: func(w *scene) {
+			w.s3.Archive(fakeBucket, "moved", "my-db").WAL("000000010000000000000001", w.now())
+		},
+		makes: []string{"apply clusters", "list backups", "create backups", "watch backups", "patch clusters", "ListObjects moved/my-db/"},
+		races: []string{besidesArchiving},
+		wanted: func(w *scene) string {
+			if store := cnpg.Archiver(w.cluster()); store == nil || store.DestinationPath != "s3://"+fakeBucket+"/moved" || !strings.HasPrefix(store.ServerName, "my-db-") {
+				return "the new path"
 			}
 			return ""
 		},

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -11,9 +12,18 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
-// sentence ends an error's text with a full stop; of one about a missing right it says where the rights are.
+// sentence is an error as a text for people: it begins with a capital letter, unless with a name, and ends with a full stop.
 func sentence(err error) string {
-	text := strings.TrimSpace(err.Error())
+	text := ended(err)
+	if word := firstWord.FindString(text); word != "" {
+		text = strings.ToUpper(word[:1]) + text[1:]
+	}
+	return text
+}
+
+// ended is an error's text with a full stop, to follow a colon; of one about a missing right it says where the rights are.
+func ended(err error) string {
+	text := textOf(err)
 	if !strings.HasSuffix(text, ".") {
 		text += "."
 	}
@@ -23,11 +33,22 @@ func sentence(err error) string {
 	return text
 }
 
+// firstWord is a word of the language at the beginning of a text, and no name, such as of an attribute or an object.
+var firstWord = regexp.MustCompile(`^[a-z]+ `)
+
+// textOf is an error's text without what an address in it has in front of its host. Errors of Go's own packages, and of those of
+// others, quote an address that they cannot use, such as HTTPS_PROXY, and with it the password.
+func textOf(err error) string {
+	return userInfo.ReplaceAllString(strings.TrimSpace(err.Error()), "$1[hidden]@")
+}
+
+var userInfo = regexp.MustCompile(`((?:https?|socks5h?|ftp)://)[^\s"'` + "`" + `]*@`)
+
 // leastRole is where the rights are that the provider needs.
 const leastRole = "The least role that works, with what each right is for, is in https://github.com/pgplatform/terraform-provider-pgplatform/tree/main/examples/rbac"
 
-// sentenceAt is sentence with the attribute that the error is about, since of nested attributes the CLI shows no line.
-func sentenceAt(at path.Path, err error) string { return fmt.Sprintf("%s: %s", at, sentence(err)) }
+// sentenceAt is an error's text with the attribute that the error is about, since of nested attributes the CLI shows no line.
+func sentenceAt(at path.Path, err error) string { return fmt.Sprintf("%s: %s", at, ended(err)) }
 
 // importBlock is the block that takes a Cluster over, set off from the text around it.
 func importBlock(resourceType string, key cnpg.Key) string {

@@ -19,12 +19,8 @@ import (
 )
 
 // A page is read as its readers do: its blocks are one configuration that grows. A block that declares again what an
-// earlier one has declared, or that moves or removes it, takes its place: what there was until then is planned first. Two
-// comments in a line of their own before a block say otherwise:
-//
-//	<!-- alone -->                   the block is a configuration of its own
-//	<!-- not planned: the reason --> the block needs providers that cannot be had here: it is only read, formatted, and
-//	                                 compared with the schemas of pgplatform
+// earlier one has declared, or that moves or removes it, takes its place: what there was until then is planned first. A
+// comment in a line of its own, <!-- alone -->, makes the block after it a configuration of its own.
 
 // page is a document, or a folder of examples, whose files are its fences.
 type page struct {
@@ -35,12 +31,11 @@ type page struct {
 
 // fence is a piece of HCL in a page.
 type fence struct {
-	page       string
-	line       int // in the page
-	text       string
-	alone      bool
-	notPlanned bool
-	blocks     []block
+	page   string
+	line   int // in the page
+	text   string
+	alone  bool
+	blocks []block
 }
 
 // block is a block of HCL at the top level.
@@ -52,7 +47,7 @@ type block struct {
 var (
 	fencePattern  = regexp.MustCompile("(?ms)^( *)```([^\n]*)\n(.*?)^ *```")
 	fenceLine     = regexp.MustCompile("(?m)^ *```")
-	marker        = regexp.MustCompile(`<!-- (alone|not planned: [^>]+) -->\s*\z`)
+	marker        = regexp.MustCompile(`<!-- alone -->\s*\z`)
 	configuration = regexp.MustCompile(`(?m)^(resource|provider|data|module|import|moved|removed|ephemeral) ("[^"]*" )*\{`)
 )
 
@@ -82,10 +77,7 @@ func readPage(name, text string) (*page, error) {
 			}
 			continue
 		}
-		f := fence{page: name, line: line, text: content}
-		if found := marker.FindStringSubmatch(text[:at[0]]); found != nil {
-			f.alone, f.notPlanned = found[1] == "alone", found[1] != "alone"
-		}
+		f := fence{page: name, line: line, text: content, alone: marker.MatchString(text[:at[0]])}
 		if err := f.parse(); err != nil {
 			return nil, err
 		}
@@ -125,29 +117,10 @@ func (f *fence) parse() error {
 	if !ok || len(body.Attributes) > 0 {
 		return fmt.Errorf("%s, line %d: not a whole configuration", f.page, f.line)
 	}
-	others := false
 	for _, b := range body.Blocks {
 		f.blocks = append(f.blocks, block{b, f.text[b.Range().Start.Byte:b.Range().End.Byte]})
-		others = others || ofOthers(b)
-	}
-	if f.notPlanned && !others {
-		return fmt.Errorf("%s, line %d: this block has nothing of another provider, and can be planned", f.page, f.line)
 	}
 	return nil
-}
-
-// ofOthers tells whether a block needs a provider that these tests do not have.
-func ofOthers(b *hclsyntax.Block) bool {
-	switch b.Type {
-	case "resource", "data", "provider", "ephemeral":
-		name, _, _ := strings.Cut(b.Labels[0], "_")
-		return name != "pgplatform" && name != "postgresql" && b.Labels[0] != "terraform_data"
-	case "removed":
-		return !strings.HasPrefix(traversal(b.Body.Attributes["from"]), "pgplatform")
-	case "module":
-		return true
-	}
-	return false
 }
 
 // key is what a block declares, which nothing else may; "" for what there may be many of.
@@ -227,10 +200,7 @@ func (p *page) configs() []*pageConfig {
 	var stages []*pageConfig
 	now := &pageConfig{}
 	for _, f := range p.fences {
-		switch {
-		case f.notPlanned:
-			continue
-		case f.alone:
+		if f.alone {
 			stages = append(stages, &pageConfig{blocks: f.blocks})
 			continue
 		}
@@ -304,7 +274,9 @@ func (s *pageConfig) complete(examples map[string]block) {
 		add("variable.s3_access_key_id")
 		add("variable.s3_secret_access_key")
 	}
-	if !slices.ContainsFunc(s.blocks, func(b block) bool { return (b.Type == "resource" || b.Type == "data") && !ofOthers(b.Block) }) {
+	if !slices.ContainsFunc(s.blocks, func(b block) bool {
+		return (b.Type == "resource" || b.Type == "data") && strings.HasPrefix(b.Labels[0], "pgplatform_")
+	}) {
 		// The CLI looks at the configuration of a provider only where something uses it.
 		s.blocks = append(s.blocks, mustBlock("resource \"pgplatform_database\" \"of_the_tests\" {\n  name = \"of-the-tests\"\n}"))
 	}

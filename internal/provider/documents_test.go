@@ -203,13 +203,13 @@ func TestDocumentsThatAreWrong(t *testing.T) {
   name      = "db"
 }
 `), "exists"},
-		"a provider alone":   {fence("provider \"pgplatform\" {\n  kubernetes = {\n    config_context = \"test\"\n    token          = \"a\"\n    exec           = { api_version = \"client.authentication.k8s.io/v1\", command = \"aws\" }\n  }\n}\n"), "Invalid Kubernetes Connection"},
-		"another language":   {"```tf\n" + good + "```\n", "hcl or terraform"},
-		"no language":        {"```\n" + good + "```\n", "hcl or terraform"},
-		"not planned":        {"<!-- not planned: it would fail -->\n" + fence(good), ""},
-		"not planned at all": {"# A page\n\n<!-- not planned: it would fail -->\n```hcl\n" + good + "```\n", "has nothing of another provider"},
-		"of others": {"<!-- not planned: needs hashicorp/aws -->\n```hcl\nresource \"aws_s3_bucket\" \"b\" {\n  bucket = \"b\"\n}\n\n" +
+		"a provider alone": {fence("provider \"pgplatform\" {\n  kubernetes = {\n    config_context = \"test\"\n    token          = \"a\"\n    exec           = { api_version = \"client.authentication.k8s.io/v1\", command = \"aws\" }\n  }\n}\n"), "Invalid Kubernetes Connection"},
+		"another language": {"```tf\n" + good + "```\n", "hcl or terraform"},
+		"no language":      {"```\n" + good + "```\n", "hcl or terraform"},
+		"of others": {"```hcl\nresource \"aws_s3_bucket\" \"b\" {\n  bucket = \"b\"\n}\n\n" +
 			strings.Replace(good, "schedule", "shedule", 1) + "```\n", "backup has no attribute shedule"},
+		"others that know no such thing": {fence("resource \"aws_s3_bucket\" \"b\" {\n  buket = \"b\"\n}\n"), `An argument named "buket" is not expected here`},
+		"others that are not there":      {fence("resource \"kubernetes_manifest\" \"m\" {\n  manifest = aws_s3_bucket.b.id\n}\n"), "aws_s3_bucket"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -46,20 +46,19 @@ func newDocumentWorld(t *testing.T, p *page) *documentWorld {
 	folder := t.TempDir()
 	self, err := os.Executable()
 	must(t, err)
-	for _, program := range []string{"terraform-provider-pgplatform", standInProgram} {
+	must(t, os.Symlink(self, filepath.Join(folder, "terraform-provider-pgplatform")))
+	sources := []string{"pgplatform/pgplatform"}
+	for program, other := range standIns {
 		must(t, os.Symlink(self, filepath.Join(folder, program)))
+		sources = append(sources, other.source)
 	}
-	must(t, os.WriteFile(filepath.Join(folder, "cli.tfrc"), fmt.Appendf(nil, `
-provider_installation {
-  dev_overrides {
-    "registry.terraform.io/pgplatform/pgplatform" = %[1]q
-    "registry.opentofu.org/pgplatform/pgplatform" = %[1]q
-    "registry.terraform.io/cyrilgdn/postgresql"   = %[1]q
-    "registry.opentofu.org/cyrilgdn/postgresql"   = %[1]q
-  }
-  direct {}
-}
-`, folder), 0o600))
+	var overrides strings.Builder
+	for _, source := range sources {
+		for _, registry := range []string{"registry.terraform.io", "registry.opentofu.org"} {
+			fmt.Fprintf(&overrides, "    %q = %q\n", registry+"/"+source, folder)
+		}
+	}
+	must(t, os.WriteFile(filepath.Join(folder, "cli.tfrc"), fmt.Appendf(nil, "provider_installation {\n  dev_overrides {\n%s  }\n  direct {}\n}\n", overrides.String()), 0o600))
 	w.environment = []string{
 		"TF_CLI_CONFIG_FILE=" + filepath.Join(folder, "cli.tfrc"),
 		serveDocuments + "=" + w.kubeconfig + " " + w.s3.URL,

@@ -44,7 +44,7 @@ func addFailure(diags *diag.Diagnostics, summary string, err error, more ...stri
 	addFailureOf("pgplatform_database", diags, summary, err, more...)
 }
 
-// addFailureOf adds what an operation of a resource failed of, with what to do about it, at the attribute that decides about it
+// addFailureOf adds why an operation of a resource failed, with what to do about it, at the attribute that decides about it
 // where the resource has one.
 func addFailureOf(resourceType string, diags *diag.Diagnostics, summary string, err error, more ...string) {
 	detail := paragraphs(append([]string{sentence(err), remedy(err)}, more...)...)

@@ -155,13 +155,17 @@ func findKeys(v any) error {
 	return nil
 }
 
-// says matches an error of the CLI that has these texts, one after the other, however it wraps its lines.
+// says matches an error of the CLI that has these texts, one after the other, however it wraps its lines, and whether or not a text
+// begins the error and has a capital letter there.
 func says(texts ...string) *regexp.Regexp {
 	var patterns []string
 	for _, text := range texts {
 		words := strings.Fields(text)
 		for i, word := range words {
 			words[i] = regexp.QuoteMeta(word)
+		}
+		if text != "" && 'a' <= text[0] && text[0] <= 'z' {
+			words[0] = "[" + strings.ToUpper(text[:1]) + text[:1] + "]" + words[0][1:]
 		}
 		patterns = append(patterns, strings.Join(words, `[\s│]+`))
 	}

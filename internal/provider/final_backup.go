@@ -45,7 +45,7 @@ func (b *backend) takeFinalBackup(ctx context.Context, client *cnpg.Client, live
 	}
 	err = overdue(ctx, err)
 	diags.AddAttributeError(path.Root("final_backup"), summary, paragraphs(
-		"The final backup could not be taken: "+sentence(err), remedy(err),
+		"The final backup could not be taken: "+ended(err), remedy(err),
 		fmt.Sprintf("Nothing was destroyed; the database %s stays as it is, in Kubernetes and in Terraform's state.", key),
 		"Destroy again when the cause is mended. To destroy the database without a last backup, first apply final_backup = false."))
 	return false

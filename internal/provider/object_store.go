@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive"
@@ -201,21 +202,33 @@ func isDestinationPath() validator.String {
 	}}
 }
 
-func isURL() validator.String {
-	return parses{"an http or https URL", func(s string) error {
-		u, err := url.Parse(s)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			shown := fmt.Sprintf("%q", s)
-			if strings.Contains(s, "@") { // there may be a password before it
-				shown = "it"
-			}
-			return errors.New(shown + " is no address such as https://s3.example.com")
+func isURL() validator.String { return parses{"an http or https URL", checkURL} }
+
+// checkURL refuses an address of S3 that none is, or that holds a password; the error does not.
+func checkURL(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		shown := fmt.Sprintf("%q", s)
+		if strings.Contains(s, "@") { // there may be a password before it
+			shown = "it"
 		}
-		if u.User != nil {
-			return errors.New("it holds a user or a password, which would be in the state for everybody to read: leave them out")
-		}
-		return nil
-	}}
+		return errors.New(shown + " is no address such as https://s3.example.com")
+	}
+	if u.User != nil {
+		return errors.New("it holds a user or a password, which would be in the state for everybody to read: leave them out")
+	}
+	return nil
+}
+
+// checkEnvironment refuses an address in the environment that the configuration would not take either: a new database's pods get it.
+func (s *objectStore) checkEnvironment(diags *diag.Diagnostics) {
+	if s.client.EndpointURL != "" || s.environment.EndpointURL == "" {
+		return
+	}
+	if err := checkURL(s.environment.EndpointURL); err != nil {
+		diags.AddAttributeError(path.Root("object_store").AtName("endpoint_url"), "Invalid Environment Variable",
+			sentence(fmt.Errorf("AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL): %w", err)))
+	}
 }
 
 func isCertificate() validator.String {

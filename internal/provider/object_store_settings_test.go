@@ -331,6 +331,18 @@ func TestBadObjectStoreSettings(t *testing.T) {
 		"profile":       {`profile = "nope"`, "", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
 		"AWS_PROFILE":   {"", "AWS_PROFILE=nope", []string{"backup", `the profile "nope" (of the configuration, or AWS_PROFILE) is not in the shared AWS files`}},
 		"AWS_CA_BUNDLE": {keys, "AWS_CA_BUNDLE=/does/not/exist", []string{"backup", "/does/not/exist"}},
+		"AWS_ENDPOINT_URL_S3": {
+			keys, "AWS_ENDPOINT_URL_S3=localhost:4566",
+			[]string{"Invalid Environment Variable", "endpoint_url", `AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL): "localhost:4566" is no address`},
+		},
+		"AWS_ENDPOINT_URL_S3 with a password": {
+			keys, "AWS_ENDPOINT_URL_S3=https://me:" + secret + "@s3.example.com",
+			[]string{"Invalid Environment Variable", "endpoint_url", "AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL): it holds a user or a password"},
+		},
+		"AWS_ENDPOINT_URL with a password": {
+			keys, "AWS_ENDPOINT_URL=https://me:" + secret + "@h:port",
+			[]string{"Invalid Environment Variable", "endpoint_url", "AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL): it is no address such as"},
+		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func (l requestLog) RoundTrip(request *http.Request) (*http.Response, error) {
 		"method": request.Method, "host": request.URL.Host, "path": request.URL.Path, "milliseconds": time.Since(begun).Milliseconds(),
 	}
 	if err != nil {
-		line["error"] = err.Error()
+		line["error"] = textOf(err)
 	} else {
 		line["status"] = response.StatusCode
 	}

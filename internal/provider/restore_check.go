@@ -178,7 +178,7 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 	}
 	text := sentence(err)
 	if len(at.Steps()) > 1 { // of nested attributes the CLI shows no line
-		text = fmt.Sprintf("%s: %s", at, text)
+		text = sentenceAt(at, err)
 	}
 	diags.AddAttributeError(at, cannotSucceed, paragraphs(text, window, more, "Nothing was changed."))
 }

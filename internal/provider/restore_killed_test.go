@@ -95,7 +95,7 @@ func TestRestoreThatWasKilledIsCompleted(t *testing.T) {
 	}
 }
 
-// What the recovery fails of the update says that goes on from there, and how to restore anew.
+// Why the recovery fails is said by the update that goes on from there, and how to restore anew.
 func TestRestoreThatWasKilledAndFails(t *testing.T) {
 	t.Parallel()
 	protected := restoreOf(nightly + withinTheWindow)

@@ -157,7 +157,7 @@ func (b *backend) originOfBackup(ctx context.Context, id string, restored cnpg.K
 		return nil
 	case status.BackupID != "" && status.DestinationPath == "" && cnpg.ByPlugin(backup):
 		diags.AddAttributeError(at, "Backup Cannot Be Restored", paragraphs(
-			fmt.Sprintf("Where the backup %s lies is not known: the Barman Cloud plugin does not tell it, and its database %s archives by that plugin no more.", key, backup.Spec.Cluster.Name),
+			fmt.Sprintf("Where the backup %s lies is not known: the Barman Cloud plugin does not tell it, and its database %s archives elsewhere by now, or by that plugin no more.", key, backup.Spec.Cluster.Name),
 			fmt.Sprintf("Restore it with source.object_store, by its place in S3, and backup_id = %q.", status.BackupID), "Nothing was changed."))
 		return nil
 	case status.BackupID == "" || status.DestinationPath == "":

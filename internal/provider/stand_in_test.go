@@ -24,13 +24,23 @@ import (
 // other: of its settings and its resources it has what examples use, and it asks PostgreSQL by the psql on the PATH.
 const standInProgram = "terraform-provider-postgresql"
 
+// standIns are the providers that the tests' own program is, by the name that it is called with, and where they come from.
+var standIns = map[string]struct {
+	source string
+	serve  func() provider.Provider
+}{
+	standInProgram:                  {"cyrilgdn/postgresql", func() provider.Provider { return &standIn{} }},
+	"terraform-provider-aws":        {"hashicorp/aws", func() provider.Provider { return &schemaStandIn{"aws", awsResources} }},
+	"terraform-provider-kubernetes": {"hashicorp/kubernetes", func() provider.Provider { return &schemaStandIn{"kubernetes", kubernetesResources} }},
+}
+
 // serveStandIn is true, when it has ended, where the program was called as a provider.
 func serveStandIn() bool {
-	if filepath.Base(os.Args[0]) != standInProgram {
+	called, found := standIns[filepath.Base(os.Args[0])]
+	if !found {
 		return false
 	}
-	err := providerserver.Serve(context.Background(), func() provider.Provider { return &standIn{} },
-		providerserver.ServeOpts{Address: "registry.terraform.io/cyrilgdn/postgresql"})
+	err := providerserver.Serve(context.Background(), called.serve, providerserver.ServeOpts{Address: "registry.terraform.io/" + called.source})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

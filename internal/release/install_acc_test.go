@@ -16,21 +16,31 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
 )
 
-// clis are the paths of every Terraform and OpenTofu that is there; OpenTofu always is.
+// clis are the paths of every Terraform and OpenTofu that is there; OpenTofu always is. At length there is also the oldest one that
+// the provider is for: it knows no ephemeral resources, and all else has to work with it. Building it takes some minutes.
 func clis(t *testing.T) []string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin/platform"), "cli", "--all").Output()
-	if err != nil {
-		t.Fatalf("bin/platform cli --all: %v", err)
-	}
-	paths := strings.Fields(string(out))
-	if len(paths) == 0 {
-		t.Fatal("there is no CLI to test with")
+	paths := found(t, "--all")
+	if os.Getenv("PGPLATFORM_LONG") != "" {
+		paths = append(paths, found(t, "--oldest")...)
 	}
 	return paths
 }
 
-// installs: the CLI finds the unpacked release in a mirror, writes it down in its lock file and plans with it, by nothing
+func found(t *testing.T, which string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "bin/platform"), "cli", which).Output()
+	if err != nil {
+		t.Fatalf("bin/platform cli %s: %v", which, err)
+	}
+	paths := strings.Fields(string(out))
+	if len(paths) == 0 {
+		t.Fatalf("bin/platform cli %s has no CLI to test with", which)
+	}
+	return paths
+}
+
+// installs: the CLI finds the unpacked release in a mirror, writes it down in its lock file, plans and applies with it, by nothing
 // but what a required_providers block says.
 func installs(t *testing.T, cli, version, unpacked string) {
 	t.Helper()
@@ -54,6 +64,12 @@ func installs(t *testing.T, cli, version, unpacked string) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	w.checkUserAgents(t, program+"/"+version)
+	if out, err := w.run("apply", "-auto-approve"); err != nil || !strings.Contains(out, "1 added") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if out, err := w.run("plan", "-detailed-exitcode"); err != nil || !strings.Contains(out, "No changes.") {
+		t.Errorf("after the apply: %v\n%s", err, out)
+	}
 
 	// Only what the lock file has seen is run.
 	must(t, os.WriteFile(filepath.Join(installed, "README.md"), []byte("something else"), 0o600))
@@ -76,6 +92,7 @@ func newWorkspace(t *testing.T, cli, version string) *workspace {
 		cli: cli, dir: t.TempDir(), mirrored: t.TempDir(), version: version,
 		kubernetes: apitest.New(t), s3: s3test.New(t),
 	}
+	w.kubernetes.Operate()
 	w.kubernetes.AddNamespace("myorg")
 	w.s3.CreateBucket("backups")
 	w.s3.Archive("backups", "pg", "old").WAL(s3test.Segment(1, 1), time.Now())

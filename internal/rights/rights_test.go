@@ -12,9 +12,11 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
 const (
@@ -32,13 +34,15 @@ var scenes = map[string]func(*world) (done bool){
 	"plugin":          func(w *world) bool { return life(w, byPlugin) },
 	"unbacked":        func(w *world) bool { return unbacked(w, schedule) },
 	"plugin unbacked": func(w *world) bool { return unbacked(w, byPlugin) },
-	"no plugin":       func(w *world) bool { return w.plan("create", database(byPlugin)) },
+	"no plugin": func(w *world) bool {
+		return w.plan("create", database(byPlugin)) && w.apply("create", database(byPlugin+"\nwait = false"))
+	},
 	"backup": func(w *world) bool {
 		const backup = "\nresource \"pgplatform_backup\" \"now\" {\n  database = \"$NS/my-db\"\n}\n"
 		return w.apply("create", database(schedule)) && w.apply("back up", database(schedule)+backup) && w.apply("refresh", database(schedule)+backup) && w.destroy()
 	},
 	"final backup": func(w *world) bool {
-		return w.apply("create", database(schedule+"\nfinal_backup = true")) && w.archive() && w.destroy()
+		return w.apply("create", database(schedule+"\nfinal_backup = true")) && w.archive(backupID) && w.destroy()
 	},
 	"failing backup": func(w *world) bool {
 		const fails = schedule + "\nannotations = { fails = \"yes\" }"
@@ -54,15 +58,34 @@ var scenes = map[string]func(*world) (done bool){
 	},
 	"no namespace": func(w *world) bool { return w.plan("create", database(`namespace = "missing"`)) },
 	"restore": func(w *world) bool {
-		return w.apply("create", database(schedule)) && w.archive() && w.apply("restore", database(schedule)+`
-resource "pgplatform_restore" "pitr" {
-  name                = "my-db-pitr"
-  source              = { database = "$NS/my-db" }
-  verify              = { query = "SELECT count(*) FROM orders", expect = "42" }
-  deletion_protection = false
+		return w.apply("create", database(schedule)) && w.archive(backupID) &&
+			w.apply("restore", database(schedule)+restore(`source = { database = "$NS/my-db" }
+  verify = { query = "SELECT count(*) FROM orders", expect = "42" }`))
+	},
+	"restore from elsewhere": func(w *world) bool {
+		return w.elsewhere(schedule) != "" && w.apply("restore", restore(`source = { database = "$SOURCE/my-db" }`))
+	},
+	"restore from elsewhere by the plugin": func(w *world) bool {
+		return w.elsewhere(byPlugin) != "" && w.apply("restore", restore(`source = { database = "$SOURCE/my-db" }`))
+	},
+	"restore a backup from elsewhere": func(w *world) bool {
+		backup := w.elsewhere(schedule)
+		return w.apply("restore", restore(fmt.Sprintf("source = { backup = %q }", backup)))
+	},
+	"credentials": func(w *world) bool {
+		return w.apply("create", database(schedule)) && w.login() && w.open("open", `
+ephemeral "pgplatform_credentials" "app" {
+  database = "$NS/my-db"
 }
 `)
 	},
+	"no method": func(w *world) bool {
+		return w.plan("create", database(schedule)) && w.apply("create", database(schedule))
+	},
+}
+
+func restore(attributes string) string {
+	return "\nresource \"pgplatform_restore\" \"pitr\" {\n  name = \"my-db-pitr\"\n  deletion_protection = false\n  " + attributes + "\n}\n"
 }
 
 func life(w *world, backup string) bool {
@@ -74,11 +97,14 @@ func unbacked(w *world, backup string) bool {
 	return w.apply("create", database(backup)) && w.apply("turn backups off", database(`backup = { enabled = false }`))
 }
 
-// archive is what the pods of the database have archived.
-func (w *world) archive() bool {
+// backupID is that of the base backup in most archives.
+const backupID = "20260326T095900"
+
+// archive is what the pods of the database have archived, from a base backup on.
+func (w *world) archive(backupID string) bool {
 	at := func(hour int) time.Time { return time.Date(2026, 3, 26, hour, 0, 0, 0, time.UTC) }
 	a := w.s3.Archive(bucket, "pg", "my-db")
-	a.Backup("20260326T095900", at(10), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
+	a.Backup(backupID, at(10), s3test.Segment(1, 5), s3test.Segment(1, 5), nil)
 	a.Segments(1, 5, 13, at(10), 15*time.Minute)
 	return true
 }
@@ -99,8 +125,9 @@ type without struct {
 }
 
 const (
-	dispensable   = "Done Without a Right"
-	pluginMissing = "the Barman Cloud plugin is not installed"
+	dispensable    = "Done Without a Right"
+	pluginMissing  = "Barman Cloud plugin is not installed"
+	nothingBacksUp = "in this Kubernetes cluster takes backups"
 )
 
 var missing = map[string]without{
@@ -131,7 +158,7 @@ var missing = map[string]without{
 	"patch persistentvolumeclaims": {scene: "full disk", says: []string{"Unable to Update Database", "kubectl patch pvc my-db-1 -n $NS"}},
 
 	"get objectstores.barmancloud.cnpg.io":    {scene: "plugin", says: []string{"Unable to"}},
-	"list objectstores.barmancloud.cnpg.io":   {scene: "no plugin", quiet: true, loses: pluginMissing},
+	"list objectstores.barmancloud.cnpg.io":   {scene: "no plugin", quiet: true, says: []string{"is the Barman Cloud plugin installed in this cluster?", "Nothing was created."}, loses: pluginMissing},
 	"create objectstores.barmancloud.cnpg.io": {scene: "plugin", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
 	"patch objectstores.barmancloud.cnpg.io":  {scene: "plugin", says: []string{"Unable to Create Database", "is recorded in Terraform's state"}},
 	"delete objectstores.barmancloud.cnpg.io": {scene: "plugin unbacked", says: []string{"ObjectStore Not Removed", "It goes when the Cluster goes"}},
@@ -146,8 +173,38 @@ var missing = map[string]without{
 	"watch jobs.batch": {scene: "restore", says: []string{dispensable, "how often a recovery was tried is not known"}},
 	"create pods/exec": {scene: "restore", says: []string{"Source Not Flushed", "Unable to Verify the Restored Database"}},
 
+	"get clusters.postgresql.cnpg.io of the source":         {scene: "restore from elsewhere", says: []string{"Unable to Read the Source", "Nothing was changed."}},
+	"get scheduledbackups.postgresql.cnpg.io of the source": {scene: "restore from elsewhere", says: []string{"Unable to Read the Source", "Nothing was changed."}},
+	"get backups.postgresql.cnpg.io of the source":          {scene: "restore a backup from elsewhere", says: []string{"Unable to Read the Source", "Nothing was changed."}},
+	"get objectstores.barmancloud.cnpg.io of the source":    {scene: "restore from elsewhere by the plugin", says: []string{"Unable to Read the Source", "Nothing was changed."}},
+	"create pods/exec of the source":                        {scene: "restore from elsewhere", says: []string{"Source Not Flushed"}},
+
 	"get namespaces":                    {scene: "no namespace", quiet: true, loses: "Namespace Does Not Exist Yet"},
 	"get storageclasses.storage.k8s.io": {scene: "rigid disk", quiet: true, loses: "does not allow volume expansion"},
+}
+
+// more are what scenes say without rights that are needed elsewhere too, and without several at once.
+var more = []struct {
+	missing []string
+	denied  string // the one that the API server has words for
+	without
+}{
+	{
+		missing: []string{"get secrets"}, denied: "get secrets",
+		without: without{scene: "credentials", says: []string{"Unable to Read Credentials", "$NS/my-db-app", "needs the verb get on it"}},
+	},
+	{ // whether there is a plugin is not told, and the configuration may know better
+		missing: []string{"list objectstores.barmancloud.cnpg.io", "get objectstores.barmancloud.cnpg.io"}, denied: "get objectstores.barmancloud.cnpg.io",
+		without: without{scene: "no plugin", says: []string{"Unable to Create Database", "Nothing was created."}, loses: pluginMissing},
+	},
+	{
+		missing: []string{"list objectstores.barmancloud.cnpg.io"}, denied: "list objectstores.barmancloud.cnpg.io",
+		without: without{scene: "no method", says: []string{"Unable to Create Database", "it cannot be told whether", "set backup.method to what is installed", "Nothing was created."}, loses: nothingBacksUp},
+	},
+	{
+		missing: []string{"list objectstores.barmancloud.cnpg.io", "create clusters.postgresql.cnpg.io"}, denied: "create clusters.postgresql.cnpg.io",
+		without: without{scene: "no method", says: []string{"Unable to Create Database", "it cannot be told whether", "Nothing was created."}, loses: nothingBacksUp},
+	},
 }
 
 // refused are the scenes that end with an error also with all rights, and what it says.
@@ -155,6 +212,7 @@ var refused = map[string]string{
 	"failing backup": barmanSays,
 	"rigid disk":     "does not allow volume expansion",
 	"no plugin":      pluginMissing,
+	"no method":      nothingBacksUp,
 }
 
 // TestAccRights: with the roles of the examples everything works. Without any one of their rights something is refused or lost, and
@@ -172,11 +230,15 @@ func TestAccRights(t *testing.T) {
 		}
 	}
 	t.Run("installed", func(t *testing.T) { //nolint:paralleltest // the plugin is removed after it
-		p.compare(t, all, func(scene string) bool { return scene != "no plugin" })
+		p.compare(t, all, func(scene string) bool { return scene != "no plugin" && scene != "no method" })
 	})
 	p.removePlugin(t)
-	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed
+	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed, and CloudNativePG's own support after it
 		p.compare(t, all, func(scene string) bool { return scene == "no plugin" })
+	})
+	p.removeInTree(t)
+	t.Run("without any method", func(t *testing.T) { //nolint:paralleltest // they are removed
+		p.compare(t, all, func(scene string) bool { return scene == "no method" })
 	})
 }
 
@@ -192,6 +254,23 @@ func (p *platform) removePlugin(t *testing.T) {
 	}))
 }
 
+// removeInTree removes the field of CloudNativePG's own support for barman, and waits until the API server knows it no more.
+func (p *platform) removeInTree(t *testing.T) {
+	t.Helper()
+	const backup = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/backup/properties/barmanObjectStore"
+	_, err := p.objects.Resource(definitions).Patch(t.Context(), "clusters.postgresql.cnpg.io", types.JSONPatchType,
+		[]byte(`[{"op": "remove", "path": "`+backup+`"}]`), metav1.PatchOptions{})
+	must(t, err)
+	must(t, wait.PollUntilContextTimeout(t.Context(), 50*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+		client, err := cnpg.New(p.config, "rights-test") // one keeps what it was told
+		if err != nil {
+			return false, err
+		}
+		installed, err := client.Installed(ctx, cnpg.MethodInTree, "default")
+		return !installed, err
+	}))
+}
+
 // compare plays scenes with all rights, and then without each of those that they are about.
 func (p *platform) compare(t *testing.T, all []right, which func(scene string) bool) {
 	t.Helper()
@@ -201,7 +280,7 @@ func (p *platform) compare(t *testing.T, all []right, which func(scene string) b
 			if !which(name) || old && !aboutOld(name) {
 				continue
 			}
-			w := p.world(t, "", old)
+			w := p.world(t, old)
 			why, ends := refused[name]
 			went := play(w)
 			said[name] = w.said.String()
@@ -218,9 +297,23 @@ func (p *platform) compare(t *testing.T, all []right, which func(scene string) b
 		case which(want.scene):
 			t.Run(r.String(), func(t *testing.T) {
 				t.Parallel()
-				w := p.world(t, r.String(), want.old)
+				w := p.world(t, want.old, r.String())
 				scenes[want.scene](w)
 				want.check(t, r, w, said[want.scene])
+			})
+		}
+	}
+	for _, want := range more {
+		denied := slices.IndexFunc(all, func(r right) bool { return r.String() == want.denied })
+		switch {
+		case denied < 0:
+			t.Errorf("no role of the examples has the right to %s", want.denied)
+		case which(want.scene):
+			t.Run(want.scene+" without "+strings.Join(want.missing, ", "), func(t *testing.T) {
+				t.Parallel()
+				w := p.world(t, want.old, want.missing...)
+				scenes[want.scene](w)
+				want.check(t, all[denied], w, said[want.scene])
 			})
 		}
 	}
@@ -241,10 +334,10 @@ func (want without) check(t *testing.T, r right, w *world, with string) {
 	t.Helper()
 	text, says := w.said.String(), want.says
 	if !want.quiet {
-		says = append(says, r.denied(w.namespace), leastRole)
+		says = append(says, r.denied(w), leastRole)
 	}
 	for _, part := range says {
-		if !strings.Contains(text, strings.ReplaceAll(part, "$NS", w.namespace)) {
+		if !strings.Contains(text, w.named(part)) {
 			t.Errorf("the scene %q does not say %q:\n%s", want.scene, part, text)
 		}
 	}

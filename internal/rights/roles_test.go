@@ -16,13 +16,16 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 )
 
-// examples is the folder of the roles.
-const examples = "../../examples/rbac"
+// The folders of the roles: of those in the namespace of the databases, and of those in that of a restore's source.
+const (
+	examples         = "../../examples/rbac"
+	examplesOfSource = examples + "/source"
+)
 
-// objects are those of the examples, as they are.
-func objects(t *testing.T) []runtime.Object {
+// objects are those of the examples in a folder, as they are.
+func objects(t *testing.T, folder string) []runtime.Object {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join(examples, "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	must(t, err)
 	strict := serializer.NewCodecFactory(scheme.Scheme, serializer.EnableStrict).UniversalDeserializer()
 	var all []runtime.Object
@@ -44,7 +47,7 @@ func objects(t *testing.T) []runtime.Object {
 		}
 	}
 	if len(all) == 0 {
-		t.Fatalf("%s has no objects", examples)
+		t.Fatalf("%s has no objects", folder)
 	}
 	return all
 }
@@ -60,33 +63,43 @@ func rulesOf(object runtime.Object) *[]rbacv1.PolicyRule {
 	return nil
 }
 
-// right is one verb on one resource.
-type right struct{ verb, resource, group string }
+// right is one verb on one resource, in the namespace of the databases or in that of a restore's source.
+type right struct {
+	verb, resource, group string
+	ofSource              bool
+}
 
 func (r right) String() string {
-	if r.group == "" {
-		return r.verb + " " + r.resource
+	text := r.verb + " " + r.resource
+	if r.group != "" {
+		text += "." + r.group
 	}
-	return r.verb + " " + r.resource + "." + r.group
+	if r.ofSource {
+		text += " of the source"
+	}
+	return text
 }
 
-// denied is how the API server says that somebody lacks it in a namespace.
-func (r right) denied(namespace string) string {
-	text := fmt.Sprintf(`User "system:serviceaccount:%s:terraform" cannot %s resource %q in API group %q`, namespace, r.verb, r.resource, r.group)
-	if r.resource == "namespaces" || r.resource == "storageclasses" {
+// denied is how the API server says that the service account of a namespace lacks it.
+func (r right) denied(w *world) string {
+	text := fmt.Sprintf(`User "system:serviceaccount:%s:terraform" cannot %s resource %q in API group %q`, w.namespace, r.verb, r.resource, r.group)
+	switch {
+	case r.resource == "namespaces" || r.resource == "storageclasses":
 		return text + " at the cluster scope"
+	case r.ofSource:
+		return text + fmt.Sprintf(" in the namespace %q", w.source)
 	}
-	return text + fmt.Sprintf(" in the namespace %q", namespace)
+	return text + fmt.Sprintf(" in the namespace %q", w.namespace)
 }
 
-// rights are those of rules, one by one.
-func rights(rules []rbacv1.PolicyRule) []right {
+// rights are those of rules in one of the folders, one by one.
+func rights(rules []rbacv1.PolicyRule, folder string) []right {
 	var all []right
 	for _, rule := range rules {
 		for _, group := range rule.APIGroups {
 			for _, resource := range rule.Resources {
 				for _, verb := range rule.Verbs {
-					all = append(all, right{verb, resource, group})
+					all = append(all, right{verb, resource, group, folder == examplesOfSource})
 				}
 			}
 		}
@@ -94,11 +107,11 @@ func rights(rules []rbacv1.PolicyRule) []right {
 	return all
 }
 
-// except are rules of all rights but one.
-func except(rules []rbacv1.PolicyRule, missing string) []rbacv1.PolicyRule {
+// except are rules of all rights but those that are missing.
+func except(rules []rbacv1.PolicyRule, folder string, missing []string) []rbacv1.PolicyRule {
 	var kept []rbacv1.PolicyRule
-	for _, r := range rights(rules) {
-		if r.String() != missing {
+	for _, r := range rights(rules, folder) {
+		if !slices.Contains(missing, r.String()) {
 			kept = append(kept, rbacv1.PolicyRule{APIGroups: []string{r.group}, Resources: []string{r.resource}, Verbs: []string{r.verb}})
 		}
 	}
@@ -109,13 +122,15 @@ func except(rules []rbacv1.PolicyRule, missing string) []rbacv1.PolicyRule {
 func everyRight(t *testing.T) []right {
 	t.Helper()
 	var all []right
-	for _, object := range objects(t) {
-		if rules := rulesOf(object); rules != nil {
-			for _, r := range rights(*rules) {
-				if slices.Contains(all, r) {
-					t.Errorf("two of the roles have the right to %s", r)
+	for _, folder := range []string{examples, examplesOfSource} {
+		for _, object := range objects(t, folder) {
+			if rules := rulesOf(object); rules != nil {
+				for _, r := range rights(*rules, folder) {
+					if slices.Contains(all, r) {
+						t.Errorf("two of the roles have the right to %s", r)
+					}
+					all = append(all, r)
 				}
-				all = append(all, r)
 			}
 		}
 	}

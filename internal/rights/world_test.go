@@ -73,10 +73,14 @@ func newPlatform(t *testing.T) *platform {
 // bucket is the one of all worlds: each has an S3 of its own.
 const bucket = "backups"
 
-// world is a namespace in which the provider has the rights of the examples, or all of them but one.
+// world is a namespace in which the provider has the rights of the examples, or all of them but some, and another one with the source
+// of a restore.
 type world struct {
 	t         *testing.T
+	platform  *platform
 	namespace string
+	source    string   // the other one; "" as long as there is none
+	missing   []string // of the rights
 	objects   dynamic.Interface
 	s3        *s3test.Server
 	workspace *terraformtest.Workspace
@@ -110,12 +114,12 @@ func olderServer(t *testing.T, config *rest.Config) *httptest.Server {
 	return server
 }
 
-// world makes a world without one of the rights, or, where that is "", with all of them.
-func (p *platform) world(t *testing.T, missing string, old bool) *world {
+// world makes a world with all rights but those that are missing.
+func (p *platform) world(t *testing.T, old bool, missing ...string) *world {
 	t.Helper()
 	namespace, err := p.core.CoreV1().Namespaces().Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-"}}, metav1.CreateOptions{})
 	must(t, err)
-	w := &world{t: t, namespace: namespace.Name, objects: p.objects, s3: s3test.New(t)}
+	w := &world{t: t, platform: p, namespace: namespace.Name, missing: missing, objects: p.objects, s3: s3test.New(t)}
 	w.s3.CreateBucket(bucket)
 	// Pods need it, and the controller that makes it is not there.
 	_, err = p.core.CoreV1().ServiceAccounts(w.namespace).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default"}}, metav1.CreateOptions{})
@@ -123,7 +127,15 @@ func (p *platform) world(t *testing.T, missing string, old bool) *world {
 	p.grant(t, w.namespace, missing)
 	token, err := p.core.CoreV1().ServiceAccounts(w.namespace).CreateToken(t.Context(), "terraform", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	must(t, err)
-	w.workspace = terraformtest.New(t, terraformtest.Providers{"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")())})
+	w.connect(old, token.Status.Token)
+	return w
+}
+
+// connect has a provider that is the service account with that token, and the world's S3.
+func (w *world) connect(old bool, token string) {
+	w.t.Helper()
+	p := w.platform
+	w.workspace = terraformtest.New(w.t, terraformtest.Providers{"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")())})
 	host, authority := p.config.Host, p.config.CAData
 	if old {
 		host, authority = p.old.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.old.Certificate().Raw})
@@ -144,8 +156,7 @@ provider "pgplatform" {
     secret_access_key = %q
   }
 }
-`, w.namespace, host, token.Status.Token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
-	return w
+`, w.namespace, host, token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
 }
 
 // operated waits until the operator has made what belongs to the database, for which an apply that does not wait leaves no time.
@@ -162,14 +173,14 @@ func (w *world) operated() bool {
 	return true
 }
 
-// grant applies the examples to a namespace, and binds the role of the whole cluster as its guide says. Where a right is missing, the
+// grant applies the examples to a namespace, and binds the role of the whole cluster as its guide says. Where rights are missing, the
 // roles have all others.
-func (p *platform) grant(t *testing.T, namespace, missing string) {
+func (p *platform) grant(t *testing.T, namespace string, missing []string) {
 	t.Helper()
 	ctx, create, rbac := t.Context(), metav1.CreateOptions{}, p.core.RbacV1()
-	for _, object := range objects(t) {
-		if rules := rulesOf(object); rules != nil && missing != "" {
-			*rules = except(*rules, missing)
+	for _, object := range objects(t, examples) {
+		if rules := rulesOf(object); rules != nil && len(missing) > 0 {
+			*rules = except(*rules, examples, missing)
 		}
 		var err error
 		switch o := object.(type) {
@@ -195,24 +206,86 @@ func (p *platform) grant(t *testing.T, namespace, missing string) {
 	}
 }
 
+// elsewhere has a database with an archive in a namespace of its own, made by somebody with all rights there, and lets the world's service
+// account restore from it, as far as its rights go. It returns the id of a base backup.
+func (w *world) elsewhere(attributes string) string {
+	w.t.Helper()
+	ctx, create, rbac := w.t.Context(), metav1.CreateOptions{}, w.platform.core.RbacV1()
+	others := w.platform.world(w.t, false)
+	w.source, others.s3 = others.namespace, w.s3
+	token, err := w.platform.core.CoreV1().ServiceAccounts(w.source).CreateToken(ctx, "terraform", &authenticationv1.TokenRequest{}, create)
+	must(w.t, err)
+	others.connect(false, token.Status.Token)
+	for _, object := range objects(w.t, examplesOfSource) {
+		var err error
+		switch o := object.(type) {
+		case *rbacv1.Role:
+			o.Rules = except(o.Rules, examplesOfSource, w.missing)
+			_, err = rbac.Roles(w.source).Create(ctx, o, create)
+		case *rbacv1.RoleBinding:
+			o.Subjects[0].Namespace = w.namespace
+			_, err = rbac.RoleBindings(w.source).Create(ctx, o, create)
+		default:
+			w.t.Fatalf("the examples have a %T", object)
+		}
+		must(w.t, err)
+	}
+	if !others.apply("create", database(attributes)) ||
+		!others.apply("back up", database(attributes)+"\nresource \"pgplatform_backup\" \"now\" {\n  database = \"$NS/my-db\"\n}\n") {
+		w.t.Fatalf("the source: %s", others.said.String())
+	}
+	backup := others.workspace.Object("pgplatform_backup.now")
+	w.archive(backup.Attribute("backup_id").AsString())
+	return backup.Attribute("id").AsString()
+}
+
+// login makes the Secret of the database's owner, as CloudNativePG does.
+func (w *world) login() bool {
+	w.t.Helper()
+	_, err := w.platform.core.CoreV1().Secrets(w.namespace).Create(w.t.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Name: "my-db-app"}, Type: corev1.SecretTypeBasicAuth,
+		StringData: map[string]string{corev1.BasicAuthUsernameKey: "app", corev1.BasicAuthPasswordKey: "owner-of-app"},
+	}, metav1.CreateOptions{})
+	must(w.t, err)
+	return true
+}
+
 // say keeps what the provider says, and tells whether it goes on.
 func (w *world) say(step string, diags terraformtest.Diagnostics) bool {
 	fmt.Fprintf(&w.said, "[%s]\n%s\n", step, diags)
 	return !diags.HasError()
 }
 
-// apply applies resources; $NS stands for the namespace.
+// write writes resources; $NS stands for the namespace, $SOURCE for that of the source.
+func (w *world) write(resources string) {
+	w.t.Helper()
+	w.workspace.Write(w.block + w.named(resources))
+}
+
+func (w *world) named(text string) string {
+	return strings.NewReplacer("$NS", w.namespace, "$SOURCE", w.source).Replace(text)
+}
+
+// apply applies resources.
 func (w *world) apply(step, resources string) bool {
 	w.t.Helper()
-	w.workspace.Write(w.block + strings.ReplaceAll(resources, "$NS", w.namespace))
+	w.write(resources)
 	return w.say(step, w.workspace.Apply(w.t.Context()))
 }
 
 // plan only plans them.
 func (w *world) plan(step, resources string) bool {
 	w.t.Helper()
-	w.workspace.Write(w.block + strings.ReplaceAll(resources, "$NS", w.namespace))
+	w.write(resources)
 	_, diags := w.workspace.Plan(w.t.Context())
+	return w.say(step, diags)
+}
+
+// open opens the ephemeral resources among them.
+func (w *world) open(step, resources string) bool {
+	w.t.Helper()
+	w.write(resources)
+	_, diags := w.workspace.OpenEphemeral(w.t.Context())
 	return w.say(step, diags)
 }
 

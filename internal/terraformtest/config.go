@@ -16,6 +16,7 @@ type configuration struct {
 	provider  cty.Value
 	resources map[string]*resourceConfig // by address
 	data      map[string]*resourceConfig // data sources, by address
+	ephemeral map[string]*resourceConfig // ephemeral resources, by address
 	imports   map[string]importTarget    // by address
 }
 
@@ -32,7 +33,8 @@ type resourceConfig struct {
 
 func (s *schemas) parse(text string) (configuration, error) {
 	config := configuration{
-		provider: cty.NilVal, resources: map[string]*resourceConfig{}, data: map[string]*resourceConfig{}, imports: map[string]importTarget{},
+		provider: cty.NilVal, resources: map[string]*resourceConfig{}, data: map[string]*resourceConfig{},
+		ephemeral: map[string]*resourceConfig{}, imports: map[string]importTarget{},
 	}
 	file, diags := hclsyntax.ParseConfig([]byte(text), "main.tf", hcl.InitialPos)
 	if diags.HasErrors() {
@@ -61,21 +63,11 @@ func (s *schemas) parseBlock(config *configuration, block *hclsyntax.Block) (err
 		config.provider, err = decode(s.provider, block.Body)
 		return err
 	case "resource":
-		schema := s.resources[block.Labels[0]]
-		if schema == nil {
-			return fmt.Errorf("the provider has no resource %s", block.Labels[0])
-		}
-		value, err := decode(schema, block.Body)
-		config.resources[block.Labels[0]+"."+block.Labels[1]] = &resourceConfig{block.Labels[0], value}
-		return err
+		return parseResource("resource", "", s.resources, block, config.resources)
 	case "data":
-		schema := s.data[block.Labels[0]]
-		if schema == nil {
-			return fmt.Errorf("the provider has no data source %s", block.Labels[0])
-		}
-		value, err := decode(schema, block.Body)
-		config.data["data."+block.Labels[0]+"."+block.Labels[1]] = &resourceConfig{block.Labels[0], value}
-		return err
+		return parseResource("data source", "data.", s.data, block, config.data)
+	case "ephemeral":
+		return parseResource("ephemeral resource", "ephemeral.", s.ephemeral, block, config.ephemeral)
 	case "import":
 		to, diags := hcl.AbsTraversalForExpr(block.Body.Attributes["to"].Expr)
 		if diags.HasErrors() {
@@ -91,6 +83,17 @@ func (s *schemas) parseBlock(config *configuration, block *hclsyntax.Block) (err
 	default:
 		return fmt.Errorf("%s blocks are not played", block.Type)
 	}
+}
+
+// parseResource reads a block of a kind whose addresses begin with prefix.
+func parseResource(kind, prefix string, all map[string]*schema, block *hclsyntax.Block, into map[string]*resourceConfig) error {
+	schema := all[block.Labels[0]]
+	if schema == nil {
+		return fmt.Errorf("the provider has no %s %s", kind, block.Labels[0])
+	}
+	value, err := decode(schema, block.Body)
+	into[prefix+block.Labels[0]+"."+block.Labels[1]] = &resourceConfig{block.Labels[0], value}
+	return err
 }
 
 func decodeTarget(attributes hclsyntax.Attributes) (importTarget, error) {

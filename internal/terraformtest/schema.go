@@ -17,6 +17,7 @@ type schemas struct {
 	provider  *schema
 	resources map[string]*schema
 	data      map[string]*schema
+	ephemeral map[string]*schema
 }
 
 // schema is one object's: the attributes, and the types of its values and of its identity.
@@ -39,7 +40,7 @@ func readSchemas(ctx context.Context, server tfprotov6.ProviderServer) (*schemas
 	if err != nil {
 		return nil, err
 	}
-	all := &schemas{resources: map[string]*schema{}, data: map[string]*schema{}}
+	all := &schemas{resources: map[string]*schema{}, data: map[string]*schema{}, ephemeral: map[string]*schema{}}
 	if all.provider, err = newSchema(answer.Provider); err != nil {
 		return nil, fmt.Errorf("the provider's schema: %w", err)
 	}
@@ -54,6 +55,11 @@ func readSchemas(ctx context.Context, server tfprotov6.ProviderServer) (*schemas
 	for name, source := range answer.DataSourceSchemas {
 		if all.data[name], err = newSchema(source); err != nil {
 			return nil, fmt.Errorf("the schema of the data source %s: %w", name, err)
+		}
+	}
+	for name, resource := range answer.EphemeralResourceSchemas {
+		if all.ephemeral[name], err = newSchema(resource); err != nil {
+			return nil, fmt.Errorf("the schema of the ephemeral resource %s: %w", name, err)
 		}
 	}
 	return all, nil

@@ -3,8 +3,8 @@
 // the provider answers. A plan and an apply take milliseconds, so that tests can make thousands.
 //
 // It knows what resources need: plan, apply, replacement, destroy, import, taint and identity. Configurations are written
-// in HCL with provider, resource and import blocks whose values are literals; there are no references, modules or data
-// sources. Schemas with nested blocks are not played. The word unknown stands for what a plan does not know, such as the
+// in HCL with provider, resource, data, ephemeral and import blocks whose values are literals; there are no references or
+// modules. Schemas with nested blocks are not played. The word unknown stands for what a plan does not know, such as the
 // attribute of another resource that is still to be made: a plan is made with it, and applied when Write has put the value
 // into its place.
 //

@@ -43,7 +43,8 @@ var backupAttributes = []attribute{
 		field: func(o objects) any { return o.schedule.Spec.Method }, want: cnpgv1.BackupMethodBarmanObjectStore,
 	},
 	{
-		name: "backup.method", config: scheduled(`method = "plugin"`), stays: true,
+		// Where nobody waits for the pods, the base backup of the change is left to the next apply.
+		name: "backup.method", config: scheduled(`method = "plugin"`) + "\nwait = true", stays: true,
 		field: func(o objects) any {
 			return []any{o.schedule.Spec.Method, o.cluster.Spec.Backup != nil && o.cluster.Spec.Backup.BarmanObjectStore != nil, len(o.cluster.Spec.Plugins)}
 		},

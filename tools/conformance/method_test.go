@@ -50,7 +50,7 @@ func TestMethodByDefinition(t *testing.T) {
 		f.kube.Remove("objectstores")
 		f.defineClusters(t, removeInTree)
 		w.Write(f.block + backedUp)
-		if _, diags := w.Plan(t.Context()); !strings.Contains(diags.Errors().String(), "nothing in this Kubernetes cluster takes backups") {
+		if _, diags := w.Plan(t.Context()); !strings.Contains(diags.Errors().String(), "Nothing in this Kubernetes cluster takes backups") {
 			t.Errorf("the plan says\n%s", diags)
 		}
 		bring(t, w, f.block+not, terraformtest.Create)

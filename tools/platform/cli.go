@@ -7,11 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/gobuild"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload"
 )
 
 func cliCommand() *cobra.Command {
-	var all bool
+	var all, oldest bool
 	cmd := &cobra.Command{
 		Use:   "cli",
 		Short: "Print the path of the Terraform CLI: terraform on the PATH, else tofu, else OpenTofu, which is built",
@@ -30,6 +31,14 @@ func cliCommand() *cobra.Command {
 				fmt.Println(strings.Join(paths, "\n"))
 				return nil
 			}
+			if oldest {
+				path, err := gobuild.Get(cmd.Context(), p.cache, p.Reporter, p.moduleRoot(), gobuild.OldestOpenTofu)
+				if err != nil {
+					return fmt.Errorf("get the oldest OpenTofu: %w", err)
+				}
+				fmt.Println(path)
+				return nil
+			}
 			path, err := workload.FindCLI(cmd.Context(), p.cache, p.Reporter, p.moduleRoot())
 			if err != nil {
 				return err
@@ -39,5 +48,7 @@ func cliCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "print the paths of all: terraform and tofu on the PATH, and OpenTofu, built where neither is it")
+	cmd.Flags().BoolVar(&oldest, "oldest", false, "print the path of the oldest OpenTofu that the provider is for, which is built")
+	cmd.MarkFlagsMutuallyExclusive("all", "oldest")
 	return cmd
 }

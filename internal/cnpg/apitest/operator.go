@@ -94,11 +94,12 @@ func (s *Server) hasStores(c *cnpgv1.Cluster) bool {
 	})
 }
 
-// generations are the specs of Clusters that were seen already: what tests do to the status of one stays.
+// generations are the specs of Clusters, and the ObjectStores that they note, that were seen already: what tests do to the status of one
+// stays.
 type generations struct{ seen sync.Map }
 
 func (g *generations) new(c *cnpgv1.Cluster) bool {
-	_, seen := g.seen.LoadOrStore(fmt.Sprint(c.UID, c.Generation), true)
+	_, seen := g.seen.LoadOrStore(fmt.Sprint(c.UID, c.Generation, c.Annotations["pgplatform.io/object-stores"]), true)
 	return !seen
 }
 
@@ -189,6 +190,7 @@ func (s *Server) run(c *cnpgv1.Cluster) {
 		}}
 		if archivesByPlugin(c) {
 			pod.Spec.InitContainers = []corev1.Container{{Name: SidecarContainer, RestartPolicy: ptr.To(corev1.ContainerRestartPolicyAlways)}}
+			pod.Spec.Volumes = s.certificates(c)
 		}
 		pod.Status.Phase = corev1.PodRunning
 		s.Put(pod, volume(c, name, "PG_DATA", &c.Spec.StorageConfiguration))
@@ -203,6 +205,26 @@ func (s *Server) run(c *cnpgv1.Cluster) {
 		Delete[corev1.PersistentVolumeClaim](s, c.Namespace, name+"-wal")
 	}
 	Edit(s, c.Namespace, c.Name, Healthy)
+}
+
+// certificates is the volume with what the ObjectStores of a Cluster name, which the plugin mounts in its pods.
+func (s *Server) certificates(c *cnpgv1.Cluster) []corev1.Volume {
+	var sources []corev1.VolumeProjection
+	for _, named := range stores(c) {
+		store := Get[barmancloud.ObjectStore](s, named.Namespace, named.Name)
+		if store == nil || store.Spec.Configuration.EndpointCA == nil {
+			continue
+		}
+		ca := store.Spec.Configuration.EndpointCA
+		sources = append(sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: ca.Name},
+			Items:                []corev1.KeyToPath{{Key: ca.Key, Path: named.Name + "/barman-ca.crt"}},
+		}})
+	}
+	if len(sources) == 0 {
+		return nil
+	}
+	return []corev1.Volume{{Name: "barman-certificates", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{Sources: sources}}}}
 }
 
 // part is the metadata of something that belongs to a Cluster.

@@ -53,6 +53,8 @@ type ObjectStoreSpec struct {
 	Configuration cnpgv1.BarmanObjectStoreConfiguration `json:"configuration"`
 	// RetentionPolicy is what a Cluster has in spec.backup.retentionPolicy.
 	RetentionPolicy string `json:"retentionPolicy,omitempty"`
+	// InstanceSidecarConfiguration is how the plugin's container is configured in the pods. It is never the provider's.
+	InstanceSidecarConfiguration map[string]any `json:"instanceSidecarConfiguration,omitempty"`
 }
 
 // ObjectStoreStatus is what the plugin says of the archives in the store.
@@ -90,6 +92,7 @@ func (o *ObjectStore) DeepCopy() *ObjectStore {
 	c := *o
 	o.DeepCopyInto(&c.ObjectMeta)
 	o.Spec.Configuration.DeepCopyInto(&c.Spec.Configuration)
+	c.Spec.InstanceSidecarConfiguration = runtime.DeepCopyJSON(o.Spec.InstanceSidecarConfiguration)
 	c.Status.ServerRecoveryWindow = nil
 	for name, w := range o.Status.ServerRecoveryWindow {
 		if c.Status.ServerRecoveryWindow == nil {

@@ -46,6 +46,8 @@ var (
 	}
 	// OpenTofu stands in where there is no Terraform CLI.
 	OpenTofu = Target{Module: "opentofu", Package: "github.com/opentofu/opentofu/cmd/tofu", Name: "tofu"}
+	// OldestOpenTofu is of the oldest minor version that the provider is for.
+	OldestOpenTofu = Target{Module: "../oldest-cli", Package: "github.com/opentofu/opentofu/cmd/tofu", Name: "tofu-oldest"}
 )
 
 // kubernetes is one of the commands of k8s.io/kubernetes, which take their version from the linker.
