@@ -31,7 +31,7 @@ chroot "$root" python3 -m compileall -q --invalidation-mode unchecked-hash "${pa
 
 # What archives must be able to restore: a package that is broken shows here, not on somebody's bad day.
 for command in backup backup-list backup-show backup-delete restore wal-archive wal-restore check-wal-archive; do
-	chroot --userspec=26:26 "$root" "barman-cloud-$command" --version
+	chroot --userspec=26:26 "$root" "/usr/local/bin/barman-cloud-$command" --version
 done
 chroot --userspec=26:26 "$root" python3 - <<'PYTHON'
 import io, os, boto3, psycopg2
