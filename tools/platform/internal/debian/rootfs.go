@@ -87,7 +87,8 @@ func (r RootFS) write(ctx context.Context, s *progress.Step, path string) error 
 	cmd.Env = append(os.Environ(), "TMPDIR="+tmp, fmt.Sprintf("SOURCE_DATE_EPOCH=%d", image.Epoch.Unix()))
 	// mmdebstrap and all that it starts live in a process namespace, where all of them die with the first: at
 	// the end of ctx and also when we are killed, for which the thread that starts it must live as long.
-	// Their mounts are in a mount namespace of their own, which goes with them.
+	// Their mounts are in a mount namespace of their own, which goes with them: of the machine's, each that is left would keep the
+	// next run from removing the folder.
 	cmd.SysProcAttr = ownProcesses()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
