@@ -146,13 +146,14 @@ func (r *restoreResource) readOrigin(ctx context.Context, client *cnpg.Client, p
 		return true
 	}
 	switch target := plan.target(from.backupID); {
-	case !from.alive || !plan.FlushSource.ValueBool() || target.Kind == recovery.TargetImmediate:
+	case !from.alive || !plan.FlushSource.ValueBool():
 		ok = read()
 		return catalog, endsThere, ok
-	case target.Kind == recovery.TargetLSN:
-		// Of a place in the WAL, and of nothing else, the archive itself tells whether WAL follows it, but for its last segment.
-		if !read() {
-			return nil, endsThere, false
+	case target.Kind == recovery.TargetLSN, target.Kind == recovery.TargetImmediate:
+		// Of a place in the WAL the archive itself tells whether WAL follows it, but for its last segment, and of a base backup whether
+		// its own WAL is there. Of nothing else it does.
+		if !read() || catalog == nil && target.Kind == recovery.TargetImmediate {
+			return nil, endsThere, !diags.HasError()
 		}
 		if catalog != nil {
 			if choice, err := plan.chooseBackup(from, catalog, willFlush); err != nil || choice.Covered && !choice.Last {

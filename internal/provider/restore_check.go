@@ -51,10 +51,10 @@ func (m *restoreModel) chooseBackup(from *origin, catalog *recovery.Catalog, end
 	}
 	request.Parallel, request.ArrivingSince = from.parallel(), time.Now().Add(-stillArriving)
 	choice, err := catalog.Choose(request)
-	if err != nil || choice.Covered || choice.Arriving != nil || end == willFlush || end == isFlushed && request.Target.Kind != recovery.TargetLSN {
+	if err != nil || choice.Covered || choice.Arriving != nil || end == willFlush || end == isFlushed && request.Target.Kind != recovery.TargetLSN && !choice.Pending {
 		return choice, err
 	}
-	if t := request.Target; t.Kind == recovery.TargetTime && !t.Time.After(choice.Window.Latest.Add(time.Second)) {
+	if t := request.Target; !choice.Pending && t.Kind == recovery.TargetTime && !t.Time.After(choice.Window.Latest.Add(time.Second)) {
 		return choice, nil
 	}
 	request.Live = false
@@ -143,8 +143,11 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 	switch {
 	case errors.As(err, &none):
 		at = plan.sourcePath()
-		if len(none.Unusable) == 0 {
+		switch {
+		case len(none.Unusable) == 0:
 			more = b.othersThere(ctx, from)
+		case slices.ContainsFunc(none.Unusable, func(u *recovery.BackupUnusableError) bool { return u.Pending }):
+			more = plan.unflushed(from)
 		}
 	case errors.As(err, &major):
 		at = plan.sourcePath()
@@ -162,8 +165,11 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		if plan.BackupID.ValueString() == "" {
 			at = plan.sourcePath()
 		}
-	case errors.As(err, &past) && !past.Left && from.alive && !plan.FlushSource.ValueBool():
-		more = fmt.Sprintf("The source %s lives and may have written more than it has archived: without flush_source = false, a restore has it archive that first.", from)
+		if unusable != nil && unusable.Pending {
+			more = plan.unflushed(from)
+		}
+	case errors.As(err, &past) && !past.Left:
+		more = plan.unflushed(from)
 	case !isRefusal(err):
 		at = plan.sourcePath()
 		if from.cluster == nil && at.Equal(path.Root("source").AtName("backup")) {
@@ -181,6 +187,14 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		text = sentenceAt(at, err)
 	}
 	diags.AddAttributeError(at, cannotSucceed, paragraphs(text, window, more, "Nothing was changed."))
+}
+
+// unflushed says what a flush of the source would mend; "" where it is flushed, or is gone.
+func (m *restoreModel) unflushed(from *origin) string {
+	if !from.alive || m.FlushSource.ValueBool() {
+		return ""
+	}
+	return fmt.Sprintf("The source %s lives and may have written more than it has archived: without flush_source = false, a restore has it archive that first.", from)
 }
 
 // othersThere names the archives that lie beside one that is not there.

@@ -233,6 +233,9 @@ type usable struct {
 	backup   *Backup
 	timeline uint32
 	reach    reach
+	// pending tells that WAL of the backup itself is missing, of the timeline that its source writes if it lives: the reach is what it
+	// will be once that is archived.
+	pending bool
 }
 
 // until is the upper bound of the instants that can be restored from the backup. Clocks of store and database may
@@ -252,7 +255,8 @@ func (u usable) window(size SegmentSize) Window {
 	}
 }
 
-// use checks that a restore to a timeline can start from the backup; timeline 0 is the newest one.
+// use checks that a restore to a timeline can start from the backup; timeline 0 is the newest one. With the error that tells of WAL
+// that the source may yet archive comes what the backup will be then.
 func (c *Catalog) use(b *Backup, timeline uint32) (usable, error) {
 	refuse := func(format string, args ...any) (usable, error) {
 		return usable{}, &BackupUnusableError{ID: b.ID, Status: b.Status, Reason: fmt.Sprintf(format, args...)}
@@ -285,20 +289,27 @@ func (c *Catalog) use(b *Backup, timeline uint32) (usable, error) {
 	if b.EndLSN > p[i].end {
 		return refuse("it ended at %s on timeline %d, which timeline %d left before, at %s", b.EndLSN, begin.Timeline, timeline, p[i].end)
 	}
-	if !c.WAL.Has(begin) {
-		if _, ok := c.WAL.partial(begin); !ok {
-			return refuse("its first WAL segment %s is not in the archive", b.BeginWAL)
-		}
-	}
 	reached, ok := c.followBackup(p, i, begin)
-	if !ok || reached.last.Number < end.Number {
-		if reached.gap != nil {
-			return refuse("it needs %s, not in the archive", reached.gap)
-		}
-		return refuse("it needs WAL up to %s; the archive ends before", b.EndWAL)
+	missing, reason := p.timelineOf(reached.missing), ""
+	switch {
+	case !c.begun(begin):
+		missing, reason = begin.Timeline, fmt.Sprintf("its first WAL segment %s is not in the archive", b.BeginWAL)
+	case ok && reached.last.Number >= end.Number:
+		reached.modified = c.writtenBy(p, reached.last, b.SystemID, reached.modified)
+		return usable{backup: b, timeline: timeline, reach: reached}, nil
+	case reached.gap != nil:
+		reason = fmt.Sprintf("it needs %s, not in the archive", reached.gap)
+	default:
+		reason = fmt.Sprintf("it needs WAL up to %s; the archive ends before", b.EndWAL)
 	}
-	reached.modified = c.writtenBy(p, reached.last, b.SystemID, reached.modified)
-	return usable{backup: b, timeline: timeline, reach: reached}, nil
+	u := usable{backup: b, timeline: timeline, reach: reach{last: end, modified: b.EndTime, gap: reached.gap}, pending: missing == timeline && !c.left(timeline)}
+	return u, &BackupUnusableError{ID: b.ID, Status: b.Status, Reason: reason, Pending: u.pending && u.reach.gap == nil}
+}
+
+// begun tells whether the archive has a segment, whole or as far as it was written when its timeline was left.
+func (c *Catalog) begun(s Segment) bool {
+	_, partial := c.WAL.partial(s)
+	return partial || c.WAL.Has(s)
 }
 
 // writtenBy is when a segment was written at the latest. The time of its upload is that of the last copy where an archive was copied,

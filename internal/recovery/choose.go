@@ -50,6 +50,9 @@ type Choice struct {
 	// Last tells that the target is a location in the newest segment that the archive holds, or behind it. PostgreSQL stops at the first
 	// record behind a location, and nobody can tell whether that segment holds one: it may have been ended right there.
 	Last bool
+	// Pending tells that WAL which the backup itself needs is not archived yet, as after one that was taken of a standby: PostgreSQL
+	// waits for it on a primary alone. Only a live source archives it.
+	Pending bool
 	// Arriving is a gap behind the backup that a live source may close yet, since it uploads several segments at the same time; nil
 	// where nothing is missing.
 	Arriving *Gap
@@ -99,7 +102,7 @@ func (c *Catalog) choice(u usable, r Request, covered bool, arriving *Gap) Choic
 	size := c.WAL.SegmentSize()
 	return Choice{
 		Backup: u.backup, Timeline: u.timeline, Window: u.window(size), Covered: covered, Arriving: arriving,
-		Last: r.Target.Kind == TargetLSN && size.SegmentAt(r.Target.LSN) >= u.reach.last.Number,
+		Pending: u.pending, Last: r.Target.Kind == TargetLSN && size.SegmentAt(r.Target.LSN) >= u.reach.last.Number,
 	}
 }
 
@@ -122,7 +125,7 @@ func (c *Catalog) candidates(r Request) ([]usable, []*BackupUnusableError, error
 		if b.Status == StatusDone && !b.of(system) {
 			continue
 		}
-		u, err := c.use(b, r.Target.Timeline)
+		u, err := c.useOf(b, r)
 		if err != nil {
 			var why *BackupUnusableError
 			if errors.As(err, &why) {
@@ -160,7 +163,7 @@ func (c *Catalog) requested(r Request) ([]usable, error) {
 	if r.SystemID != "" && !b.of(r.SystemID) {
 		return nil, &SystemMismatchError{Want: r.SystemID, Have: []string{b.SystemID}}
 	}
-	u, err := c.use(b, r.Target.Timeline)
+	u, err := c.useOf(b, r)
 	if err != nil {
 		return nil, err
 	}
@@ -168,6 +171,15 @@ func (c *Catalog) requested(r Request) ([]usable, error) {
 		return nil, err
 	}
 	return []usable{u}, nil
+}
+
+// useOf is use for a request: a live source may yet archive what follows the end of its archive.
+func (c *Catalog) useOf(b *Backup, r Request) (usable, error) {
+	u, err := c.use(b, r.Target.Timeline)
+	if u.pending && r.Live && (u.reach.gap == nil || r.arriving(u.reach.gap) != nil) {
+		return u, nil
+	}
+	return u, err
 }
 
 func checkMajor(b *Backup, want int) *MajorMismatchError {
@@ -213,6 +225,9 @@ func (u usable) endsBefore(t Target) bool {
 
 // covers tells whether the WAL that follows the backup reaches the target.
 func (u usable) covers(t Target, size SegmentSize) bool {
+	if u.pending {
+		return false
+	}
 	switch t.Kind {
 	case TargetTime:
 		return !t.Time.After(u.until())

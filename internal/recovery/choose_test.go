@@ -105,12 +105,20 @@ func TestChoose(t *testing.T) {
 	lacking := catalog(segments(1, 5, 20), done("20260326T120100", 1, 1, 2), done("20260326T120200", 1, 2, 3), done("20260326T120500", 1, 5, 6))
 	forked := catalog(append(append(segments(1, 1, 12), segments(2, 10, 15)...), partial(1, 13)), done("A", 1, 3, 4), done("B", 1, 11, 12), done("C", 2, 13, 14))
 	forked.Histories = []recovery.History{history(2, "1\t0/A000100\tx")}
+	// Backups that were taken of a standby, which the WAL that they need follows.
+	pending := catalog(segments(1, 1, 3), done("A", 1, 3, 4))
+	pendingBeside := catalog(segments(1, 1, 4), done("A", 1, 2, 3), done("B", 1, 4, 5))
+	pendingBehind := catalog(segments(1, 1, 9, 6), done("A", 1, 3, 4), done("B", 1, 10, 11))
+	pendingArriving := catalog(segments(1, 1, 5, 3, 4), done("A", 1, 3, 4))
+	pendingLeft := catalog(append(segments(1, 1, 3), segments(2, 4, 5)...), done("A", 1, 3, 4))
+	pendingLeft.Histories = []recovery.History{history(2, "1\t0/4001000\tx")}
 
 	tests := map[string]struct {
 		catalog *recovery.Catalog
 		request recovery.Request
 		want    string // ID of the backup, "" for an error
 		waits   bool   // not yet covered
+		pending bool   // WAL of the backup itself is to come
 		arrives string // the gap that may close yet
 		last    bool   // in the newest segment
 		err     any
@@ -154,6 +162,11 @@ func TestChoose(t *testing.T) {
 		"past the living timeline's":       {catalog: forked, request: recovery.Request{Live: true, Target: recovery.Target{Kind: recovery.TargetTime, Time: minute(16), Timeline: 2}}, want: "C", waits: true},
 		"latest, arriving in any order":    {catalog: arriving, request: recovery.Request{Live: true, Parallel: 4}, want: "A", waits: true, arrives: "17-17"},
 		"a time in what arrives":           {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(17)), Live: true, Parallel: 4, ArrivingSince: minute(18)}, want: "A", waits: true, arrives: "17-17"},
+		"pending, live":                    {catalog: pending, request: recovery.Request{Live: true}, want: "A", waits: true, pending: true},
+		"pending, named":                   {catalog: pending, request: recovery.Request{Live: true, BackupID: "A", Target: recovery.Immediate()}, want: "A", waits: true, pending: true},
+		"pending, beside one that leads":   {catalog: pendingBeside, request: recovery.Request{Live: true}, want: "A"},
+		"pending, behind a gap":            {catalog: pendingBehind, request: recovery.Request{Live: true}, want: "B", waits: true, pending: true},
+		"pending, arriving":                {catalog: pendingArriving, request: recovery.Request{Live: true, Parallel: 4}, want: "A", waits: true, pending: true, arrives: "3-4"},
 		"a time before what arrives":       {catalog: arriving, request: recovery.Request{Target: recovery.AtTime(minute(15)), Live: true, Parallel: 4}, want: "A", arrives: "17-17"},
 
 		"before the window": {
@@ -220,6 +233,10 @@ func TestChoose(t *testing.T) {
 		"WAL of the backup gone":                    {catalog: catalog(segments(1, 4, 9), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "A: its first WAL segment 000000010000000000000003 is not in the archive"},
 		"WAL of the backup incomplete":              {catalog: catalog(segments(1, 1, 3), done("A", 1, 3, 4)), err: new(*recovery.NoBackupError), text: "the archive ends before"},
 		"WAL of the backup broken":                  {catalog: catalog(segments(1, 1, 9, 4), done("A", 1, 3, 5)), err: new(*recovery.NoBackupError), text: "it needs WAL segment 000000010000000000000004, not in the archive"},
+		"pending, on a timeline that was left": {
+			catalog: pendingLeft, request: recovery.Request{Live: true, Target: recovery.Target{Timeline: 1}},
+			err: new(*recovery.NoBackupError), text: "needs WAL up to 000000010000000000000004; the archive ends before",
+		},
 		"backup of the abandoned timeline": {
 			catalog: forked, request: recovery.Request{BackupID: "B"}, err: new(*recovery.BackupUnusableError),
 			text: "it ended at 0/C000120 on timeline 1, which timeline 2 left before, at 0/A000100",
@@ -242,8 +259,8 @@ func TestChoose(t *testing.T) {
 			if got.Arriving != nil {
 				arrives = fmt.Sprintf("%d-%d", got.Arriving.First, got.Arriving.Last)
 			}
-			if got.Backup.ID != test.want || got.Covered == test.waits || arrives != test.arrives || got.Last != test.last {
-				t.Errorf("got %s, covered %t, arriving %s, last %t", got.Backup.ID, got.Covered, arrives, got.Last)
+			if got.Backup.ID != test.want || got.Covered == test.waits || arrives != test.arrives || got.Last != test.last || got.Pending != test.pending {
+				t.Errorf("got %s, covered %t, arriving %s, last %t, pending %t", got.Backup.ID, got.Covered, arrives, got.Last, got.Pending)
 			}
 		})
 	}

@@ -11,6 +11,8 @@ type BackupUnusableError struct {
 	ID     string
 	Status Status
 	Reason string
+	// Pending tells that it needs WAL which its source may yet archive, if it lives.
+	Pending bool
 }
 
 func (e *BackupUnusableError) Error() string {

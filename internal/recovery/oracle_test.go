@@ -74,13 +74,15 @@ func TestWindowAndChoiceAgainstAnOracle(t *testing.T) {
 			if err != nil {
 				outcomes[want]++
 			} else {
-				outcomes[fmt.Sprintf("chosen, covered %t, arriving %t", got.Covered, got.Arriving != nil)]++
+				outcomes[fmt.Sprintf("chosen, covered %t, arriving %t, pending %t", got.Covered, got.Arriving != nil, got.Pending)]++
 			}
 		}
 	}
 	// The comparison is worth nothing where the random archives do not come to it.
 	for _, o := range []string{
-		"chosen, covered true, arriving false", "chosen, covered false, arriving false", "chosen, covered true, arriving true", "chosen, covered false, arriving true", "before", "gap", "past", "none", "major", "system", "timeline", "unusable", "unknown",
+		"chosen, covered true, arriving false, pending false", "chosen, covered false, arriving false, pending false",
+		"chosen, covered true, arriving true, pending false", "chosen, covered false, arriving true, pending false",
+		"chosen, covered false, arriving false, pending true", "chosen, covered false, arriving true, pending true", "before", "gap", "past", "none", "major", "system", "timeline", "unusable", "unknown",
 	} {
 		if outcomes[o] < archives/500 {
 			t.Errorf("only %d cases of %q: %v", outcomes[o], o, outcomes)
@@ -226,6 +228,7 @@ type end struct {
 	behind   uint64 // the newest segment behind the gap
 	after    time.Time
 	timeline uint32 // the one that was aimed at
+	pending  bool   // WAL of the backup itself is missing, where the timeline that was aimed at is written
 }
 
 // replay asks for one segment after the other as PostgreSQL would, each on the newest timeline that it can be on.
@@ -251,9 +254,6 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 	}
 	_, whole := w.whole[file{b.Timeline, begin}]
 	_, partial := w.partial[file{b.Timeline, begin}]
-	if !whole && !partial {
-		return end{}, false
-	}
 	owner := func(n uint64) int {
 		i := len(list) - 1
 		for i > 0 && uint64(list[i].begin)/uint64(w.size) > n {
@@ -316,7 +316,27 @@ func (w world) replay(b recovery.Backup, timeline uint32) (end, bool) {
 			}
 		}
 	}
-	return e, e.timeline != 0 && e.file != file{} && e.number >= last
+	if (whole || partial) && e.file != (file{}) && e.number >= last {
+		return e, true
+	}
+	e.file, e.modified = file{list[owner(last)].timeline, last}, b.EndTime
+	e.pending = list[owner(n)].timeline == timeline
+	if !whole && !partial { // the timeline of the backup itself has it, or none
+		e.pending = b.Timeline == timeline
+	}
+	return e, false
+}
+
+// written tells whether a timeline may grow yet: nobody writes to one that was left.
+func (w world) written(timeline uint32) bool {
+	for _, switches := range w.switches {
+		for _, s := range switches {
+			if s.Parent == timeline {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (w world) system() string {
@@ -449,7 +469,8 @@ func (w world) choose(q recovery.Request) string {
 			return "system"
 		}
 		e, ok := w.replay(b, q.Target.Timeline)
-		if !ok || !mine {
+		comes := e.pending && q.Live && w.written(e.timeline) && (!e.gap || e.arrives(q) != "")
+		if !ok && !comes || !mine {
 			continue
 		}
 		if q.Major != 0 && b.ServerVersion/10000 != q.Major {
@@ -499,6 +520,9 @@ func (w world) choose(q recovery.Request) string {
 				mine = 1
 			}
 		}
+		if e.pending {
+			mine = min(mine, 1)
+		}
 		later := b.EndTime.After(best.EndTime) || b.EndTime.Equal(best.EndTime) && b.ID > best.ID
 		if mine > rank || mine == rank && later {
 			best, rank = b, mine
@@ -516,12 +540,11 @@ func (w world) choose(q recovery.Request) string {
 	case !q.Live:
 		return "past"
 	}
-	for _, switches := range w.switches { // nobody writes to a timeline that was left
-		for _, s := range switches {
-			if s.Parent == ends[best.ID].timeline {
-				return "past"
-			}
-		}
+	if !w.written(ends[best.ID].timeline) {
+		return "past"
+	}
+	if ends[best.ID].pending {
+		return best.ID + " false pending"
 	}
 	return best.ID + " false"
 }
@@ -535,6 +558,9 @@ func (e end) arrives(q recovery.Request) string {
 }
 
 func outcome(c recovery.Choice, err error) string {
+	if err == nil && c.Pending && c.Arriving == nil {
+		return fmt.Sprintf("%s %t pending", c.Backup.ID, c.Covered)
+	}
 	if err == nil && c.Arriving != nil {
 		return fmt.Sprintf("%s %t arriving without %d-%d", c.Backup.ID, c.Covered, c.Arriving.First, c.Arriving.Last)
 	}

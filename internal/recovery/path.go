@@ -68,6 +68,7 @@ func (p path) legOf(timeline uint32) int {
 type reach struct {
 	last     Segment
 	modified time.Time
+	missing  uint64 // number of the first segment that is not there as a whole one
 	// gap is what stopped it where there is more WAL behind; nil at the end of the archive.
 	gap *Gap
 }
@@ -109,7 +110,7 @@ func (w *WAL) stop(at reach, found bool, p path, i int, next uint64) (reach, boo
 			break
 		}
 	}
-	at.gap = w.gapAt(at, p, i, next)
+	at.missing, at.gap = next, w.gapAt(at, p, i, next)
 	return at, found
 }
 
