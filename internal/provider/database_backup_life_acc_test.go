@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -12,9 +13,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // Backups of a database that has none begin, change in every setting, move to a bucket of another account, end, and begin
@@ -38,6 +41,9 @@ func testAccDatabaseBackupsComeAndGo(t *testing.T, w *world) {
 	w.use(master)
 	elsewhere := *w
 	elsewhere.use(other)
+	// Somebody has the folder of the database's name there.
+	taken := w.namespace + "/db/base/20200101T000000/backup.info"
+	root.put(other.bucket, taken, "status=DONE\n")
 	_, err := w.core.Secrets(w.namespace).Create(t.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: "other-keys"},
 		StringData: map[string]string{"ACCESS_KEY_ID": other.accessKeyID, "ACCESS_SECRET_KEY": other.secretAccessKey},
@@ -86,7 +92,7 @@ resource "pgplatform_database" "db" {
 		}
 		return err
 	}
-	var again string
+	var there, again string
 	kubernetesSays := func(s store, folder, keys, settings string) error {
 		return w.backsUp(fmt.Sprintf("s3://%s/%s %s at %s with %s; %s, suspended false", s.bucket, w.namespace, folder, s.podEndpoint, keys, settings))
 	}
@@ -98,7 +104,7 @@ resource "pgplatform_database" "db" {
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
 		CheckDestroy: check(func() error {
-			return errors.Join(w.gone("db"), w.restorable("db"), elsewhere.restorable("db"), w.restorable(again))
+			return errors.Join(w.gone("db"), w.restorable("db"), elsewhere.restorable(there), w.restorable(again))
 		}),
 		Steps: []resource.TestStep{
 			{
@@ -146,15 +152,25 @@ resource "pgplatform_database" "db" {
 				Config:           config(moved),
 				ConfigPlanChecks: update,
 				Check: resource.ComposeTestCheckFunc(
-					folder("db"),
+					folder(`db-\d{8}t\d{6}`),
 					resource.TestCheckResourceAttr(db, "archive.destination_path", "s3://"+other.bucket+"/"+w.namespace),
 					check(func() error {
-						there, err := root.objects(other.bucket, w.namespace+"/db/")
-						return errors.Join(err,
-							kubernetesSays(other, "db", "other-keys", settings),
+						cluster, err := w.cluster("db")
+						if err != nil {
+							return err
+						}
+						there = cnpg.ServerName(cluster)
+						objects, err := root.objects(other.bucket, w.namespace+"/"+there+"/")
+						theirs, theirErr := root.objects(other.bucket, w.namespace+"/db/")
+						if _, stays := theirs[taken]; len(theirs) != 1 || !stays {
+							theirErr = errors.Join(theirErr, fmt.Errorf("somebody's folder holds %v", theirs))
+						}
+						return errors.Join(err, theirErr,
+							kubernetesSays(other, there, "other-keys", settings),
 							w.holdsKeys(store{}),
-							elsewhere.restorable("db"),
-							holds(there, `/base/[0-9T]+/data\.tar\.bz2$`),
+							w.hasStoresInUse(),
+							elsewhere.restorable(there),
+							holds(objects, `/base/[0-9T]+/data\.tar\.bz2$`),
 							elsewhere.archives("db"),
 							stays())
 					}),
@@ -182,6 +198,7 @@ resource "pgplatform_database" "db" {
 						return errors.Join(
 							kubernetesSays(account, again, own, plain),
 							w.holdsKeys(account),
+							w.hasStoresInUse(),
 							w.eventually(func() error { return w.setting("db", "archive_timeout", "5min") }),
 							w.eventually(func() error { return w.archived(again) }),
 							w.archives("db"),
@@ -244,6 +261,37 @@ func (w *world) holdsKeys(of store) error {
 	}
 	if string(secret.Data["ACCESS_KEY_ID"]) != of.accessKeyID || string(secret.Data["ACCESS_SECRET_KEY"]) != of.secretAccessKey || string(secret.Data["REGION"]) != "us-east-1" {
 		return errors.New("the provider's Secret does not hold the keys and the region")
+	}
+	return nil
+}
+
+// hasStoresInUse: the ObjectStores are those that the Cluster "db" names; in-tree there are none.
+func (w *world) hasStoresInUse() error {
+	raw, err := w.objects("clusters").Get(w.t.Context(), "db", metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	plugins, _, err := unstructured.NestedSlice(raw.Object, "spec", "plugins")
+	if err != nil {
+		return err
+	}
+	var named, found []string
+	for _, plugin := range plugins {
+		name, _, err := unstructured.NestedString(plugin.(map[string]any), "parameters", barmancloud.ObjectStoreParameter)
+		if err != nil {
+			return err
+		}
+		named = append(named, name)
+	}
+	stores, err := w.resource(barmancloud.SchemeGroupVersion.WithResource("objectstores")).List(w.t.Context(), metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, store := range stores.Items {
+		found = append(found, store.GetName())
+	}
+	if !slices.Equal(found, named) || (methodOf(w.t) == cnpg.MethodPlugin) != (len(found) == 1) {
+		return fmt.Errorf("the ObjectStores are %v, and the Cluster names %v", found, named)
 	}
 	return nil
 }

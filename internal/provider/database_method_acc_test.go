@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,11 +33,16 @@ func TestAccDatabase_changesItsMethod(t *testing.T) {
 		w.has(method)
 	}
 	c := &methodChange{world: w}
+	instances := 1
+	if os.Getenv("PGPLATFORM_LONG") != "" {
+		instances = 2 // base backups are taken of the standby
+	}
 	database := func(method cnpg.Method, backups string) string {
 		return fmt.Sprintf(`
 resource "pgplatform_database" "source" {
   name                = "source"
   tier                = "DEV"
+  instances           = %d
   backup              = { method = %q, schedule = "@yearly", immediate = false, retention_days = 7 }
   deletion_protection = false
 }
@@ -44,7 +50,7 @@ resource "pgplatform_database" "source" {
 resource "pgplatform_backup" "first" {
   database = pgplatform_database.source.id
 }
-`, method) + backups
+`, instances, method) + backups
 	}
 	const second = `
 resource "pgplatform_backup" "second" {

@@ -62,6 +62,13 @@ func (r *strictRoot) objects(bucket, prefix string) (map[string]string, error) {
 	return objects, nil
 }
 
+// put writes an object.
+func (r *strictRoot) put(bucket, key, content string) {
+	r.t.Helper()
+	_, err := r.client().PutObject(r.t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(content)})
+	must(r.t, err)
+}
+
 // account is the store as a new account sees it.
 func (r *strictRoot) account(bucket string) store {
 	r.t.Helper()
