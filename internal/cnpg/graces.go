@@ -6,6 +6,9 @@ import "time"
 type Graces struct {
 	// Phase is for a phase that healthy Clusters pass through under load.
 	Phase time.Duration
+	// Plugin is for a plugin that CNPG does not know, which it looks for every ten seconds: right after its own start it may see a Cluster
+	// before it has seen the plugin.
+	Plugin time.Duration
 	// Restart is for a phase that ends when the kubelet starts a container again, or when CNPG asks a plugin again, which both put off
 	// for longer each time.
 	Restart time.Duration
@@ -19,4 +22,4 @@ type Graces struct {
 }
 
 // DefaultGraces are those of a new client.
-var DefaultGraces = Graces{Phase: time.Minute, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second, Progress: 10 * time.Second}
+var DefaultGraces = Graces{Phase: time.Minute, Plugin: 15 * time.Second, Restart: 6 * time.Minute, Archiving: 2 * time.Minute, LookAgain: time.Second, Progress: 10 * time.Second}

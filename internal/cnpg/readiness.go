@@ -94,9 +94,12 @@ func (r *readiness) terminal(s *Snapshot) error {
 	phase := s.Cluster.Status.Phase
 	lasted := r.phase.lasted(phase)
 	atOnce, terminal := terminalPhases[phase]
-	grace := r.client.Graces.Phase
-	if phase == cnpgv1.PhaseFailurePlugin || phase == cnpgv1.PhaseCannotCreateClusterObjects && apiServerGaveNoAnswer(s.Cluster.Status.PhaseReason) {
+	grace, unknown := r.client.Graces.Phase, UnknownPlugin(s.Cluster)
+	switch {
+	case phase == cnpgv1.PhaseFailurePlugin || phase == cnpgv1.PhaseCannotCreateClusterObjects && apiServerGaveNoAnswer(s.Cluster.Status.PhaseReason):
 		grace = r.client.Graces.Restart
+	case unknown != nil:
+		grace = r.client.Graces.Plugin
 	}
 	switch {
 	case !terminal:
@@ -112,7 +115,7 @@ func (r *readiness) terminal(s *Snapshot) error {
 		}
 	}
 	if atOnce || lasted > grace {
-		return &TerminalPhaseError{Key: r.of, Phase: phase, Reason: s.Cluster.Status.PhaseReason}
+		return &TerminalPhaseError{Key: r.of, Phase: phase, Reason: s.Cluster.Status.PhaseReason, Unknown: unknown}
 	}
 	return nil
 }

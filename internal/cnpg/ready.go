@@ -17,9 +17,18 @@ type TerminalPhaseError struct {
 	Key    Key
 	Phase  string // CNPG's status.phase
 	Reason string // CNPG's status.phaseReason
+	// Unknown tells of the Barman Cloud plugin, where it is that what the Cluster lacks; else nil.
+	Unknown *UnknownPluginError
 }
 
 func (e *TerminalPhaseError) Error() string { return fmt.Sprintf("Cluster %s: %s", e.Key, e.words()) }
+
+func (e *TerminalPhaseError) Unwrap() error {
+	if e.Unknown == nil {
+		return nil
+	}
+	return e.Unknown
+}
 
 // NeedsPlugin tells that a plugin is in the way, which CNPG does not know or which does not answer it.
 func (e *TerminalPhaseError) NeedsPlugin() bool {
@@ -34,8 +43,9 @@ func (e *TerminalPhaseError) words() string {
 	return text
 }
 
-// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase], or [Graces.Restart] where a plugin or the
-// API server does not answer: CNPG asks it again, on a busy machine for minutes, and puts that off for longer each time.
+// terminalPhases are those that no waiting ends; true: at once, false: after [Graces.Phase], [Graces.Plugin] where CNPG does
+// not know the Barman Cloud plugin, or [Graces.Restart] where a plugin or the API server does not answer: CNPG asks it again, on a busy
+// machine for minutes, and puts that off for longer each time.
 var terminalPhases = map[string]bool{
 	cnpgv1.PhaseUnrecoverable:              true,
 	cnpgv1.PhaseDefinitionInvalid:          true,

@@ -54,18 +54,40 @@ const (
 		"or with kubectl apply of the manifest of its release, as https://cloudnative-pg.io/plugin-barman-cloud/docs/installation/ has it."
 )
 
+// unknownPluginRemedy is what to do where CNPG knows no Barman Cloud plugin, although the kinds are there that it brings.
+func unknownPluginRemedy(unknown *cnpg.UnknownPluginError) string {
+	const meaning = "The Barman Cloud plugin is not installed in this Kubernetes cluster, or CloudNativePG has not found it. That the kind ObjectStore is there does not tell: " +
+		"it stays behind when the plugin is removed. Until it is back, CloudNativePG does nothing for the Cluster, not even a failover."
+	instead := `As long as CloudNativePG has its own support for barman (up to 1.30), backup.method = "barmanObjectStore" does without the plugin.`
+	if unknown.Bound {
+		instead = "The database was restored by the plugin, and its Cluster names it for that as long as it lives: another backup.method would not help."
+	}
+	return paragraphs(meaning, "See that its Service and its pod are in the namespace of the operator. Where they are not: "+installPlugin, instead)
+}
+
+// warnUnknownPlugin tells of a database for which CNPG does nothing for want of the plugin.
+func warnUnknownPlugin(cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
+	if unknown := cnpg.UnknownPlugin(cluster); unknown != nil {
+		diags.AddAttributeWarning(methodPath, "Barman Cloud Plugin Not Found", paragraphs(sentence(unknown), unknownPluginRemedy(unknown)))
+	}
+}
+
 // aboutMethod tells whether an error is about how a database archives.
 func aboutMethod(err error) bool {
 	var missing *missingMethodError
 	var undeclared *cnpg.UndeclaredFieldError
-	return errors.As(err, &missing) || errors.Is(err, cnpg.ErrNotTold) ||
+	var unknown *cnpg.UnknownPluginError
+	return errors.As(err, &missing) || errors.As(err, &unknown) || errors.Is(err, cnpg.ErrNotTold) ||
 		errors.As(err, &undeclared) && strings.HasSuffix(undeclared.Field, ".barmanObjectStore")
 }
 
 // methodRemedy is what to do about an error about how a database archives.
 func methodRemedy(err error) string {
 	var missing *missingMethodError
+	var unknown *cnpg.UnknownPluginError
 	switch {
+	case errors.As(err, &unknown):
+		return unknownPluginRemedy(unknown)
 	case errors.As(err, &missing):
 	case errors.Is(err, cnpg.ErrForbidden):
 		return "Let the credentials do that, or set backup.method to what is installed."

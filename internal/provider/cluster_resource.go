@@ -81,6 +81,7 @@ func (r *clusterResource) readCluster(ctx context.Context, resourceType string, 
 	seen.leave(ctx, resp.Private, &resp.Diagnostics)
 	r.backend.warnForeignRetention(cluster, seen, &resp.Diagnostics)
 	r.backend.warnMissingStores(cluster, &resp.Diagnostics)
+	warnUnknownPlugin(cluster, &resp.Diagnostics)
 }
 
 func namespaceExists(ctx context.Context, client *cnpg.Client, namespace, summary string, diags *diag.Diagnostics) bool {

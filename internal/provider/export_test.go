@@ -11,7 +11,7 @@ import (
 // onFakes is without time to settle, since the operator of the fakes has looked at a change when the request that made it is
 // answered, and with little patience for what passes by itself.
 var onFakes = pace{outage: time.Minute, overtaken: 5 * time.Second, reading: 10 * time.Second, graces: cnpg.Graces{
-	Phase: time.Minute, Restart: time.Minute, Archiving: 500 * time.Millisecond, LookAgain: 100 * time.Millisecond, Progress: time.Second,
+	Phase: time.Minute, Plugin: 500 * time.Millisecond, Restart: time.Minute, Archiving: 500 * time.Millisecond, LookAgain: 100 * time.Millisecond, Progress: time.Second,
 }}
 
 // NewOnFakes is [New] at the pace of the fakes.

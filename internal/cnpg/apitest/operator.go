@@ -29,7 +29,8 @@ const (
 
 // Operate plays CNPG and its Barman Cloud plugin as long as all goes well: the webhook's defaults, healthy Clusters with a
 // pod and a volume for each instance, working archives, and completed Backups. All of it is there when the request that
-// asked for it is answered. A Cluster waits for the ObjectStores that it names.
+// asked for it is answered. A Cluster waits for the ObjectStores that it names, and says so while it needs a plugin that is not there
+// ([Server.RemovePlugin]).
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
 	s.Admit(oneArchiver)
@@ -44,12 +45,12 @@ func (s *Server) Operate() {
 		if e.Type == watch.Deleted || e.Object.GetDeletionTimestamp() != nil {
 			return
 		}
-		if c := As[cnpgv1.Cluster](e.Object); c != nil && s.hasStores(c) && seen.new(c) {
+		if c := As[cnpgv1.Cluster](e.Object); c != nil && s.mayRun(c) && seen.new(c) {
 			s.run(c)
 		}
 		if o := As[barmancloud.ObjectStore](e.Object); o != nil {
 			for _, c := range All[cnpgv1.Cluster](s) {
-				if slices.Contains(stores(&c), keyOf(o)) && s.hasStores(&c) && seen.new(&c) {
+				if slices.Contains(stores(&c), keyOf(o)) && s.mayRun(&c) && seen.new(&c) {
 					s.run(&c)
 				}
 			}
@@ -92,6 +93,19 @@ func (s *Server) hasStores(c *cnpgv1.Cluster) bool {
 	return !slices.ContainsFunc(stores(c), func(store types.NamespacedName) bool {
 		return Get[barmancloud.ObjectStore](s, store.Namespace, store.Name) == nil
 	})
+}
+
+// mayRun tells whether CNPG does anything for a Cluster: it needs to know the plugins that this names, and the plugin to find the
+// ObjectStores.
+func (s *Server) mayRun(c *cnpgv1.Cluster) bool {
+	if len(stores(c)) == 0 {
+		return true
+	}
+	if s.lacksPlugin() {
+		s.sayUnknownPlugin(c)
+		return false
+	}
+	return s.hasStores(c)
 }
 
 // generations are the specs of Clusters, and the ObjectStores that they note, that were seen already: what tests do to the status of one

@@ -13,6 +13,51 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
+// RemovePlugin has CNPG know no Barman Cloud plugin any more, whose kind stays behind: Clusters that need it say so, and nothing else
+// is done for them. [Server.InstallPlugin] brings it back.
+func (s *Server) RemovePlugin() {
+	s.setPlugin(true)
+	for _, c := range All[cnpgv1.Cluster](s) {
+		if len(stores(&c)) > 0 {
+			s.sayUnknownPlugin(&c)
+		}
+	}
+}
+
+// InstallPlugin brings the plugin back, and CNPG goes on with the Clusters that need it.
+func (s *Server) InstallPlugin() {
+	s.setPlugin(false)
+	for _, c := range All[cnpgv1.Cluster](s) {
+		if c.Status.Phase == cnpgv1.PhaseUnknownPlugin && s.hasStores(&c) {
+			s.run(&c)
+		}
+	}
+}
+
+func (s *Server) setPlugin(removed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.noPlugin = removed
+}
+
+func (s *Server) lacksPlugin() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.noPlugin
+}
+
+// sayUnknownPlugin is CNPG's internal/controller/cluster_controller.go.
+func (s *Server) sayUnknownPlugin(c *cnpgv1.Cluster) {
+	if c.Status.Phase == cnpgv1.PhaseUnknownPlugin {
+		return
+	}
+	Edit(s, c.Namespace, c.Name, func(c *cnpgv1.Cluster) {
+		c.Status.Phase = cnpgv1.PhaseUnknownPlugin
+		c.Status.PhaseReason = "Unknown plugin: '" + barmancloud.PluginName + "'. This may be caused by the plugin not being loaded correctly by the operator. " +
+			"Check the operator and plugin logs for errors"
+	})
+}
+
 // pluginOf is the entry that has the Barman Cloud plugin archive a Cluster's WAL; nil without one.
 func pluginOf(c *cnpgv1.Cluster) *cnpgv1.PluginConfiguration {
 	for i := range c.Spec.Plugins {

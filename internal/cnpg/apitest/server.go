@@ -54,6 +54,7 @@ type Server struct {
 	logs     map[logKey]string
 	exec     ExecWithInput
 	absent   map[string]bool
+	noPlugin bool
 	listOnly bool
 }
 
