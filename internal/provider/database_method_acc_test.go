@@ -79,12 +79,30 @@ resource "pgplatform_restore" %[1]q {
 		none    = "enabled = false"
 		backups = `schedule = "@yearly", immediate = false`
 	)
-	update := resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(source, plancheck.ResourceActionUpdate)}}
+	updates := func(address string) resource.ConfigPlanChecks {
+		return resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction(address, plancheck.ResourceActionUpdate)}}
+	}
+	update := updates(source)
+	// What was restored goes over, and back, as any database does.
+	var restored []resource.TestStep
+	if os.Getenv("PGPLATFORM_LONG") != "" {
+		for _, method := range []cnpg.Method{cnpg.MethodPlugin, cnpg.MethodInTree} {
+			restored = append(restored, resource.TestStep{
+				ConfigFile: w.late(func() string {
+					return database(cnpg.MethodPlugin, second) + restore("of-plugin", method, backups, targetAt(c.after))
+				}),
+				ConfigPlanChecks: updates("pgplatform_restore.of-plugin"),
+				Check: check(func() error {
+					return errors.Join(w.numbersOf("of-plugin", numbersText(c.rows)), w.archivesBy("of-plugin", method))
+				}),
+			})
+		}
+	}
 	resource.Test(t, resource.TestCase{
 		CheckDestroy: check(func() error {
 			return errors.Join(w.gone("source"), w.gone("of-in-tree"), w.gone("before"), w.gone("after"), w.gone("of-plugin"), w.archived("source"))
 		}),
-		Steps: withFactories([]resource.TestStep{
+		Steps: withFactories(slices.Concat([]resource.TestStep{
 			{
 				ConfigFile: w.late(func() string { return database(cnpg.MethodInTree, "") }),
 				Check: resource.ComposeTestCheckFunc(
@@ -147,12 +165,13 @@ resource "pgplatform_restore" %[1]q {
 						w.archivesBy("of-plugin", cnpg.MethodInTree))
 				}),
 			},
+		}, restored, []resource.TestStep{
 			{ // and back, while there is a way
 				ConfigFile:       w.late(func() string { return database(cnpg.MethodInTree, second) }),
 				ConfigPlanChecks: update,
 				Check:            check(func() error { return errors.Join(c.same(), w.archivesBy("source", cnpg.MethodInTree), c.whole()) }),
 			},
-		}),
+		})),
 	})
 }
 
