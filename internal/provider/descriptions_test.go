@@ -23,7 +23,7 @@ import (
 // or of the one that it lies in.
 var (
 	saysDefault = regexp.MustCompile(`(^|[.:;] |, )(Default|Unset)\b|^Refused whatever it is`)
-	saysChange  = regexp.MustCompile(`(^|[.;] )(Changing (it|them|where)\b|Changed in place|[Ii]t cannot be changed)|^Refused whatever it is`)
+	saysChange  = regexp.MustCompile(`(^|[.;]\s+)(Changing (it|them|where)\b|Changed in place|[Ii]t cannot be changed)|^Refused whatever it is`)
 	// saysUnit is what a number counts or, of a port and a timeline, whose number it is; unitOf is what the quantities that are texts
 	// are in. A time is in hours, minutes and seconds.
 	saysUnit = regexp.MustCompile(`(?i)\b(in bytes|in seconds|days|number of|how many|only so many|port of|timeline)\b`)
@@ -41,21 +41,21 @@ func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	schemas := providerSchemas(t)
 	told := 0
-	each := func(of string, block *tfprotov6.SchemaBlock, kept bool) {
+	each := func(of string, block *tfprotov6.SchemaBlock, kept, changes bool) {
 		if block.Description == "" {
 			t.Errorf("%s has no description", of)
 		}
-		told += len(describe(t, of, block.Attributes, kept, !kept))
+		told += len(describe(t, of, block.Attributes, kept, !changes))
 	}
-	each("provider", schemas.Provider.Block, false)
+	each("provider", schemas.Provider.Block, false, true) // what it says is of every database
 	for name, s := range schemas.ResourceSchemas {
-		each(name, s.Block, true)
+		each(name, s.Block, true, true)
 	}
 	for name, s := range schemas.DataSourceSchemas {
-		each("data."+name, s.Block, false)
+		each("data."+name, s.Block, false, false)
 	}
 	for name, s := range schemas.EphemeralResourceSchemas {
-		each("ephemeral."+name, s.Block, false)
+		each("ephemeral."+name, s.Block, false, false)
 	}
 	if told < 200 {
 		t.Errorf("only %d attributes were looked at", told)

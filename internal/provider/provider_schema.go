@@ -76,7 +76,7 @@ func providerSchema() schema.Schema {
 		Attributes: map[string]schema.Attribute{
 			"namespace": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Namespace of resources that name none. Default `default`.",
+				MarkdownDescription: "Namespace of resources that name none. Default `default`. Changing it plans to replace each of them, as a change of its own `namespace` does, and `deletion_protection` refuses that.",
 				Validators:          namespaceValidators(),
 			},
 			"kubernetes":   kubernetesSchema(),
@@ -91,7 +91,8 @@ func kubernetesSchema() schema.SingleNestedAttribute {
 		MarkdownDescription: "How to reach the Kubernetes API server. The names and environment variables are those of the " +
 			"`hashicorp/kubernetes` provider. A value in the configuration beats the environment, and so it does variables that say the same in another way: " +
 			"where the configuration says which API server (`host`, `config_path`), how it is trusted or who one is there, the environment does not. " +
-			"Credentials that are set here or in the environment take the place of those in the kubeconfig. Default: with nothing set, the service account of the pod that Terraform runs in.",
+			"Credentials that are set here or in the environment take the place of those in the kubeconfig. Default: with nothing set, the service account of the pod that Terraform runs in. " +
+			"Changing it to another Kubernetes cluster, by whichever attribute, loses sight of every database: it is not found there, and planned anew, while the one that there was lives on without Terraform.",
 		Attributes: map[string]schema.Attribute{
 			"host":                     schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the API server, `https://host:port`. Default: `KUBE_HOST`, else that of the kubeconfig."},
 			"username":                 schema.StringAttribute{Optional: true, MarkdownDescription: "User name for HTTP basic authentication. Default: `KUBE_USER`."},
@@ -128,7 +129,7 @@ func objectStoreSchema() schema.SingleNestedAttribute {
 		MarkdownDescription: "The S3 that databases archive to. Default: what is not set comes from the AWS SDK's own chain: `AWS_*` environment variables, `AWS_ENDPOINT_URL_S3`, shared files, instance roles.\n\n" +
 			"Two identities use it. Terraform lists the archive with this one. The database pods get `pod_credentials` or `pod_iam_role_arn`, or else `access_key_id` and `secret_access_key` where both are set here, " +
 			"unless a database names a Secret of its own (`backup.credentials_secret`); keys from the environment, a profile or an assumed role are never given to pods, since they expire.\n\n" +
-			"Whatever changes here that concerns the pods is an update of every database that uses it.",
+			"Changing it, as far as it concerns the pods, is an update of every database that uses it.",
 		Attributes: map[string]schema.Attribute{
 			"destination_path":  schema.StringAttribute{Optional: true, MarkdownDescription: "Where archives lie: `s3://bucket` or `s3://bucket/prefix`. The bucket must exist. Default: none; what has backups then names one itself. Changing it begins a new archive there of each database that has no other, with a base backup.", Validators: []validator.String{isDestinationPath()}},
 			"endpoint_url":      schema.StringAttribute{Optional: true, MarkdownDescription: "Address of the S3 API as Terraform reaches it. Default: `AWS_ENDPOINT_URL_S3`, else AWS.", Validators: []validator.String{isURL()}},
