@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,8 +86,13 @@ func (f *failures) check(r failing, is told) {
 	default:
 		// A Job waits for ten seconds before it tries again, so that whole seconds tell the pods of before from those of after.
 		before := 0
-		for _, at := range failed {
-			if !at.After(is.at) {
+		for name, at := range failed {
+			switch {
+			case at.After(is.at):
+			case name != pod[1] && f.lostConnection(name):
+				f.t.Logf("%s: the pod %s lost its connection to S3, which a retry mends", r.name, name)
+				f.goneOn--
+			default:
 				before++
 			}
 		}
@@ -117,6 +123,21 @@ func (w *world) failedPods(name string) (map[string]time.Time, error) {
 		}
 	}
 	return failed, nil
+}
+
+// lostConnection tells whether barman says in a pod of a recovery that S3 broke off a connection, as on a machine that is overloaded.
+func (w *world) lostConnection(pod string) bool {
+	w.t.Helper()
+	is, err := w.core.Pods(w.namespace).Get(w.t.Context(), pod, metav1.GetOptions{})
+	must(w.t, err)
+	for _, container := range slices.Concat(is.Spec.InitContainers, is.Spec.Containers) {
+		log, err := w.core.Pods(w.namespace).GetLogs(pod, &corev1.PodLogOptions{Container: container.Name}).DoRaw(w.t.Context())
+		must(w.t, err)
+		if strings.Contains(string(log), "Connection broken: ConnectionResetError") {
+			return true
+		}
+	}
+	return false
 }
 
 // ownBucket makes a bucket and is a place in it.
