@@ -32,7 +32,9 @@ func (w *scene) goOn(t *testing.T, before *view, failed terraformtest.Diagnostic
 	tell := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	left := w.look()
 	plan, diags := w.workspace.Plan(t.Context())
-	if plan != nil && failed.HasError() && before.object != nil && left.object != nil && w.planned != nil {
+	// Of a Cluster that the story has made anew and not got ready, a create has recorded what it had planned: the rest a refresh tells.
+	another := before.cluster != nil && left.cluster != nil && left.cluster.UID != before.cluster.UID
+	if plan != nil && failed.HasError() && before.object != nil && left.object != nil && w.planned != nil && !another {
 		// What stands in Kubernetes now is what this plan has refreshed; what stood there before is what the story's plan had.
 		if change := plan.Change(w.story.subject().address); change != nil && !change.Before.IsNull() &&
 			!left.object.Value.RawEquals(change.Before) && !left.object.Value.RawEquals(w.planned.Before) {

@@ -14,7 +14,8 @@ func TestDatabaseByPluginSurvivesEveryFault(t *testing.T) {
 	t.Parallel()
 	t.Run(string(cnpg.MethodPlugin), func(t *testing.T) {
 		t.Parallel()
-		surviveFaults(t, append(ofPlugin(restoreStories, "restore the latest state"), ofPlugin(stories,
+		surviveFaults(t, append(ofPlugin(restoreStories,
+			"restore the latest state", "restore anew what has failed", "destroy a restore that has failed"), ofPlugin(stories,
 			"create", "change parameters and labels", "turn backups on", "turn backups off", "rotate the keys", "put back what kubectl has changed",
 			"move the archive", "move the archive to a path where another database has its name", "destroy", "destroy with a final backup", "destroy a tainted one")...), &faultKinds{})
 	})

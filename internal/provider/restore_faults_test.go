@@ -3,6 +3,7 @@ package provider_test
 import (
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // What TestDatabaseSurvivesEveryFault is for databases, this is for restores. Beside that, nothing of the source is changed,
@@ -231,11 +233,22 @@ func (w *scene) recoveryFails() {
 	})
 }
 
-// recovering plays a recovery that goes on in a Job, as far as change has it.
+// recovering plays a recovery that goes on in a Job, as far as change has it: of each Cluster that is made from now on, and by the plugin
+// as soon as the ObjectStores are there that the Cluster names.
 func (w *scene) recovering(change func(*corev1.Pod, *batchv1.Job)) {
+	var begun sync.Map // the UIDs of Clusters
+	if standing := w.cluster(); standing != nil {
+		begun.Store(standing.UID, true)
+	}
 	w.kube.React(func(e apitest.Event) {
-		c := apitest.As[cnpgv1.Cluster](e.Object)
-		if c == nil || e.Type != watch.Added || c.Name != w.story.subject().cluster {
+		if e.Type != watch.Added || apitest.As[cnpgv1.Cluster](e.Object) == nil && apitest.As[barmancloud.ObjectStore](e.Object) == nil {
+			return // what the operator of the fakes makes it is not done with
+		}
+		c := w.cluster()
+		if c == nil || len(cnpg.MissingStores(c)) > 0 {
+			return
+		}
+		if _, again := begun.LoadOrStore(c.UID, true); again {
 			return
 		}
 		part := metav1.ObjectMeta{

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -29,8 +30,8 @@ const (
 
 // Operate plays CNPG and its Barman Cloud plugin as long as all goes well: the webhook's defaults, healthy Clusters with a
 // pod and a volume for each instance, working archives, and completed Backups. All of it is there when the request that
-// asked for it is answered. A Cluster waits for the ObjectStores that it names, and says so while it needs a plugin that is not there
-// ([Server.RemovePlugin]).
+// asked for it is answered. A Cluster waits for the ObjectStores that it names, and for a recovery that a test plays, and says so while it
+// needs a plugin that is not there ([Server.RemovePlugin]).
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
 	s.Admit(oneArchiver)
@@ -95,17 +96,29 @@ func (s *Server) hasStores(c *cnpgv1.Cluster) bool {
 	})
 }
 
-// mayRun tells whether CNPG does anything for a Cluster: it needs to know the plugins that this names, and the plugin to find the
-// ObjectStores.
+// mayRun tells whether CNPG gives a Cluster its instances: it needs to know the plugins that this names, the plugin to find the
+// ObjectStores, and a recovery to have succeeded.
 func (s *Server) mayRun(c *cnpgv1.Cluster) bool {
-	if len(stores(c)) == 0 {
-		return true
-	}
-	if s.lacksPlugin() {
+	switch {
+	case len(stores(c)) == 0:
+	case s.lacksPlugin():
 		s.sayUnknownPlugin(c)
 		return false
+	case !s.hasStores(c):
+		return false
 	}
-	return s.hasStores(c)
+	return !s.isRecovering(c)
+}
+
+// isRecovering tells whether a Cluster has a recovery that has not succeeded, because it runs or because it has failed: its Job, or a pod
+// of that.
+func (s *Server) isRecovering(c *cnpgv1.Cluster) bool {
+	of := func(part metav1.Object) bool {
+		return part.GetLabels()["cnpg.io/jobRole"] == "full-recovery" &&
+			slices.ContainsFunc(part.GetOwnerReferences(), func(owner metav1.OwnerReference) bool { return owner.UID == c.UID })
+	}
+	return slices.ContainsFunc(All[batchv1.Job](s), func(job batchv1.Job) bool { return of(&job) && job.Status.Succeeded == 0 }) ||
+		slices.ContainsFunc(All[corev1.Pod](s), func(pod corev1.Pod) bool { return of(&pod) && pod.Status.Phase != corev1.PodSucceeded })
 }
 
 // generations are the specs of Clusters, and the ObjectStores that they note, that were seen already: what tests do to the status of one

@@ -4,9 +4,11 @@ import (
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -56,6 +58,39 @@ func TestClustersWaitForTheirObjectStores(t *testing.T) {
 	}
 	if got := phase("other"); got != "" {
 		t.Errorf("with ObjectStores of another Cluster the phase is %q", got)
+	}
+}
+
+// A Cluster whose recovery a test plays gets no instance by anything that is written meanwhile, also in a copy of the server.
+func TestClustersWaitForTheirRecovery(t *testing.T) {
+	t.Parallel()
+	server := apitest.New(t)
+	server.Operate()
+	server.React(func(e apitest.Event) {
+		if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && e.Type == watch.Added {
+			server.Put(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{
+				Namespace: "default", Name: c.Name + "-1-full-recovery", Labels: map[string]string{"cnpg.io/jobRole": "full-recovery"},
+				OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(c, cnpgv1.SchemeGroupVersion.WithKind("Cluster"))},
+			}, Status: batchv1.JobStatus{Failed: 1}})
+			apitest.Edit(server, "default", c.Name, func(c *cnpgv1.Cluster) { c.Status = cnpgv1.ClusterStatus{Phase: cnpgv1.PhaseFirstPrimary} })
+		}
+	})
+	server.Put(withPlugin("restored", "its-own"))
+	server.Put(store("its-own"))
+	again := server.Copy(t)
+	again.Operate()
+	for _, s := range []*apitest.Server{server, again} {
+		change := func() string {
+			apitest.Edit(s, "default", "restored", func(c *cnpgv1.Cluster) { c.Spec.Instances++ })
+			return apitest.Get[cnpgv1.Cluster](s, "default", "restored").Status.Phase
+		}
+		if got := change(); got != cnpgv1.PhaseFirstPrimary {
+			t.Errorf("while the recovery has not succeeded the phase is %q", got)
+		}
+		apitest.Edit(s, "default", "restored-1-full-recovery", func(j *batchv1.Job) { j.Status.Succeeded = 1 })
+		if got := change(); got != cnpgv1.PhaseHealthy {
+			t.Errorf("when it has, the phase is %q", got)
+		}
 	}
 }
 
