@@ -110,6 +110,19 @@ func TestFaultsOfBrokenProvidersAreSeen(t *testing.T) {
 	}
 }
 
+// Who loses patience with a server that is down interrupts the story's apply, and nothing that is run after it, however late they are.
+func TestInterruptsAreTheStorysOwn(t *testing.T) {
+	t.Parallel()
+	w := stories[0].begin(t).copy(t, onFakes)
+	w.kube.Fail(apitest.Each("", "clusters", apitest.Fault{Before: w.interrupt}))
+	if diags := w.do(t); !strings.Contains(diags.String(), "context canceled") && !strings.Contains(diags.String(), "interrupted") {
+		t.Errorf("the apply is not interrupted: %s", diags)
+	}
+	if plan, diags := w.workspace.Plan(t.Context()); diags.HasError() || plan.Empty() {
+		t.Errorf("the plan after it is: %v %s", plan, diags)
+	}
+}
+
 // brokenServer is a provider whose answers are changed.
 type brokenServer struct {
 	tfprotov6.ProviderServer

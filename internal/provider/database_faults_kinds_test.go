@@ -105,11 +105,11 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 		case f.killed && dead.Swap(true): // what the provider makes of that is of no account, and is not tried again
 			met.Status = http.StatusForbidden
 		case f.killed:
-			met.After = w.workspace.Interrupt
+			met.After = w.interrupt
 		case f.interrupted && f.after:
-			met.After = w.workspace.Interrupt
+			met.After = w.interrupt
 		case f.interrupted:
-			met.Before, met.Hang = w.workspace.Interrupt, true
+			met.Before, met.Hang = w.interrupt, true
 		}
 		return &met
 	})
@@ -119,7 +119,7 @@ func (w *scene) watchRequests(decide func(point) bool, f fault) {
 		}
 		met := f.s3
 		if f.interrupted {
-			w.workspace.Interrupt()
+			w.interrupt()
 			met.Hang = true
 		}
 		if f.killed {

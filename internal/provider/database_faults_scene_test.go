@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -53,6 +54,9 @@ type scene struct {
 	flushed  atomic.Int64 // times that the source of a restore was flushed
 
 	mixed atomic.Bool // whether it ever archived to a folder that is not its own
+
+	ctrlC sync.Mutex // held while it is pressed
+	done  bool       // whether the story's apply is over
 }
 
 // cluster is that of the story's subject.
@@ -161,6 +165,11 @@ func (w *scene) count(e apitest.Event) {
 // do is the story's apply.
 func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 	t.Helper()
+	defer func() {
+		w.ctrlC.Lock()
+		defer w.ctrlC.Unlock()
+		w.done = true
+	}()
 	w.workspace.Write(w.text(w.story.config, true))
 	plan, diags := w.workspace.Plan(t.Context())
 	if diags.HasError() {
@@ -169,6 +178,15 @@ func (w *scene) do(t *testing.T) terraformtest.Diagnostics {
 	w.planned = plan.Change(w.story.subject().address)
 	w.told = slices.Concat(diags, w.workspace.ApplyPlan(t.Context(), plan))
 	return w.told
+}
+
+// interrupt is Ctrl-C in the story's apply. On a busy machine whoever presses it may come late: not to interrupt what is run after that.
+func (w *scene) interrupt() {
+	w.ctrlC.Lock()
+	defer w.ctrlC.Unlock()
+	if !w.done {
+		w.workspace.Interrupt()
+	}
 }
 
 // view is the world at one moment.

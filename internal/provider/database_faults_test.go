@@ -227,8 +227,8 @@ func (w *scene) suffer(t *testing.T, providers providerFactories, at point, f fa
 		case !hit || !f.lasting || p.s3 != at.s3:
 			return false
 		}
-		if more++; more == patience {
-			go w.workspace.Interrupt()
+		if more++; more >= patience { // between a plan and its apply nothing runs that could be interrupted
+			go w.interrupt()
 		}
 		return true
 	}, f)
