@@ -49,7 +49,7 @@ func backupAttribute() schema.SingleNestedAttribute {
 			},
 			"retention_days": schema.Int64Attribute{
 				Optional: true, CustomType: wholeNumberType{},
-				MarkdownDescription: "Days for which any moment can be restored; what is older is removed from S3, after each base backup or, with the plugin, every half hour. Unset: nothing is ever removed. Changing it to fewer days has more removed.",
+				MarkdownDescription: "Days for which any moment can be restored; what is older is removed from S3, after each base backup or, with the plugin, every five minutes (unless `spec.instanceSidecarConfiguration` of its ObjectStore says otherwise). Unset: nothing is ever removed. Changing it to fewer days has more removed.",
 				Validators:          []validator.Int64{int64validator.Between(1, 36500)},
 			},
 			"immediate": schema.BoolAttribute{

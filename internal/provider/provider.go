@@ -28,7 +28,8 @@ type pgplatformProvider struct {
 type pace struct {
 	// settle is how long a changed Cluster has to stay healthy before the change counts as done, where nothing tells when
 	// CNPG has looked at it. It does so within a second or two; on a machine that is busy otherwise, a restart of PostgreSQL
-	// was seen to begin six seconds after the change.
+	// was seen to begin six seconds after the change. It is also longer than [pluginCache]: WAL that shows that rotated keys work
+	// is not to be archived with those of before.
 	settle time.Duration
 	// outage is how long S3 may give no answer while something is waited for there.
 	outage time.Duration
@@ -39,7 +40,11 @@ type pace struct {
 	graces  cnpg.Graces
 }
 
-var defaultPace = pace{settle: 10 * time.Second, outage: 5 * time.Minute, overtaken: 5 * time.Minute, reading: planTimeout, graces: cnpg.DefaultGraces}
+// pluginCache is how long the Barman Cloud plugin goes on with a Secret or an ObjectStore as it has read it: ten seconds, counted in
+// whole ones, so that it is up to eleven.
+const pluginCache = 11 * time.Second
+
+var defaultPace = pace{settle: pluginCache + time.Second, outage: 5 * time.Minute, overtaken: 5 * time.Minute, reading: planTimeout, graces: cnpg.DefaultGraces}
 
 // New returns the constructor that the plugin server asks for. version is what the release build stamped.
 func New(version string) func() provider.Provider {

@@ -30,6 +30,7 @@ func scheduleDrift(owner *cnpgv1.Cluster, live *cnpgv1.ScheduledBackup) []string
 		differs["spec.cluster"] = live.Spec.Cluster.Name != want.Spec.Cluster.Name
 		differs["spec.backupOwnerReference"] = live.Spec.BackupOwnerReference != want.Spec.BackupOwnerReference
 		differs["spec.method"] = live.Spec.Method != want.Spec.Method
+		differs["spec.pluginConfiguration"] = !differs["spec.method"] && cnpg.ScheduleMethod(live) != cnpg.MethodOf(owner) // each of its backups would fail
 		differs["metadata.ownerReferences"] = !slices.ContainsFunc(live.OwnerReferences, func(r metav1.OwnerReference) bool { return r.UID == owner.UID })
 		for key, value := range want.Labels {
 			differs["metadata.labels"] = differs["metadata.labels"] || live.Labels[key] != value

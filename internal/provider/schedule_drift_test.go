@@ -21,11 +21,12 @@ func TestScheduleDrift(t *testing.T) {
 
 func testScheduleDrift(t *testing.T) {
 	t.Parallel()
-	tests := map[string]struct {
+	type drift struct {
 		change func(*cnpgv1.ScheduledBackup)
 		is     func(*cnpgv1.ScheduledBackup) bool
 		told   string
-	}{
+	}
+	tests := map[string]drift{
 		"suspended": {
 			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.Suspend = ptr.To(true) },
 			is:     func(s *cnpgv1.ScheduledBackup) bool { return !ptr.Deref(s.Spec.Suspend, false) },
@@ -56,6 +57,15 @@ func testScheduleDrift(t *testing.T) {
 			is:     func(s *cnpgv1.ScheduledBackup) bool { return s.Labels[cnpg.LabelCluster] == "my-db" },
 			told:   "metadata.labels",
 		},
+	}
+	if methodOf(t) == cnpg.MethodPlugin {
+		is := func(s *cnpgv1.ScheduledBackup) bool { return cnpg.ScheduleMethod(s) == cnpg.MethodPlugin }
+		tests["of another plugin"] = drift{
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.PluginConfiguration.Name = "theirs.example.com" }, is: is, told: "spec.pluginConfiguration",
+		}
+		tests["of no plugin"] = drift{
+			change: func(s *cnpgv1.ScheduledBackup) { s.Spec.PluginConfiguration = nil }, is: is, told: "spec.pluginConfiguration",
+		}
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -63,7 +63,8 @@ type ObjectStoreStatus struct {
 	ServerRecoveryWindow map[string]RecoveryWindow `json:"serverRecoveryWindow,omitempty"`
 }
 
-// RecoveryWindow is what the plugin says of one archive. It may be half an hour old.
+// RecoveryWindow is what the plugin says of one archive. It is as old as its last look there: up to five minutes, unless the
+// sidecar is configured otherwise.
 type RecoveryWindow struct {
 	FirstRecoverabilityPoint *metav1.Time `json:"firstRecoverabilityPoint,omitempty"`
 	LastSuccessfulBackupTime *metav1.Time `json:"lastSuccessfulBackupTime,omitempty"`
