@@ -44,6 +44,49 @@ func TestMethodChangesAfterInTreeIsGone(t *testing.T) {
 	}
 }
 
+// Of a database that is imported then, nothing says any more where it has archived. PostgreSQL's system identifier does not either: a
+// restored database has its source's, and must not write in the source's folder. So no folder with an archive in it is taken for its
+// own, and it begins in a fresh one; from a state that knows the folder it goes on there.
+func TestImportAfterInTreeIsGone(t *testing.T) {
+	t.Parallel()
+	restored := unprotected + nightly + withinTheWindow
+	for name, test := range map[string]struct{ address, cluster, before, config string }{
+		"a database":                          {db, "my-db-2", database(nightly), database(nightly)},
+		"a restored database":                 {pitr, "my-db-pitr", restoreOf(restored), restoreOf(restored)},
+		"a restored database, as a database":  {db, "my-db-pitr", restoreOf(restored), database("database_name = \"shop\"\nowner = \"seller\"\n" + nightly)},
+		"a restored database, from the state": {pitr, "my-db-pitr", restoreOf(restored), restoreOf(restored)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			named := func(resources string) string {
+				return s.config(strings.NewReplacer(`name = "my-db"`, `name = "`+test.cluster+`"`, "deletion_protection = false\n", "").Replace(resources))
+			}
+			s.apply(named(test.before))
+			was := cnpg.ServerName(s.clusterNamed(test.cluster))
+			archiveOfSource(t, s.s3.Archive(fakeBucket, "pg", was)) // with the system identifier of the source's own
+			s.withoutInTree()
+			plugin := strings.Replace(named(test.config), "backup = {", "backup = { method = \"plugin\",", 1)
+			keeps := strings.HasSuffix(name, "from the state")
+			if !keeps {
+				for _, address := range s.w.Addresses() {
+					s.w.Forget(address)
+				}
+				plugin += "import {\n  to = " + test.address + "\n  id = \"myorg/" + test.cluster + "\"\n}\n"
+				for _, folder := range []string{"my-db-v1", was} {
+					s.refused(strings.Replace(plugin, "method =", "server_name = \""+folder+"\", method =", 1), "Archive Folder Is Taken", "the folder "+folder)
+				}
+			}
+			s.apply(plugin)
+			now := s.clusterNamed(test.cluster)
+			got := cnpg.ServerName(now)
+			if cnpg.MethodOf(now) != cnpg.MethodPlugin || keeps != (got == was) || !keeps && !strings.HasPrefix(got, test.cluster+"-20") {
+				t.Errorf("it archives by %s in the folder %s, after %s", cnpg.MethodOf(now), got, was)
+			}
+		})
+	}
+}
+
 // Where CNPG has no support of its own for barman any more, what it has archived is restored all the same.
 func TestRestoreAfterInTreeIsGone(t *testing.T) {
 	t.Parallel()
