@@ -133,7 +133,7 @@ func (c *Client) CreateCluster(ctx context.Context, cluster *cnpgv1.Cluster) (*c
 		return nil, explain(err, "Cluster", key)
 	}
 
-	owned, err := c.applyBootstrap(ctx, created, cluster.Spec)
+	owned, err := c.applyBootstrap(ctx, created, cluster.Spec, false)
 	if err != nil {
 		return asIfJoined(created, parts.stores()), err
 	}
@@ -200,8 +200,8 @@ func clusterFields(cluster *cnpgv1.Cluster) (map[string]any, error) {
 }
 
 // applyBootstrap hands the bootstrap fields of spec to [BootstrapManager]. live is the Cluster as it stands: its UID
-// keeps the apply from making a new one where it is gone.
-func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec cnpgv1.ClusterSpec) (*cnpgv1.Cluster, error) {
+// keeps the apply from making a new one where it is gone. With force what another manager states too is taken over.
+func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec cnpgv1.ClusterSpec, force bool) (*cnpgv1.Cluster, error) {
 	key := KeyOf(live)
 	fields, err := clusterFields(&cnpgv1.Cluster{
 		TypeMeta:   ClusterTypeMeta,
@@ -212,7 +212,7 @@ func (c *Client) applyBootstrap(ctx context.Context, live *cnpgv1.Cluster, spec 
 		return nil, err
 	}
 	owned := &cnpgv1.Cluster{}
-	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: BootstrapManager}, owned); err != nil {
+	if err := apply(ctx, c.cnpg, clusters, key, fields, applyOptions{manager: BootstrapManager, force: force}, owned); err != nil {
 		return nil, explain(err, "Cluster", key)
 	}
 	return owned, nil
@@ -239,11 +239,17 @@ func (c *Client) TryCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, 
 func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster, ownership Ownership[cnpgv1.Cluster], dryRun bool) (*cnpgv1.Cluster, error) {
 	key := KeyOf(cluster)
 	if handOverDue(live) { // also before a dry run: without it, that would be of a Cluster whose bootstrap is gone
-		if _, err := c.applyBootstrap(ctx, live, live.Spec); err != nil {
+		if _, err := c.applyBootstrap(ctx, live, live.Spec, false); err != nil {
 			return nil, err
 		}
 	}
 	parts := split(cluster, live)
+	if parts.originLost(live) { // also before a dry run, which would be refused for that
+		if err := c.turnLostOrigin(ctx, live, parts); err != nil {
+			return nil, err
+		}
+		parts.external, parts.originDue = nil, false
+	}
 	if !dryRun && parts.turns(live) { // or an ObjectStore would be left that nobody uses
 		if err := c.TryCluster(ctx, live, cluster, ownership); err != nil {
 			return nil, err
@@ -252,6 +258,11 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	stores, err := c.applyStores(ctx, live, parts, ownership, dryRun)
 	if err != nil {
 		return nil, err
+	}
+	if parts.external != nil && !dryRun { // whatever comes next, the Cluster is as good as before
+		if err := c.applyOrigin(ctx, live, parts); err != nil {
+			return nil, err
+		}
 	}
 	parts.noteOrigin()
 	noteStores(live, parts.cluster, stores)
@@ -297,8 +308,8 @@ func appliedFields(live, cluster *cnpgv1.Cluster) (map[string]any, error) {
 	cluster.TypeMeta = ClusterTypeMeta
 	cluster.UID = live.UID
 	cluster.Spec.Bootstrap, cluster.Spec.ExternalClusters = nil, nil
-	for _, stays := range []string{AnnotationNonce, AnnotationSource, AnnotationRestore} { // how it was made
-		if value, ok := live.Annotations[stays]; ok {
+	for _, stays := range []string{AnnotationNonce, AnnotationSource, AnnotationRestore, AnnotationOrigin} { // how it was made
+		if value, ok := live.Annotations[stays]; ok && cluster.Annotations[stays] == "" {
 			metav1.SetMetaDataAnnotation(&cluster.ObjectMeta, stays, value)
 		}
 	}

@@ -3,14 +3,12 @@ package cnpg
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
@@ -24,6 +22,8 @@ type division struct {
 	origin  *barmancloud.ObjectStore // of the archive that it is restored from; nil where the plugin does not read it
 	// originDue tells that the one of a Cluster that stands is to be written.
 	originDue bool
+	// external is what spec.externalClusters is to say where the Cluster reads that archive by the plugin from now on; nil where it stays.
+	external []cnpgv1.ExternalCluster
 	// kept is what the archive of a living Cluster says that is not the provider's to say, as the spec of an ObjectStore: where the
 	// Cluster turns to an ObjectStore that is made for it, or to the in-tree method, it has to be said there too.
 	kept map[string]any
@@ -37,38 +37,6 @@ func (d division) stores() []*barmancloud.ObjectStore {
 // turns tells whether a living Cluster is to turn to another ObjectStore of its own than it archives to.
 func (d division) turns(live *cnpgv1.Cluster) bool {
 	return d.own != nil && d.own.Name != storeOf(archiverEntry(live))
-}
-
-// noteOrigin notes in the Cluster what the ObjectStore says of the archive that it is restored from.
-func (d division) noteOrigin() {
-	if d.origin == nil {
-		return
-	}
-	if text, err := json.Marshal(d.origin.Spec.Configuration); err == nil { // it is made of strings and numbers
-		metav1.SetMetaDataAnnotation(&d.cluster.ObjectMeta, AnnotationOrigin, string(text))
-	}
-}
-
-// originOf is the ObjectStore of the archive that a Cluster was restored from, where the provider has made it; nil without one. due
-// tells whether it is to be written: where somebody has deleted it, or where it names a certificate that the database's own archive
-// needs no more. The pods mount that certificate as long as it is named, and would not start without it.
-func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, due bool) {
-	name := OriginStoreName(live.Name)
-	i := slices.IndexFunc(live.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
-		p := e.PluginConfiguration
-		return p != nil && p.Name == barmancloud.PluginName && p.Parameters[barmancloud.ObjectStoreParameter] == name
-	})
-	var says cnpgv1.BarmanObjectStoreConfiguration
-	if i < 0 || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil {
-		return nil, false
-	}
-	due = live.Spec.ExternalClusters[i].BarmanObjectStore == nil
-	if ca := says.EndpointCA; ca != nil && ca.Name == CredentialsSecretName(live.Name) {
-		if own := Archiver(cluster); own == nil || own.EndpointCA == nil || *own.EndpointCA != *ca {
-			says.EndpointCA, due = nil, true
-		}
-	}
-	return objectStoreOf(cluster, name, &says, ""), due
 }
 
 // split divides a Cluster that is to be written; live is the Cluster as it stands, nil for one that is to be made. Entries of
@@ -90,7 +58,9 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		}
 	}
 	if live != nil {
-		d.origin, d.originDue = originOf(live, cluster)
+		if d.origin, d.originDue = originOf(live, cluster); d.origin == nil {
+			d.turnOrigin(live)
+		}
 	}
 	store := Archiver(cluster)
 	if MethodOf(cluster) != MethodPlugin || store == nil {

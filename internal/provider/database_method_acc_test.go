@@ -93,7 +93,7 @@ resource "pgplatform_restore" %[1]q {
 				}),
 				ConfigPlanChecks: updates("pgplatform_restore.of-plugin"),
 				Check: check(func() error {
-					return errors.Join(w.numbersOf("of-plugin", numbersText(c.rows)), w.archivesBy("of-plugin", method))
+					return errors.Join(w.numbersOf("of-plugin", numbersText(c.rows)), w.archivesBy("of-plugin", method), w.namesOriginByPlugin("of-plugin"))
 				}),
 			})
 		}
@@ -325,6 +325,23 @@ func (c *methodChange) listed(list map[string]string) error {
 		if at := fmt.Sprintf("backups.%d.", i); list[at+"status"] != "COMPLETED" || list[at+"type"] != "MANUAL" {
 			return fmt.Errorf("the backup %s is %s and %s", list[at+"id"], list[at+"status"], list[at+"type"])
 		}
+	}
+	return nil
+}
+
+// namesOriginByPlugin: a restored database names what it was restored from in a way that CNPG takes when its own support has gone.
+func (w *world) namesOriginByPlugin(name string) error {
+	raw, err := w.objects("clusters").Get(w.t.Context(), name, metav1.GetOptions{})
+	if err != nil {
+		return err
+	}
+	external, _, err := unstructured.NestedSlice(raw.Object, "spec", "externalClusters")
+	if err != nil || len(external) != 1 {
+		return fmt.Errorf("the Cluster %s names %v: %w", name, external, err)
+	}
+	origin, _ := external[0].(map[string]any)
+	if _, inTree := origin["barmanObjectStore"]; inTree || origin["plugin"] == nil {
+		return fmt.Errorf("the Cluster %s names %v", name, origin)
 	}
 	return nil
 }

@@ -1,8 +1,11 @@
 package provider_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
@@ -84,6 +87,80 @@ func TestImportAfterInTreeIsGone(t *testing.T) {
 				t.Errorf("it archives by %s in the folder %s, after %s", cnpg.MethodOf(now), got, was)
 			}
 		})
+	}
+}
+
+// A database that was restored in-tree names what it was restored from by the plugin as soon as it archives by that: CNPG takes no update
+// of a Cluster that names it by a field that there is no more.
+func TestMethodOfARestoredDatabase(t *testing.T) {
+	t.Parallel()
+	plugin := strings.Replace(nightly, "backup = {", "backup = { method = \"plugin\",", 1)
+	for name, gone := range map[string]bool{"before": false, "after in-tree is gone": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, _ := restoreStage(t)
+			s.apply(s.config(restoreOf(unprotected + nightly)))
+			was := s.restored()
+			if gone {
+				s.withoutInTree()
+			}
+			s.apply(s.config(restoreOf(unprotected + plugin)))
+			now := s.restored()
+			if now.UID != was.UID || cnpg.MethodOf(now) != cnpg.MethodPlugin || cnpg.OriginMethod(now, "origin") != cnpg.MethodPlugin || cnpg.OriginServer(now, "origin") != "my-db-v1" {
+				t.Errorf("it archives by %s, and reads the archive %q by %q", cnpg.MethodOf(now), cnpg.OriginServer(now, "origin"), cnpg.OriginMethod(now, "origin"))
+			}
+			if !reflect.DeepEqual(now.Spec.Bootstrap, was.Spec.Bootstrap) {
+				t.Errorf("its bootstrap is %+v, and was %+v", now.Spec.Bootstrap, was.Spec.Bootstrap)
+			}
+			store, before := apitest.Get[barmancloud.ObjectStore](s.kube, fakeNamespace, "my-db-pitr-origin"), was.Spec.ExternalClusters[0].BarmanObjectStore
+			if store == nil || store.Spec.Configuration.DestinationPath != before.DestinationPath || !reflect.DeepEqual(store.Spec.Configuration.BarmanCredentials, before.BarmanCredentials) ||
+				store.OwnerReferences[0].UID != now.UID {
+				t.Errorf("the ObjectStore is %+v", store)
+			}
+			if got := s.action(s.config(restoreOf(unprotected + plugin))); got != terraformtest.NoOp {
+				t.Errorf("the plan after it is to %s", got)
+			}
+			s.withoutInTree()
+			s.apply(s.config(restoreOf(unprotected + plugin + "parameters = { work_mem = \"16MB\" }\n")))
+			s.apply(s.config(""))
+			if left := apitest.All[barmancloud.ObjectStore](s.kube); len(left) > 0 {
+				t.Errorf("left are %+v", left)
+			}
+		})
+	}
+}
+
+// One that archives nowhere has no method to change, and is to be changed all the same.
+func TestRestoredDatabaseWithoutBackupsAfterInTreeIsGone(t *testing.T) {
+	t.Parallel()
+	const none = "backup = { method = \"barmanObjectStore\", enabled = false }\n"
+	s, _ := restoreStage(t)
+	s.apply(s.config(restoreOf(unprotected + none)))
+	s.withoutInTree()
+	s.apply(s.config(restoreOf(unprotected + strings.Replace(none, "barmanObjectStore", "plugin", 1) + "parameters = { work_mem = \"16MB\" }\n")))
+	if now := s.restored(); cnpg.OriginMethod(now, "origin") != cnpg.MethodPlugin || cnpg.OriginServer(now, "origin") != "my-db-v1" || now.Spec.PostgresConfiguration.Parameters["work_mem"] != "16MB" {
+		t.Errorf("it is %+v", now.Spec)
+	}
+}
+
+// What somebody else says of the clusters that a Cluster names stays as it is.
+func TestMethodLeavesExternalClustersOfOthers(t *testing.T) {
+	t.Parallel()
+	plugin := strings.Replace(nightly, "backup = {", "backup = { method = \"plugin\",", 1)
+	s, _ := restoreStage(t)
+	s.apply(s.config(restoreOf(unprotected + nightly)))
+	apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", func(c *cnpgv1.Cluster) {
+		c.Spec.ExternalClusters = append(c.Spec.ExternalClusters, cnpgv1.ExternalCluster{Name: "theirs", ConnectionParameters: map[string]string{"host": "elsewhere"}})
+		for i := range c.ManagedFields {
+			if c.ManagedFields[i].Manager == cnpg.BootstrapManager {
+				c.ManagedFields[i].Manager = "kubectl"
+			}
+		}
+	})
+	was := s.restored().Spec.ExternalClusters
+	s.apply(s.config(restoreOf(unprotected + plugin)))
+	if now := s.restored(); !reflect.DeepEqual(now.Spec.ExternalClusters, was) || cnpg.MethodOf(now) != cnpg.MethodPlugin {
+		t.Errorf("it archives by %s, and names %+v", cnpg.MethodOf(now), now.Spec.ExternalClusters)
 	}
 }
 

@@ -35,6 +35,7 @@ const (
 func (s *Server) Operate() {
 	s.Admit(completeCluster)
 	s.Admit(oneArchiver)
+	s.Admit(externalClustersSayWhere)
 	s.Admit(objectStoreRules)
 	for _, class := range []string{StorageClass, FastStorageClass} {
 		s.Put(&storagev1.StorageClass{

@@ -126,6 +126,20 @@ func oneArchiver(object, _ *unstructured.Unstructured) ([]string, error) {
 	return nil, invalid(object, field.Invalid(at, archivers, why))
 }
 
+// externalClustersSayWhere refuses what CNPG's webhook refuses of the clusters that a Cluster names.
+func externalClustersSayWhere(object, _ *unstructured.Unstructured) ([]string, error) {
+	if object.GetKind() != "Cluster" {
+		return nil, nil
+	}
+	for i, e := range typedAs[cnpgv1.Cluster](object).Spec.ExternalClusters {
+		if e.ConnectionParameters == nil && e.BarmanObjectStore == nil && e.PluginConfiguration == nil {
+			return nil, invalid(object, field.Required(field.NewPath("spec", "externalClusters").Index(i),
+				"one of connectionParameters, plugin and barmanObjectStore is required"))
+		}
+	}
+	return nil, nil
+}
+
 var retentionPolicy = regexp.MustCompile(`^[1-9][0-9]*[dwm]$`)
 
 // objectStoreRules are those of the plugin's schema.

@@ -1,0 +1,113 @@
+package cnpg
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
+
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
+)
+
+// noteOrigin notes in the Cluster where the archive lies that it is restored from: in what says so it may be lost.
+func (d division) noteOrigin() {
+	says := cnpgv1.BarmanObjectStoreConfiguration{}
+	if d.origin != nil {
+		says = d.origin.Spec.Configuration
+	} else if i := originIn(d.cluster); i >= 0 && d.cluster.Spec.ExternalClusters[i].BarmanObjectStore != nil {
+		external := d.cluster.Spec.ExternalClusters[i]
+		says = *external.BarmanObjectStore
+		says.ServerName = cmp.Or(says.ServerName, external.Name)
+	}
+	if text, err := json.Marshal(says); err == nil && says.DestinationPath != "" { // it is made of strings and numbers
+		metav1.SetMetaDataAnnotation(&d.cluster.ObjectMeta, AnnotationOrigin, string(text))
+	}
+}
+
+// originIn is the index of the entry of spec.externalClusters that a Cluster was restored from; -1 without one.
+func originIn(cluster *cnpgv1.Cluster) int {
+	if cluster.Spec.Bootstrap == nil || cluster.Spec.Bootstrap.Recovery == nil {
+		return -1
+	}
+	return slices.IndexFunc(cluster.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
+		return e.Name == cluster.Spec.Bootstrap.Recovery.Source
+	})
+}
+
+// originOf is the ObjectStore of the archive that a Cluster was restored from, where the provider has made it; nil without one. due
+// tells whether it is to be written: where somebody has deleted it, or where it names a certificate that the database's own archive
+// needs no more. The pods mount that certificate as long as it is named, and would not start without it.
+func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, due bool) {
+	name := OriginStoreName(live.Name)
+	i := slices.IndexFunc(live.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
+		p := e.PluginConfiguration
+		return p != nil && p.Name == barmancloud.PluginName && p.Parameters[barmancloud.ObjectStoreParameter] == name
+	})
+	var says cnpgv1.BarmanObjectStoreConfiguration
+	if i < 0 || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil {
+		return nil, false
+	}
+	due = live.Spec.ExternalClusters[i].BarmanObjectStore == nil
+	if ca := says.EndpointCA; ca != nil && ca.Name == CredentialsSecretName(live.Name) {
+		if own := Archiver(cluster); own == nil || own.EndpointCA == nil || *own.EndpointCA != *ca {
+			says.EndpointCA, due = nil, true
+		}
+	}
+	return objectStoreOf(cluster, name, &says, ""), due
+}
+
+// turnOrigin has a Cluster that goes over to the plugin name the archive that it was restored from by the plugin too. Nothing reads that
+// any more, but CNPG takes no entry that says nothing, and one that says it in-tree says nothing when CNPG has given that up: every
+// update of the Cluster is refused then, so that one that archives nowhere has to name it by the plugin too. What other managers state stays theirs, and what is being recovered is left alone.
+func (d *division) turnOrigin(live *cnpgv1.Cluster) {
+	i, at, fields := originIn(live), []string{"spec", "externalClusters"}, Fields(live)
+	if i < 0 || NeverReady(live) || len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
+		return
+	}
+	external := live.Spec.ExternalClusters[i]
+	if external.PluginConfiguration != nil || external.ConnectionParameters != nil {
+		return
+	}
+	var says cnpgv1.BarmanObjectStoreConfiguration
+	switch {
+	case external.BarmanObjectStore != nil && (MethodOf(d.cluster) != MethodPlugin || Archiver(d.cluster) == nil):
+		return
+	case external.BarmanObjectStore != nil:
+		says = *external.BarmanObjectStore
+	case json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil:
+		return
+	}
+	says.EndpointCA = nil // the pods would mount it, and restart for that
+	d.origin, d.originDue = objectStoreOf(d.cluster, OriginStoreName(live.Name), &says, ""), true
+	external.BarmanObjectStore = nil
+	external.PluginConfiguration = entryOf(d.origin.Name, cmp.Or(says.ServerName, external.Name))
+	external.PluginConfiguration.IsWALArchiver = ptr.To(false)
+	d.external = slices.Clone(live.Spec.ExternalClusters)
+	d.external[i] = external
+}
+
+// originLost tells whether CNPG has given up the field in which a Cluster says what it was restored from, so that it refuses every
+// update that does not say it in another way.
+func (d division) originLost(live *cnpgv1.Cluster) bool {
+	return d.external != nil && live.Spec.ExternalClusters[originIn(live)].BarmanObjectStore == nil
+}
+
+// applyOrigin has a Cluster name by the plugin what it was restored from.
+func (c *Client) applyOrigin(ctx context.Context, live *cnpgv1.Cluster, d division) error {
+	spec := *live.Spec.DeepCopy()
+	spec.ExternalClusters = d.external
+	_, err := c.applyBootstrap(ctx, live, spec, true) // from [FieldManager], which has made the Cluster with it; of others there is none
+	return err
+}
+
+// turnLostOrigin is applyOrigin where no other update can come before it.
+func (c *Client) turnLostOrigin(ctx context.Context, live *cnpgv1.Cluster, d division) error {
+	if _, err := c.applyStore(ctx, live.UID, d.origin, Ownership[barmancloud.ObjectStore]{Force: true}, false); err != nil {
+		return err
+	}
+	return c.applyOrigin(ctx, live, d)
+}
