@@ -61,9 +61,7 @@ func (r *readiness) after(before, applied *cnpgv1.Cluster) *readiness {
 func (r *readiness) reached(ctx context.Context, s *Snapshot) (bool, error) {
 	if r.change != nil {
 		r.change.look(s)
-		if store := Archiver(r.change.after); store != nil && store.EndpointCA != nil {
-			s.certificateOf = storeOf(archiverEntry(r.change.after))
-		}
+		s.certificateOf = certificateStore(r.change.after)
 	}
 	if err := r.terminal(s); err != nil {
 		return false, err

@@ -9,6 +9,8 @@ import (
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/utils/ptr"
 )
 
@@ -105,17 +107,56 @@ func podsLack(s *Snapshot) []string {
 			lack = append(lack, fmt.Sprintf("pod %s: runs the image %s, not yet %s", pod.Name, running.Image, spec.ImageName))
 		case !equalResources(asked.Resources, spec.Resources):
 			lack = append(lack, fmt.Sprintf("pod %s: does not have the resources of the Cluster yet", pod.Name))
-		case archiverEntry(s.Cluster) != nil && !hasPluginContainer(&pod):
-			lack = append(lack, fmt.Sprintf("pod %s: does not have the container %s of the Barman Cloud plugin yet", pod.Name, pluginContainer))
-		case !pluginInPods(s.Cluster) && hasPluginContainer(&pod):
-			lack = append(lack, fmt.Sprintf("pod %s: still has the container %s of the Barman Cloud plugin", pod.Name, pluginContainer))
-		case s.certificateOf != "" && !mountsCertificate(&pod, s.certificateOf):
-			lack = append(lack, fmt.Sprintf("pod %s: does not mount the certificate of the ObjectStore %s yet", pod.Name, s.certificateOf))
+		case podLacksArchiver(s.Cluster, &pod, s.certificateOf) != "":
+			lack = append(lack, podLacksArchiver(s.Cluster, &pod, s.certificateOf))
 		case spec.WalStorage != nil && len(s.Volumes) > 0 && !hasVolume(s, pod.Name+"-wal"):
 			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
 		}
 	}
 	return lack
+}
+
+// podLacksArchiver says what a pod does not have yet, or still has, of what a Cluster archives by; "" where it is as it should be.
+func podLacksArchiver(cluster *cnpgv1.Cluster, pod *corev1.Pod, certificateOf string) string {
+	switch {
+	case archiverEntry(cluster) != nil && !hasPluginContainer(pod):
+		return fmt.Sprintf("pod %s: does not have the container %s of the Barman Cloud plugin yet", pod.Name, pluginContainer)
+	case !pluginInPods(cluster) && hasPluginContainer(pod):
+		return fmt.Sprintf("pod %s: still has the container %s of the Barman Cloud plugin", pod.Name, pluginContainer)
+	case certificateOf != "" && !mountsCertificate(pod, certificateOf):
+		return fmt.Sprintf("pod %s: does not mount the certificate of the ObjectStore %s yet", pod.Name, certificateOf)
+	}
+	return ""
+}
+
+// certificateStore is the ObjectStore whose certificate the pods of a Cluster are to mount; "" without one.
+func certificateStore(cluster *cnpgv1.Cluster) string {
+	if store := Archiver(cluster); store != nil && store.EndpointCA != nil {
+		return storeOf(archiverEntry(cluster))
+	}
+	return ""
+}
+
+// ArchivePodsLack says what the pods of a Cluster, those too that are about to go, do not have yet of what it archives by: a base backup
+// fails in them. Pods that may not be seen show nothing, nor do those that are not there: CNPG lets a Backup wait for one.
+func (c *Client) ArchivePodsLack(ctx context.Context, cluster *cnpgv1.Cluster) ([]string, error) {
+	selector := labels.Set{LabelCluster: cluster.Name, labelPodRole: podRoleInstance}.String()
+	var pods corev1.PodList
+	err := c.core.Get().Namespace(cluster.Namespace).Resource("pods").Param("labelSelector", selector).Do(ctx).Into(&pods)
+	if apierrors.IsForbidden(err) {
+		doWithout(ctx, err, unseen[KindPod])
+		return nil, nil
+	}
+	if err != nil {
+		return nil, explain(err, "Pods of Cluster", KeyOf(cluster))
+	}
+	var lack []string
+	for _, pod := range pods.Items {
+		if lacks := podLacksArchiver(cluster, &pod, certificateStore(cluster)); lacks != "" {
+			lack = append(lack, lacks)
+		}
+	}
+	return lack, nil
 }
 
 // volumesLack are the volumes that have not reached the size that the Cluster asks for.

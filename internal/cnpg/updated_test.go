@@ -238,6 +238,63 @@ func TestWaitUpdatedWithoutPods(t *testing.T) {
 	}
 }
 
+// What pods lack of that by which a Cluster archives, whatever else is to change in them.
+func TestArchivePodsLack(t *testing.T) {
+	t.Parallel()
+	container := func(p *corev1.Pod) { p.Spec.InitContainers = []corev1.Container{{Name: apitest.SidecarContainer}} }
+	mounts := func(store string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Spec.Volumes = []corev1.Volume{{Name: "barman-certificates", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+				Sources: []corev1.VolumeProjection{{Secret: &corev1.SecretProjection{Items: []corev1.KeyToPath{{Path: store + "/barman-ca.crt"}}}}},
+			}}}}
+		}
+	}
+	byPlugin := func(certificate bool) func(*cnpgv1.Cluster) {
+		return func(c *cnpgv1.Cluster) {
+			c.Spec.Backup = &cnpgv1.BackupConfiguration{BarmanObjectStore: &cnpgv1.BarmanObjectStoreConfiguration{}}
+			if certificate {
+				c.Spec.Backup.BarmanObjectStore.EndpointCA = &cnpgv1.SecretKeySelector{Key: "ca.crt"}
+			}
+			cnpg.SetMethod(c, cnpg.MethodPlugin)
+			c.Spec.Plugins[0].Parameters = map[string]string{"barmanObjectName": "new"}
+		}
+	}
+	for name, test := range map[string]struct {
+		cluster func(*cnpgv1.Cluster)
+		pod     []func(*corev1.Pod)
+		fault   *apitest.Fault
+		lacks   string
+	}{
+		"nothing":                   {byPlugin(false), []func(*corev1.Pod){container}, nil, ""},
+		"the container":             {byPlugin(false), nil, nil, "does not have the container"},
+		"the container goes":        {func(*cnpgv1.Cluster) {}, []func(*corev1.Pod){container}, nil, "still has the container"},
+		"no certificate":            {byPlugin(true), []func(*corev1.Pod){container, mounts("new")}, nil, ""},
+		"the certificate":           {byPlugin(true), []func(*corev1.Pod){container, mounts("old")}, nil, "does not mount the certificate of the ObjectStore new"},
+		"pods that may not be seen": {byPlugin(false), nil, &apitest.Fault{Status: 403}, ""},
+		"a pod that is no instance": {byPlugin(false), []func(*corev1.Pod){func(p *corev1.Pod) { p.Labels["cnpg.io/podRole"] = "pooler" }}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, server, client := setup(t)
+			cluster := running(server)
+			test.cluster(cluster)
+			cluster.Spec.ImageName = newImage
+			apitest.Edit(server, key.Namespace, "my-db-1", func(p *corev1.Pod) {
+				for _, change := range test.pod {
+					change(p)
+				}
+			})
+			if test.fault != nil {
+				server.Fail(apitest.Each("", "pods", *test.fault))
+			}
+			lack, err := client.ArchivePodsLack(ctx, cluster)
+			if text := strings.Join(lack, "\n"); err != nil || (text == "") != (test.lacks == "") || !strings.Contains(text, test.lacks) {
+				t.Errorf("ArchivePodsLack: %q, %v, want %q", lack, err, test.lacks)
+			}
+		})
+	}
+}
+
 func TestWaitUpdatedOfAnotherCluster(t *testing.T) {
 	t.Parallel()
 	ctx, server, client := setup(t)

@@ -98,15 +98,15 @@ func (r *clusterResource) begins(ctx context.Context, location archiveLocation, 
 	if err != nil || scheduled != nil || !immediate {
 		return scheduled != nil, err
 	}
-	return tookImmediate(ctx, client, cnpg.KeyOf(live))
+	return tookImmediate(ctx, client, cnpg.KeyOf(live), func(*cnpgv1.Backup) bool { return true })
 }
 
-// tookImmediate tells whether a former ScheduledBackup of a Cluster took its immediate backup: CNPG takes that for the one of
-// a new schedule of the same name, although it lies in another folder.
-func tookImmediate(ctx context.Context, client *cnpg.Client, key cnpg.Key) (bool, error) {
+// tookImmediate tells whether a ScheduledBackup of a Cluster took its immediate backup, and that will do. CNPG takes that of a former
+// one for the one of a new schedule of the same name, although it lies in another folder.
+func tookImmediate(ctx context.Context, client *cnpg.Client, key cnpg.Key, will func(*cnpgv1.Backup) bool) (bool, error) {
 	backups, err := client.ListBackups(ctx, key)
 	return slices.ContainsFunc(backups, func(b cnpgv1.Backup) bool {
-		return b.Labels[cnpg.LabelScheduledBackup] == key.Name && b.Labels[cnpg.LabelImmediateBackup] == "true"
+		return b.Labels[cnpg.LabelScheduledBackup] == key.Name && b.Labels[cnpg.LabelImmediateBackup] == "true" && will(&b)
 	}), err
 }
 
@@ -187,4 +187,48 @@ func beginArchive(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clus
 		return fmt.Errorf("the first base backup in the folder %s: %w", cnpg.ServerName(cluster), err)
 	}
 	return nil
+}
+
+// owedBackup is the base backup that an archive begins or goes on with, in an update that may have to leave it to the next one.
+type owedBackup struct {
+	is     bool // whether it is owed at all
+	before bool // whether an attempt before this one has left it
+	anew   bool // whether the update itself begins what is to have one; it waits for that, whatever a schedule takes beside it
+
+	podsChange bool     // whether the pods cannot take it yet, and nobody waits for them
+	lack       []string // what they lack, as far as it is to be seen
+	scheduled  bool     // whether the schedule takes it
+}
+
+// lookAtPods finds out whether the pods can take a base backup already. What CNPG has not looked at yet they do not show.
+func (o *owedBackup) lookAtPods(ctx context.Context, client *cnpg.Client, live, cluster *cnpgv1.Cluster) error {
+	if cnpg.TurnsStore(live, cluster) {
+		o.podsChange = true
+		return nil
+	}
+	var err error
+	o.lack, err = client.ArchivePodsLack(ctx, cluster)
+	o.podsChange = len(o.lack) > 0
+	return err
+}
+
+// lookAtSchedule finds out, before the schedule is applied, whether that takes the base backup: one that is made now begins with it,
+// unless CNPG takes the one of a former schedule for it, and one that is there may have completed it since the apply that owes it.
+func (o *owedBackup) lookAtSchedule(ctx context.Context, client *cnpg.Client, live *cnpgv1.Cluster, backup *backupSettings) error {
+	if !o.is || o.anew || o.podsChange || !backup.schedules() || !backup.Immediate.ValueBool() {
+		return nil
+	}
+	if !o.before { // that there is neither a schedule nor such a Backup is why it does not begin anew
+		o.scheduled = true
+		return nil
+	}
+	scheduled, err := readSchedule(ctx, client, cnpg.KeyOf(live))
+	if err != nil {
+		return err
+	}
+	took, err := tookImmediate(ctx, client, cnpg.KeyOf(live), func(b *cnpgv1.Backup) bool {
+		return scheduled == nil || b.Status.Phase == cnpgv1.BackupPhaseCompleted && !b.CreationTimestamp.Time.Before(cnpg.AppliedAt(live))
+	})
+	o.scheduled = took == (scheduled != nil)
+	return err
 }

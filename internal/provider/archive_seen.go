@@ -244,7 +244,7 @@ func owedLater(cluster *cnpgv1.Cluster) string {
 // what the Barman Cloud plugin needs in them.
 func owedToPods(cluster *cnpgv1.Cluster) string {
 	return fmt.Sprintf("The base backup that the archive of the database %s begins with in the folder %s is not taken yet: the pods have to change for the Barman Cloud plugin first, "+
-		"and wait = false does not wait for that. Until it is there, nothing in the folder can be restored. The next apply takes it.", cnpg.KeyOf(cluster), cnpg.ServerName(cluster))
+		"and wait = false does not wait for that. Until it is there, nothing in the folder can be restored. The next apply takes it, if they have changed by then.", cnpg.KeyOf(cluster), cnpg.ServerName(cluster))
 }
 
 func warnOwedLater(text string, diags *diag.Diagnostics) {

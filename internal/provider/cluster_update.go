@@ -141,9 +141,10 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	desired.UID = live.UID
 	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	// The backup that a new schedule begins at once comes before the pods have the plugin's container, where nobody waits for that.
-	tooEarly := !plan.Wait.ValueBool() && backup.method() == cnpg.MethodPlugin && !cnpg.Archives(live)
-	if backup.enabled() && (location.begins || tooEarly || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
+	// What a new schedule begins with fails in pods without the plugin's container, and CNPG does not try it again: whoever does not wait for
+	// them, or is cut off meanwhile, owes it.
+	pluginBegins := backup.method() == cnpg.MethodPlugin && backup.Immediate.ValueBool() && !cnpg.Archives(live)
+	if backup.enabled() && (location.begins || pluginBegins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
 		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
 	adopted := change.seen.hasAdopted(live)
@@ -176,8 +177,20 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	warnLeftBehind(clusters.Before, desired, cluster, &resp.Diagnostics)
 	r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 	// A backup that a new schedule begins at once fails where the pods are still to get the plugin's container, or to lose it.
-	scheduled := func() error { return applySchedule(ctx, client, cluster, backup, adopted, schedules) }
-	later := plan.Wait.ValueBool() && backup.enabled() && backup.method() != cnpg.MethodOf(live)
+	owed := owedBackup{is: cnpg.IsUnfinished(desired, cnpg.BaseBackup), anew: location.begins, before: cnpg.IsUnfinished(live, cnpg.BaseBackup)}
+	if owed.is && !plan.Wait.ValueBool() {
+		if err := owed.lookAtPods(ctx, client, live, cluster); err != nil {
+			return nil, err
+		}
+	}
+	scheduled := func() error {
+		if err := owed.lookAtSchedule(ctx, client, live, backup); err != nil {
+			return err
+		}
+		return applySchedule(ctx, client, cluster, backup, adopted, schedules)
+	}
+	// The attempt before this one may have been cut off while they change: the Cluster has the method, and nothing else is done.
+	later := plan.Wait.ValueBool() && backup.enabled() && (backup.method() != cnpg.MethodOf(live) || owed.before)
 	if !later {
 		if err := scheduled(); err != nil {
 			return nil, err
@@ -202,15 +215,15 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 			return nil, err
 		}
 	}
-	switch owed := cnpg.IsUnfinished(desired, cnpg.BaseBackup); {
-	case owed && cnpg.Hibernates(cluster): // what is noted stays noted, and follows when it is awake
+	switch {
+	case owed.is && cnpg.Hibernates(cluster): // what is noted stays noted, and follows when it is awake
 		r.backend.seeArchive(cluster, nil, archiveSeen{}).leave(ctx, resp.Private, &resp.Diagnostics)
 		warnOwedLater(owedLater(cluster), &resp.Diagnostics)
 		return cluster, nil
-	case owed && !plan.Wait.ValueBool() && cnpg.TurnsStore(live, cluster): // a backup that came before them would fail
-		warnOwedLater(owedToPods(cluster), &resp.Diagnostics)
+	case owed.is && owed.podsChange: // a backup that came before them would fail
+		warnOwedLater(paragraphs(append([]string{owedToPods(cluster)}, owed.lack...)...), &resp.Diagnostics)
 		return cluster, nil
-	case owed: // it proves that archiving works
+	case owed.is && !owed.scheduled: // it proves that archiving works
 		err = beginArchive(ctx, client, cluster, plan.Wait.ValueBool())
 	case plan.Wait.ValueBool() && reachesAnew(live, cluster):
 		err = r.backend.provesArchiving(ctx, client, cluster, &resp.Diagnostics)

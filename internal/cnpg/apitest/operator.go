@@ -209,8 +209,38 @@ func completePlugins(object *unstructured.Unstructured) error {
 	return nil
 }
 
+// HoldPods has CNPG get no further with Clusters than to say that it changes their pods, as in a rolling restart that takes its time or
+// does not get on: those that are there stay as they are. [Server.ReleasePods] has it go on.
+func (s *Server) HoldPods() { s.setPodsStay(true) }
+
+// ReleasePods ends [Server.HoldPods].
+func (s *Server) ReleasePods() {
+	s.setPodsStay(false)
+	for _, c := range All[cnpgv1.Cluster](s) {
+		if c.Status.Phase == cnpgv1.PhaseUpgrade && s.mayRun(&c) {
+			s.run(&c)
+		}
+	}
+}
+
+func (s *Server) setPodsStay(stay bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.podsStay = stay
+}
+
+func (s *Server) holdsPods() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.podsStay
+}
+
 // run brings a Cluster to the state that its spec asks for.
 func (s *Server) run(c *cnpgv1.Cluster) {
+	if s.holdsPods() {
+		Edit(s, c.Namespace, c.Name, func(c *cnpgv1.Cluster) { c.Status.Phase = cnpgv1.PhaseUpgrade })
+		return
+	}
 	for i := range c.Spec.Instances {
 		name := fmt.Sprintf("%s-%d", c.Name, i+1)
 		pod := &corev1.Pod{ObjectMeta: part(c, name, "cnpg.io/podRole", "instance"), Spec: corev1.PodSpec{

@@ -2,8 +2,10 @@ package apitest
 
 import (
 	"regexp"
+	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -74,6 +76,12 @@ func (s *Server) backUpByPlugin(b *cnpgv1.Backup, c *cnpgv1.Cluster) {
 		s.failBackup(b, "cannot proceed with the backup as the cluster has no plugin configured")
 		return
 	}
+	for _, pod := range All[corev1.Pod](s) {
+		if metav1.IsControlledBy(&pod, c) && pod.Labels["cnpg.io/podRole"] == "instance" && !hasSidecar(&pod) {
+			s.failBackup(b, "Unknown plugin: '"+barmancloud.PluginName+"'") // says the instance manager
+			return
+		}
+	}
 	parameters := pluginOf(c).Parameters
 	store := Get[barmancloud.ObjectStore](s, c.Namespace, parameters[barmancloud.ObjectStoreParameter])
 	if store == nil {
@@ -100,6 +108,10 @@ func (s *Server) backUpByPlugin(b *cnpgv1.Backup, c *cnpgv1.Cluster) {
 		}
 		store.Status.ServerRecoveryWindow[server] = window
 	})
+}
+
+func hasSidecar(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.InitContainers, func(c corev1.Container) bool { return c.Name == SidecarContainer })
 }
 
 // oneArchiver refuses what CNPG's webhook refuses of plugins.

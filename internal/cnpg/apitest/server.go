@@ -55,6 +55,7 @@ type Server struct {
 	exec     ExecWithInput
 	absent   map[string]bool
 	noPlugin bool
+	podsStay bool
 	listOnly bool
 }
 
