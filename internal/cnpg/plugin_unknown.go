@@ -17,8 +17,8 @@ import (
 type UnknownPluginError struct {
 	Key    Key
 	Reason string // CNPG's status.phaseReason
-	// Bound tells that the Cluster was restored by the plugin and has run since: CNPG asks for it as long as the Cluster lives, by
-	// whatever method that archives.
+	// Bound tells that the Cluster names the plugin for the archive that it was restored from, and has run since: CNPG asks for it as
+	// long as the Cluster lives, by whatever method that archives.
 	Bound bool
 }
 
