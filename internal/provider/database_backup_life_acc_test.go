@@ -277,7 +277,8 @@ func (w *world) hasStoresInUse() error {
 	}
 	var named, found []string
 	for _, plugin := range plugins {
-		name, _, err := unstructured.NestedString(plugin.(map[string]any), "parameters", barmancloud.ObjectStoreParameter)
+		entry, _ := plugin.(map[string]any)
+		name, _, err := unstructured.NestedString(entry, "parameters", barmancloud.ObjectStoreParameter)
 		if err != nil {
 			return err
 		}
