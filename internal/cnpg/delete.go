@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -54,10 +55,8 @@ func (c *Client) WaitDeleted(ctx context.Context, live *cnpgv1.Cluster) error {
 // deleteRead deletes an object as it was read, where it belongs to the Cluster with the UID owner, or to none: under the same
 // name there may be something by now that belongs to another Cluster.
 func (c *Client) deleteRead(ctx context.Context, client rest.Interface, resource string, key Key, owner types.UID, object metav1.Object) error {
-	for _, of := range object.GetOwnerReferences() {
-		if of.Kind == ClusterTypeMeta.Kind && of.UID != owner {
-			return nil
-		}
+	if ofAnother(object, owner) {
+		return nil
 	}
 	err := c.delete(ctx, client, resource, key, &metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: ptr.To(object.GetUID())}})
 	if apierrors.IsConflict(err) { // the one that was read may be gone
@@ -118,6 +117,13 @@ func ownedBy(object metav1.Object, uid types.UID) bool {
 		}
 	}
 	return false
+}
+
+// ofAnother tells whether an object belongs to another Cluster than that with the UID owner.
+func ofAnother(object metav1.Object, owner types.UID) bool {
+	return slices.ContainsFunc(object.GetOwnerReferences(), func(of metav1.OwnerReference) bool {
+		return of.Kind == ClusterTypeMeta.Kind && of.UID != owner
+	})
 }
 
 // deletionWaitsFor says what is left of a Cluster that is being deleted, and what holds it.

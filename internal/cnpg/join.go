@@ -24,7 +24,7 @@ func (c *Client) joined(ctx context.Context, cluster *cnpgv1.Cluster, known ...*
 	if err != nil {
 		return nil, fmt.Errorf("Cluster %s: what the Barman Cloud plugin is told of its archives: %w", KeyOf(cluster), err)
 	}
-	return Join(cluster, stores...), nil
+	return withStoreDrift(Join(cluster, stores...), stores), nil
 }
 
 // storesOf reads the ObjectStores that a Cluster names, as far as they are there and are not known. Two that are the database's own

@@ -39,10 +39,10 @@ func (c *Client) GetObjectStore(ctx context.Context, key Key) (*barmancloud.Obje
 	return store, nil
 }
 
-// applyStore creates the ObjectStore of the Cluster with the UID owner, or brings it to what store says. One of that name that
+// applyStore creates the ObjectStore of a Cluster, which is owner as it stands, or brings it to what store says. One of that name that
 // is not that Cluster's is a [ForeignStoreError], and left alone; a field of it that another manager owns is a [ConflictError],
 // unless ownership lets it be taken over.
-func (c *Client) applyStore(ctx context.Context, owner types.UID, store *barmancloud.ObjectStore, ownership Ownership[barmancloud.ObjectStore], dryRun bool) (*barmancloud.ObjectStore, error) {
+func (c *Client) applyStore(ctx context.Context, owner *cnpgv1.Cluster, store *barmancloud.ObjectStore, ownership Ownership[barmancloud.ObjectStore], dryRun bool) (*barmancloud.ObjectStore, error) {
 	key := KeyOf(store)
 	live, err := c.GetObjectStore(ctx, key)
 	switch {
@@ -50,7 +50,7 @@ func (c *Client) applyStore(ctx context.Context, owner types.UID, store *barmanc
 		return c.createStore(ctx, store, dryRun)
 	case err != nil:
 		return nil, err
-	case !Applied(live) || !ownedBy(live, owner):
+	case !isStoreOf(owner, live):
 		return nil, &ForeignStoreError{Key: key}
 	}
 	fields, err := storeFields(store, live)
@@ -75,7 +75,7 @@ func (c *Client) applyStore(ctx context.Context, owner types.UID, store *barmanc
 func (c *Client) applyStores(ctx context.Context, live *cnpgv1.Cluster, parts division, ownership Ownership[cnpgv1.Cluster], dryRun bool) ([]*barmancloud.ObjectStore, error) {
 	var applied []*barmancloud.ObjectStore
 	if parts.origin != nil && parts.originDue {
-		store, err := c.applyStore(ctx, live.UID, parts.origin, Ownership[barmancloud.ObjectStore]{Force: true}, dryRun)
+		store, err := c.applyStore(ctx, live, parts.origin, Ownership[barmancloud.ObjectStore]{Force: true}, dryRun)
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +92,11 @@ func (c *Client) applyStores(ctx context.Context, live *cnpgv1.Cluster, parts di
 		// Who means to keep what the one says that it leaves is told as if that were to change.
 		left := parts.own.DeepCopy()
 		left.Name = leaves
-		if _, err := c.applyStore(ctx, live.UID, left, of, true); err != nil {
+		if _, err := c.applyStore(ctx, live, left, of, true); err != nil {
 			return nil, err
 		}
 	}
-	store, err := c.applyStore(ctx, live.UID, parts.own, of, dryRun)
+	store, err := c.applyStore(ctx, live, parts.own, of, dryRun)
 	if err == nil && !dryRun && parts.turns(live) {
 		store, err = c.keepSettings(ctx, live, store, parts.kept)
 	}

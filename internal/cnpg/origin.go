@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -39,8 +40,8 @@ func originIn(cluster *cnpgv1.Cluster) int {
 }
 
 // originOf is the ObjectStore of the archive that a Cluster was restored from, where the provider has made it; nil without one. due
-// tells whether it is to be written: where somebody has deleted it, or where it names a certificate that the database's own archive
-// needs no more. The pods mount that certificate as long as it is named, and would not start without it.
+// tells whether it is to be written: where somebody has deleted it or changed its metadata, where its labels are to be others, or where
+// it names a certificate that the database's own archive needs no more. The pods mount that certificate as long as it is named, and would not start without it.
 func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, due bool) {
 	name := OriginStoreName(live.Name)
 	i := slices.IndexFunc(live.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
@@ -51,7 +52,7 @@ func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, d
 	if i < 0 || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil {
 		return nil, false
 	}
-	due = live.Spec.ExternalClusters[i].BarmanObjectStore == nil
+	due = live.Spec.ExternalClusters[i].BarmanObjectStore == nil || len(StoreDrift(live)[name]) > 0 || !maps.Equal(ChildLabels(live), ChildLabels(cluster))
 	if ca := says.EndpointCA; ca != nil && ca.Name == CredentialsSecretName(live.Name) {
 		if own := Archiver(cluster); own == nil || own.EndpointCA == nil || *own.EndpointCA != *ca {
 			says.EndpointCA, due = nil, true
@@ -106,7 +107,7 @@ func (c *Client) applyOrigin(ctx context.Context, live *cnpgv1.Cluster, d divisi
 
 // turnLostOrigin is applyOrigin where no other update can come before it.
 func (c *Client) turnLostOrigin(ctx context.Context, live *cnpgv1.Cluster, d division) error {
-	if _, err := c.applyStore(ctx, live.UID, d.origin, Ownership[barmancloud.ObjectStore]{Force: true}, false); err != nil {
+	if _, err := c.applyStore(ctx, live, d.origin, Ownership[barmancloud.ObjectStore]{Force: true}, false); err != nil {
 		return err
 	}
 	return c.applyOrigin(ctx, live, d)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/utils/ptr"
 
@@ -164,8 +165,9 @@ func says(object, wanted any) bool {
 func (c *Client) CreateObjectStores(ctx context.Context, created, cluster *cnpgv1.Cluster) error {
 	cluster = cluster.DeepCopy()
 	cluster.UID = created.UID
+	owner := &cnpgv1.Cluster{ObjectMeta: metav1.ObjectMeta{UID: created.UID}} // by which one without an owner is nobody's
 	for _, store := range split(cluster, nil).stores() {
-		if _, err := c.applyStore(ctx, created.UID, store, Ownership[barmancloud.ObjectStore]{}, false); err != nil {
+		if _, err := c.applyStore(ctx, owner, store, Ownership[barmancloud.ObjectStore]{}, false); err != nil {
 			return err
 		}
 	}

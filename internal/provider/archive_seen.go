@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
@@ -179,6 +182,10 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 		if cnpg.MendsStore(cluster, name) {
 			tell("%s This update puts that right.", missingStore(key, name))
 		}
+	}
+	drift := cnpg.StoreDrift(cluster)
+	for _, name := range slices.Sorted(maps.Keys(drift)) {
+		tell("Somebody has changed %s of the ObjectStore %s/%s. This update puts it back.", strings.Join(drift[name], ", "), key.Namespace, name)
 	}
 	switch {
 	case archives:
