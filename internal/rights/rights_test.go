@@ -199,11 +199,11 @@ var more = []struct {
 	},
 	{
 		missing: []string{"list objectstores.barmancloud.cnpg.io"}, denied: "list objectstores.barmancloud.cnpg.io",
-		without: without{scene: "no method", says: []string{"Unable to Create Database", "it cannot be told whether", "set backup.method to what is installed", "Nothing was created."}, loses: nothingBacksUp},
+		without: without{scene: "no method", says: []string{"Unable to Create Database", "It cannot be told whether", "set backup.method to what is installed", "Nothing was created."}, loses: nothingBacksUp},
 	},
 	{
 		missing: []string{"list objectstores.barmancloud.cnpg.io", "create clusters.postgresql.cnpg.io"}, denied: "create clusters.postgresql.cnpg.io",
-		without: without{scene: "no method", says: []string{"Unable to Create Database", "it cannot be told whether", "Nothing was created."}, loses: nothingBacksUp},
+		without: without{scene: "no method", says: []string{"Unable to Create Database", "It cannot be told whether", "Nothing was created."}, loses: nothingBacksUp},
 	},
 }
 
