@@ -45,8 +45,8 @@ const (
 	AnnotationRestore = "pgplatform.io/restore"
 	// AnnotationLocation, on a Backup that the Barman Cloud plugin takes, is where it lies, as JSON: the plugin does not say so itself.
 	AnnotationLocation = "pgplatform.io/archive"
-	// AnnotationOrigin is what the ObjectStore says by which the Barman Cloud plugin reads the archive that a Cluster is restored from,
-	// as JSON and without any key: the plugin wants it as long as the Cluster lives, and the source may be gone by then.
+	// AnnotationOrigin is where the archive lies that a Cluster is restored from, as JSON and without any key: the Barman Cloud plugin wants
+	// an ObjectStore that says so as long as the Cluster lives, and the source, or the in-tree field, may be gone by then.
 	AnnotationOrigin = "pgplatform.io/origin"
 	// AnnotationStores tells which versions of a Cluster's ObjectStores were applied last. CNPG does not watch them: that this changes
 	// has it look at the Cluster again, and so at what its pods mount of them.

@@ -39,9 +39,18 @@ func originIn(cluster *cnpgv1.Cluster) int {
 	})
 }
 
+// nameOrigin has an entry of spec.externalClusters name an archive by the plugin, and not in-tree. The server name is the entry's own where
+// none is given, as CNPG has it.
+func nameOrigin(external *cnpgv1.ExternalCluster, origin *barmancloud.ObjectStore, serverName string) {
+	external.BarmanObjectStore = nil
+	external.PluginConfiguration = entryOf(origin.Name, cmp.Or(serverName, external.Name))
+	external.PluginConfiguration.IsWALArchiver = ptr.To(false)
+}
+
 // originOf is the ObjectStore of the archive that a Cluster was restored from, where the provider has made it; nil without one. due
 // tells whether it is to be written: where somebody has deleted it or changed its metadata, where its labels are to be others, or where
-// it names a certificate that the database's own archive needs no more. The pods mount that certificate as long as it is named, and would not start without it.
+// it names a certificate that the database's own archive needs no more. The pods mount that certificate as long as it is named, and
+// would not start without it.
 func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, due bool) {
 	name := OriginStoreName(live.Name)
 	i := slices.IndexFunc(live.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
@@ -63,7 +72,8 @@ func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, d
 
 // turnOrigin has a Cluster that goes over to the plugin name the archive that it was restored from by the plugin too. Nothing reads that
 // any more, but CNPG takes no entry that says nothing, and one that says it in-tree says nothing when CNPG has given that up: every
-// update of the Cluster is refused then, so that one that archives nowhere has to name it by the plugin too. What other managers state stays theirs, and what is being recovered is left alone.
+// update of the Cluster is refused then, so that one that archives nowhere has to name it by the plugin too. What other
+// managers state stays theirs, and what is being recovered is left alone.
 func (d *division) turnOrigin(live *cnpgv1.Cluster) {
 	i, at, fields := originIn(live), []string{"spec", "externalClusters"}, Fields(live)
 	if i < 0 || NeverReady(live) || len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
@@ -84,9 +94,7 @@ func (d *division) turnOrigin(live *cnpgv1.Cluster) {
 	}
 	says.EndpointCA = nil // the pods would mount it, and restart for that
 	d.origin, d.originDue = objectStoreOf(d.cluster, OriginStoreName(live.Name), &says, ""), true
-	external.BarmanObjectStore = nil
-	external.PluginConfiguration = entryOf(d.origin.Name, cmp.Or(says.ServerName, external.Name))
-	external.PluginConfiguration.IsWALArchiver = ptr.To(false)
+	nameOrigin(&external, d.origin, says.ServerName)
 	d.external = slices.Clone(live.Spec.ExternalClusters)
 	d.external[i] = external
 }

@@ -53,9 +53,7 @@ func split(cluster, live *cnpgv1.Cluster) division {
 		external := &spec.ExternalClusters[i]
 		if store := external.BarmanObjectStore; store != nil && external.PluginConfiguration != nil {
 			d.origin = objectStoreOf(cluster, OriginStoreName(cluster.Name), store, "")
-			external.PluginConfiguration = entryOf(d.origin.Name, cmp.Or(store.ServerName, external.Name))
-			external.PluginConfiguration.IsWALArchiver = ptr.To(false)
-			external.BarmanObjectStore = nil
+			nameOrigin(external, d.origin, store.ServerName)
 		}
 	}
 	if live != nil {

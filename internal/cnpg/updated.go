@@ -102,13 +102,14 @@ func podsLack(s *Snapshot) []string {
 	}
 	for _, pod := range instances {
 		running, asked := containerOf(&pod.Spec), containerOf(specOf(&pod))
+		lacksArchiver := podLacksArchiver(s.Cluster, &pod, s.certificateOf)
 		switch {
 		case spec.ImageName != "" && running.Image != spec.ImageName:
 			lack = append(lack, fmt.Sprintf("pod %s: runs the image %s, not yet %s", pod.Name, running.Image, spec.ImageName))
 		case !equalResources(asked.Resources, spec.Resources):
 			lack = append(lack, fmt.Sprintf("pod %s: does not have the resources of the Cluster yet", pod.Name))
-		case podLacksArchiver(s.Cluster, &pod, s.certificateOf) != "":
-			lack = append(lack, podLacksArchiver(s.Cluster, &pod, s.certificateOf))
+		case lacksArchiver != "":
+			lack = append(lack, lacksArchiver)
 		case spec.WalStorage != nil && len(s.Volumes) > 0 && !hasVolume(s, pod.Name+"-wal"):
 			lack = append(lack, fmt.Sprintf("pod %s: has no volume for its WAL yet", pod.Name))
 		}
