@@ -1,11 +1,13 @@
 package provider_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-testing/helper/resource"
@@ -15,6 +17,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
@@ -46,6 +49,16 @@ func (f *fakes) requestsOf(want ...string) resource.TestCheckFunc {
 			return fmt.Errorf("requests:\n%q\nwant:\n%q", got, want)
 		}
 		return nil
+	})
+}
+
+// awaitRequests blocks until each of the resources was asked for with a verb, or long enough for a test to fail by itself.
+func (f *fakes) awaitRequests(verb string, resources ...string) {
+	asked := func(name string) bool {
+		return slices.ContainsFunc(f.kube.Requests(), func(r apitest.Request) bool { return r.Is(verb, name) })
+	}
+	_ = wait.PollUntilContextTimeout(context.Background(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+		return !slices.ContainsFunc(resources, func(name string) bool { return !asked(name) }), nil
 	})
 }
 
