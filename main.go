@@ -15,7 +15,7 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/provider"
 )
 
-// version is stamped by the release build.
+// version is stamped by `make build`, `make install` and the release.
 var version = "dev"
 
 const address = "registry.terraform.io/pgplatform/pgplatform"
