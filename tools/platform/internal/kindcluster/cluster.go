@@ -9,11 +9,14 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"sigs.k8s.io/kind/pkg/cluster"
 	"sigs.k8s.io/kind/pkg/cluster/nodeutils"
+	kinderrors "sigs.k8s.io/kind/pkg/errors"
+	kindexec "sigs.k8s.io/kind/pkg/exec"
 )
 
 // Name is the cluster's; its kubeconfig context is "kind-" and the name.
@@ -123,7 +126,49 @@ func LoadImage(ctx context.Context, ref string, log io.Writer) error {
 
 // ExportLogs writes the nodes' journals, container logs and descriptions to dir.
 func ExportLogs(ctx context.Context, dir string, log io.Writer) error {
-	return inBackground(ctx, func() error { return kind(log).CollectLogs(Name, dir) })
+	return inBackground(ctx, func() error {
+		k := kind(log)
+		missed, err := withoutCrictl(k.CollectLogs(Name, dir))
+		if !missed {
+			return err
+		}
+		return errors.Join(err, listImages(k, dir))
+	})
+}
+
+// withoutCrictl takes out of kind's errors that a node's images could not be listed with crictl, and tells whether that was among them.
+func withoutCrictl(err error) (missed bool, others error) {
+	if all := kinderrors.Errors(err); len(all) > 0 {
+		for _, err := range all {
+			m, rest := withoutCrictl(err)
+			missed, others = missed || m, errors.Join(others, rest)
+		}
+		return missed, others
+	}
+	var failed *kindexec.RunError
+	if errors.As(err, &failed) && slices.Contains(failed.Command, "crictl") {
+		return true, nil
+	}
+	return false, err
+}
+
+// listImages has containerd's own program write the list of each node's images where kind would have it: the node image that is
+// built has no crictl.
+func listImages(k *cluster.Provider, dir string) error {
+	nodes, err := k.ListNodes(Name)
+	if err != nil {
+		return err
+	}
+	for _, node := range nodes {
+		list, err := os.Create(filepath.Join(dir, node.String(), "images.log"))
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(node.Command("ctr", "--namespace", "k8s.io", "images", "list").SetStdout(list).SetStderr(list).Run(), list.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func kind(log io.Writer) *cluster.Provider {
