@@ -265,7 +265,7 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		}
 	}
 	parts.noteOrigin()
-	noteStores(live, parts.cluster, stores)
+	noteStores(live, parts, stores)
 	fields, err := appliedFields(live, parts.cluster)
 	if err != nil {
 		return nil, err

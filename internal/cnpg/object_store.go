@@ -119,14 +119,19 @@ func notedStores(cluster *cnpgv1.Cluster) map[string]string {
 
 // noteStores notes in a Cluster that is to be applied which versions of its ObjectStores were applied, beside those that it notes
 // already. One that it leaves stays noted until it is removed.
-func noteStores(live, cluster *cnpgv1.Cluster, applied []*barmancloud.ObjectStore) {
-	noted, names := notedStores(live), storeNames(cluster)
-	leaves := ownStore(live)
-	if _, has := noted[leaves]; leaves != "" && !has {
-		noted[leaves] = "left"
+func noteStores(live *cnpgv1.Cluster, parts division, applied []*barmancloud.ObjectStore) {
+	cluster, external := parts.cluster, live.Spec.ExternalClusters // which an update leaves as they are, but for its origin
+	noted, names, leaves := notedStores(live), storeNames(cluster), []string{ownStore(live)}
+	if parts.originInTree != nil {
+		external, leaves = parts.external, append(leaves, OriginStoreName(live.Name))
 	}
-	for _, external := range live.Spec.ExternalClusters { // which an update leaves as they are
-		names = append(names, storeOf(external.PluginConfiguration))
+	for _, name := range leaves {
+		if _, has := noted[name]; name != "" && !has {
+			noted[name] = "left"
+		}
+	}
+	for _, e := range external {
+		names = append(names, storeOf(e.PluginConfiguration))
 	}
 	if !IsUnfinished(cluster, StoreRemoval) {
 		maps.DeleteFunc(noted, func(name, _ string) bool { return !slices.Contains(names, name) })

@@ -19,6 +19,8 @@ func (d division) noteOrigin() {
 	says := cnpgv1.BarmanObjectStoreConfiguration{}
 	if d.origin != nil {
 		says = d.origin.Spec.Configuration
+	} else if d.originInTree != nil {
+		says = *d.originInTree
 	} else if i := originIn(d.cluster); i >= 0 && d.cluster.Spec.ExternalClusters[i].BarmanObjectStore != nil {
 		external := d.cluster.Spec.ExternalClusters[i]
 		says = *external.BarmanObjectStore
@@ -75,8 +77,8 @@ func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, d
 // update of the Cluster is refused then, so that one that archives nowhere has to name it by the plugin too. What other
 // managers state stays theirs, and what is being recovered is left alone.
 func (d *division) turnOrigin(live *cnpgv1.Cluster) {
-	i, at, fields := originIn(live), []string{"spec", "externalClusters"}, Fields(live)
-	if i < 0 || NeverReady(live) || len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
+	i := originToTurn(live)
+	if i < 0 {
 		return
 	}
 	external := live.Spec.ExternalClusters[i]
@@ -99,10 +101,54 @@ func (d *division) turnOrigin(live *cnpgv1.Cluster) {
 	d.external[i] = external
 }
 
+// originToTurn is the index of the entry that a living Cluster was restored from, where that is the provider's alone to say; else -1.
+func originToTurn(live *cnpgv1.Cluster) int {
+	at, fields := []string{"spec", "externalClusters"}, Fields(live)
+	if NeverReady(live) || len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
+		return -1
+	}
+	return originIn(live)
+}
+
+// originInTree is what a Cluster can say in-tree of the archive that it was restored from, which it names by a plugin that CNPG does not
+// know, and index the entry that does; nil where it need not, or that is not the provider's to say.
+func originInTree(live *cnpgv1.Cluster) (says *cnpgv1.BarmanObjectStoreConfiguration, index int) {
+	i := originToTurn(live)
+	if i < 0 || !saysUnknownPlugin(live) {
+		return nil, -1
+	}
+	plugin := live.Spec.ExternalClusters[i].PluginConfiguration
+	says = &cnpgv1.BarmanObjectStoreConfiguration{}
+	if plugin == nil || storeOf(plugin) != OriginStoreName(live.Name) || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), says) != nil {
+		return nil, -1
+	}
+	says.ServerName = plugin.Parameters[barmancloud.ServerNameParameter]
+	return says, i
+}
+
+// turnOriginBack has a Cluster that archives in-tree name what it was restored from in-tree too, where CNPG knows no plugin: as long as it
+// names that, CNPG does nothing for the Cluster.
+func (d *division) turnOriginBack(live *cnpgv1.Cluster) {
+	says, i := originInTree(live)
+	if says == nil || Archiver(d.cluster) == nil || MethodOf(d.cluster) == MethodPlugin {
+		return
+	}
+	d.origin, d.originDue, d.originInTree = nil, false, says
+	d.external = slices.Clone(live.Spec.ExternalClusters)
+	d.external[i].PluginConfiguration, d.external[i].BarmanObjectStore = nil, says
+}
+
+// MendsOrigin tells whether an update of a Cluster that archives in-tree has CNPG go on with it, by naming what it was restored from
+// without the plugin that CNPG does not know.
+func MendsOrigin(live *cnpgv1.Cluster) bool {
+	says, _ := originInTree(live)
+	return says != nil && Archiver(live) != nil && MethodOf(live) == MethodInTree
+}
+
 // originLost tells whether CNPG has given up the field in which a Cluster says what it was restored from, so that it refuses every
 // update that does not say it in another way.
 func (d division) originLost(live *cnpgv1.Cluster) bool {
-	return d.external != nil && live.Spec.ExternalClusters[originIn(live)].BarmanObjectStore == nil
+	return d.external != nil && d.origin != nil && live.Spec.ExternalClusters[originIn(live)].BarmanObjectStore == nil
 }
 
 // applyOrigin has a Cluster name by the plugin what it was restored from.

@@ -17,8 +17,8 @@ import (
 type UnknownPluginError struct {
 	Key    Key
 	Reason string // CNPG's status.phaseReason
-	// Bound tells that the Cluster names the plugin for the archive that it was restored from, and has run since: CNPG asks for it as
-	// long as the Cluster lives, by whatever method that archives.
+	// Bound tells that the Cluster names the plugin for the archive that it was restored from, and has run since, so that CNPG asks for it by
+	// whatever method the Cluster archives: another one does not help where it archives nowhere, or where others state that archive.
 	Bound bool
 }
 
@@ -29,8 +29,7 @@ func (e *UnknownPluginError) Error() string {
 // UnknownPlugin is an [UnknownPluginError] of a Cluster whose status says so; nil of any other. What a status says from before the Cluster
 // went over to another method does not count.
 func UnknownPlugin(cluster *cnpgv1.Cluster) *UnknownPluginError {
-	status := cluster.Status
-	if status.Phase != cnpgv1.PhaseUnknownPlugin || !strings.Contains(status.PhaseReason, barmancloud.PluginName) {
+	if !saysUnknownPlugin(cluster) {
 		return nil
 	}
 	restored := slices.ContainsFunc(cluster.Spec.ExternalClusters, func(e cnpgv1.ExternalCluster) bool {
@@ -39,7 +38,16 @@ func UnknownPlugin(cluster *cnpgv1.Cluster) *UnknownPluginError {
 	if !restored && !slices.ContainsFunc(cluster.Spec.Plugins, needs) {
 		return nil
 	}
-	return &UnknownPluginError{Key: KeyOf(cluster), Reason: status.PhaseReason, Bound: restored && !NeverReady(cluster)}
+	bound := false
+	if restored && !NeverReady(cluster) {
+		inTree, _ := originInTree(cluster)
+		bound = inTree == nil || !Archives(cluster)
+	}
+	return &UnknownPluginError{Key: KeyOf(cluster), Reason: cluster.Status.PhaseReason, Bound: bound}
+}
+
+func saysUnknownPlugin(cluster *cnpgv1.Cluster) bool {
+	return cluster.Status.Phase == cnpgv1.PhaseUnknownPlugin && strings.Contains(cluster.Status.PhaseReason, barmancloud.PluginName)
 }
 
 // needs tells whether an entry has CNPG ask for the Barman Cloud plugin.

@@ -23,8 +23,10 @@ type division struct {
 	origin  *barmancloud.ObjectStore // of the archive that it is restored from; nil where the plugin does not read it
 	// originDue tells that the one of a Cluster that stands is to be written.
 	originDue bool
-	// external is what spec.externalClusters is to say where the Cluster reads that archive by the plugin from now on; nil where it stays.
-	external []cnpgv1.ExternalCluster
+	// external is what spec.externalClusters is to say where the Cluster names that archive by another method from now on; nil where it
+	// stays. originInTree is what it says of it then, if that is the in-tree method.
+	external     []cnpgv1.ExternalCluster
+	originInTree *cnpgv1.BarmanObjectStoreConfiguration
 	// kept is what the archive of a living Cluster says that is not the provider's to say, as the spec of an ObjectStore: where the
 	// Cluster turns to an ObjectStore that is made for it, or to the in-tree method, it has to be said there too.
 	kept map[string]any
@@ -59,6 +61,8 @@ func split(cluster, live *cnpgv1.Cluster) division {
 	if live != nil {
 		if d.origin, d.originDue = originOf(live, cluster); d.origin == nil {
 			d.turnOrigin(live)
+		} else {
+			d.turnOriginBack(live)
 		}
 	}
 	store := Archiver(cluster)

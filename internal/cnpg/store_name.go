@@ -84,10 +84,10 @@ func ownStore(cluster *cnpgv1.Cluster) string {
 	return ""
 }
 
-// LeavesStore tells whether a Cluster that is to be applied archives no more to the ObjectStore of the provider's to which it does now.
+// LeavesStore tells whether a Cluster that is to be applied names an ObjectStore of the provider's no more that it names now.
 func LeavesStore(live, cluster *cnpgv1.Cluster) bool {
-	leaves := ownStore(live)
-	return leaves != "" && storeOf(archiverEntry(split(cluster, live).cluster)) != leaves
+	leaves, parts := ownStore(live), split(cluster, live)
+	return parts.originInTree != nil || leaves != "" && storeOf(archiverEntry(parts.cluster)) != leaves
 }
 
 // TurnsStore tells whether a Cluster archives by another ObjectStore than it did, or by one where it had none or the other way round: what
@@ -96,7 +96,7 @@ func TurnsStore(before, after *cnpgv1.Cluster) bool {
 	return storeOf(archiverEntry(before)) != storeOf(archiverEntry(after))
 }
 
-// StoresLeft are the ObjectStores of the provider's to which a Cluster archives no more, as far as it notes them.
+// StoresLeft are the ObjectStores of the provider's that a Cluster names no more, as far as it notes them.
 func StoresLeft(cluster *cnpgv1.Cluster) []string {
 	return slices.DeleteFunc(ObjectStoresOf(cluster), func(name string) bool { return slices.Contains(storeNames(cluster), name) })
 }
@@ -107,7 +107,7 @@ func ObjectStoresOf(cluster *cnpgv1.Cluster) []string {
 		return name != OriginStoreName(cluster.Name) && !isOwnStore(cluster, name)
 	})
 	for name := range notedStores(cluster) {
-		if isOwnStore(cluster, name) {
+		if name == OriginStoreName(cluster.Name) || isOwnStore(cluster, name) {
 			names = append(names, name)
 		}
 	}

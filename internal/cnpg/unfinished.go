@@ -19,7 +19,7 @@ const (
 	BaseBackup Unfinished = "base-backup"
 	// SecretRemoval is the removal of a Secret that nothing refers to any more.
 	SecretRemoval Unfinished = "secret-removal"
-	// StoreRemoval is the removal of the provider's ObjectStore, to which the Cluster archives no more.
+	// StoreRemoval is the removal of the provider's ObjectStores that the Cluster names no more.
 	StoreRemoval Unfinished = "object-store-removal"
 	// ScheduleRemoval is the removal of a ScheduledBackup that somebody else made and that belongs to backups that are turned off.
 	ScheduleRemoval Unfinished = "schedule-removal"

@@ -152,14 +152,14 @@ func applySchedule(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Clu
 	return err
 }
 
-// removeStores removes the ObjectStores that the provider made for a Cluster's archive, and to which the Cluster archives no more. As
+// removeStores removes the ObjectStores that the provider made for a Cluster, and that the Cluster names no more. As
 // the Secret, they go with the Cluster at last.
 func removeStores(ctx context.Context, client *cnpg.Client, cluster *cnpgv1.Cluster, diags *diag.Diagnostics) {
 	for _, name := range cnpg.StoresLeft(cluster) {
 		key := cnpg.Key{Namespace: cluster.Namespace, Name: name}
 		if err := client.DeleteObjectStore(ctx, key, cluster.UID); err != nil {
 			diags.AddWarning("ObjectStore Not Removed", paragraphs(sentence(err),
-				fmt.Sprintf("The database no longer archives to the ObjectStore %s of the Barman Cloud plugin. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
+				fmt.Sprintf("The database no longer uses the ObjectStore %s of the Barman Cloud plugin. It goes when the Cluster goes; to remove it now, delete it with kubectl.", key)))
 		}
 	}
 }

@@ -183,6 +183,10 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 			tell("%s This update puts that right.", missingStore(key, name))
 		}
 	}
+	if cnpg.MendsOrigin(cluster) {
+		tell("CloudNativePG knows no Barman Cloud plugin, and does nothing for the database, not even a failover, because its Cluster names the plugin for the archive that it was restored from. " +
+			"This update names that without the plugin.")
+	}
 	drift := cnpg.StoreDrift(cluster)
 	for _, name := range slices.Sorted(maps.Keys(drift)) {
 		tell("Somebody has changed %s of the ObjectStore %s/%s. This update puts it back.", strings.Join(drift[name], ", "), key.Namespace, name)
@@ -204,7 +208,7 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.StoreRemoval) {
 		for _, name := range cnpg.StoresLeft(cluster) {
-			tell("The ObjectStore %s/%s, to which the database no longer archives, is still there. This update removes it.", key.Namespace, name)
+			tell("The ObjectStore %s/%s, which the database no longer uses, is still there. This update removes it.", key.Namespace, name)
 		}
 	}
 	return told

@@ -60,7 +60,7 @@ func unknownPluginRemedy(unknown *cnpg.UnknownPluginError) string {
 		"it stays behind when the plugin is removed. Until it is back, CloudNativePG does nothing for the Cluster, not even a failover."
 	instead := `As long as CloudNativePG has its own support for barman (up to 1.30), backup.method = "barmanObjectStore" does without the plugin.`
 	if unknown.Bound {
-		instead = "The database was restored, and its Cluster names the plugin for the archive that it was restored from, as long as it lives: another backup.method would not help."
+		instead = "The database was restored, and its Cluster names the plugin for the archive that it was restored from: another backup.method alone would not help."
 	}
 	return paragraphs(meaning, "See that its Service and its pod are in the namespace of the operator. Where they are not: "+installPlugin, instead)
 }
