@@ -51,6 +51,10 @@ resource "pgplatform_database" "orders" {
 				if err != nil {
 					return err
 				}
+				// Right after the end of a segment, PostgreSQL names one that may not be there yet.
+				if _, err := w.query("orders", "SELECT pg_switch_wal()"); err != nil {
+					return err
+				}
 				want := fmt.Sprintf("%s UTC transaction %s DELETE 41 rows", at, id)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				defer cancel()
