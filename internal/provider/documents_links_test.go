@@ -78,26 +78,25 @@ func linksIn(text string) []string {
 func leads(name, link string) string {
 	target, anchor, _ := strings.Cut(link, "#")
 	at := path.Join(path.Dir(name), target)
-	if own, ok := strings.CutPrefix(target, project); ok {
-		switch {
-		case own == "" || own == "/":
-			at = "README.md"
-		case strings.HasPrefix(own, "/tree/main/"), strings.HasPrefix(own, "/blob/main/"):
-			at = own[len("/tree/main/"):]
-			info, err := os.Stat(filepath.Join(root, at))
-			if err == nil && info.IsDir() != strings.HasPrefix(own, "/tree/") {
-				return "GitHub has folders in tree/ and files in blob/"
-			}
-		case strings.HasPrefix(own, "/security/"):
-			return ""
-		default:
-			return "no page of the repository that this test knows"
+	own, ours := strings.CutPrefix(target, project)
+	switch {
+	case ours && (own == "" || own == "/"):
+		at = "README.md"
+	case ours && (strings.HasPrefix(own, "/tree/main/") || strings.HasPrefix(own, "/blob/main/")):
+		at = own[len("/tree/main/"):]
+		info, err := os.Stat(filepath.Join(root, at))
+		if err == nil && info.IsDir() != strings.HasPrefix(own, "/tree/") {
+			return "GitHub has folders in tree/ and files in blob/"
 		}
-	} else if strings.Contains(target, ":") {
+	case ours && strings.HasPrefix(own, "/security/"):
 		return ""
-	} else if target == "" {
+	case ours:
+		return "no page of the repository that this test knows"
+	case strings.Contains(target, ":"):
+		return ""
+	case target == "":
 		at = name
-	} else if strings.HasPrefix(name, "docs/") && !strings.HasPrefix(at, "docs/") {
+	case strings.HasPrefix(name, "docs/") && !strings.HasPrefix(at, "docs/"):
 		return "the registry has docs/ alone"
 	}
 	info, err := os.Stat(filepath.Join(root, at))
