@@ -1,6 +1,7 @@
 package provider_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"sync"
@@ -61,10 +62,11 @@ func (f *fakes) schedulesBegin() {
 	})
 }
 
-// completed is how many base backups by the plugin are completed, and how many others there are.
-func (s *stage) completed() (completed, others int) {
+// completed is how many base backups by a method are completed, and how many others there are.
+func (s *stage) completed(method cnpg.Method) (completed, others int) {
+	by, _ := cnpg.BackupBy(method)
 	for _, b := range s.begun() {
-		if b.Spec.Method == cnpgv1.BackupMethodPlugin && b.Status.Phase == cnpgv1.BackupPhaseCompleted {
+		if b.Spec.Method == by && b.Status.Phase == cnpgv1.BackupPhaseCompleted {
 			completed++
 		} else {
 			others++
@@ -120,7 +122,7 @@ func TestBaseBackupAfterACutOffBeginning(t *testing.T) {
 					t.Fatal(diags)
 				}
 			}
-			if completed, others := s.completed(); completed != test.completed || others != test.others {
+			if completed, others := s.completed(cnpg.MethodPlugin); completed != test.completed || others != test.others {
 				t.Errorf("%d base backups are completed, and %d not", completed, others)
 			}
 			s.kube.Fail(nil)
@@ -141,26 +143,64 @@ func TestBaseBackupThatTheScheduleTakes(t *testing.T) {
 	s.kube.HoldPods()
 	s.releasesPods()
 	s.apply(f.backedUpAtOnce(`method = "plugin"`, ""))
-	if completed, others := s.completed(); completed != 1 || others != 0 {
+	if completed, others := s.completed(cnpg.MethodPlugin); completed != 1 || others != 0 {
 		t.Errorf("%d base backups are completed, and %d not", completed, others)
 	}
 }
 
-// Nor does that of a database that hibernates, whose schedule begins in vain.
-func TestBaseBackupByThePluginOfOneThatHibernates(t *testing.T) {
+// Nor does that of a database that hibernates get lost, whose schedule begins in vain.
+func TestBaseBackupOfOneThatBeginsWhileItHibernates(t *testing.T) {
 	t.Parallel()
 	const asleep = `annotations = { "cnpg.io/hibernation" = "on" }`
-	f := operated(t)
-	f.hibernating()
-	f.schedulesBegin()
-	s := onStage(t, f)
-	s.apply(f.backedUpAtOnce("", asleep))
-	if warned := s.apply(f.backedUpAtOnce(`method = "plugin"`, asleep)); !strings.Contains(warned, laterBackup) {
-		t.Errorf("the apply warns of %q", warned)
+	for _, method := range methods {
+		for _, wait := range []bool{true, false} {
+			t.Run(fmt.Sprintf("by %s, wait: %t", method, wait), func(t *testing.T) {
+				t.Parallel()
+				configured := func(f *fakes, backup, more string) string {
+					return f.backedUpAtOnce(backup, fmt.Sprintf("wait = %t\n%s\n", wait, more))
+				}
+				by := fmt.Sprintf("method = %q", method)
+				f := operated(t)
+				f.hibernating()
+				f.schedulesBegin()
+				s := onStage(t, f)
+				s.apply(configured(f, "", asleep))
+				s.w.Write(configured(f, by, asleep))
+				if diags := s.w.Apply(t.Context()); diags.HasError() || !strings.Contains(diags.String(), laterBackup) {
+					t.Errorf("the apply says\n%s", diags)
+				}
+				if completed, others := s.completed(method); completed != 0 || others != 1 {
+					t.Errorf("while it hibernates, %d base backups are completed, and %d not", completed, others) // the second is the control
+				}
+				s.apply(configured(f, by, ""))
+				if completed, others := s.completed(method); completed != 1 || others != 1 {
+					t.Errorf("%d base backups are completed, and %d not", completed, others)
+				}
+			})
+		}
 	}
-	s.apply(f.backedUpAtOnce(`method = "plugin"`, ""))
-	if completed, others := s.completed(); completed != 1 || others != 1 {
-		t.Errorf("%d base backups are completed, and %d not", completed, others)
+}
+
+// One that in-tree backups begin with is owed by nobody whom the pods keep waiting: these need nothing for it, and the schedule takes it.
+func TestBaseBackupThatAnInTreeScheduleTakes(t *testing.T) {
+	t.Parallel()
+	for _, more := range []string{"wait = true", "wait = false"} {
+		t.Run(more, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			f.schedulesBegin()
+			s := onStage(t, f)
+			s.apply(f.backedUpAtOnce("", more))
+			if warned := s.apply(f.backedUpAtOnce(`method = "barmanObjectStore"`, more)); strings.Contains(warned, laterBackup) {
+				t.Errorf("the apply warns of %q", warned)
+			}
+			if completed, others := s.completed(cnpg.MethodInTree); completed != 1 || others != 0 {
+				t.Errorf("%d base backups are completed, and %d not", completed, others)
+			}
+			if _, noted := f.cluster().Annotations[cnpg.AnnotationUnfinished]; noted {
+				t.Error("it is still owed")
+			}
+		})
 	}
 }
 

@@ -141,10 +141,10 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	desired.UID = live.UID
 	clusters, schedules := change.before.ownership(ctx, r.backend, live, change.seen, plan.ForceConflicts.ValueBool())
 	backup := plan.backup(ctx, &resp.Diagnostics)
-	// What a new schedule begins with fails in pods without the plugin's container, and CNPG does not try it again: whoever does not wait for
-	// them, or is cut off meanwhile, owes it.
-	pluginBegins := backup.method() == cnpg.MethodPlugin && backup.Immediate.ValueBool() && !cnpg.Archives(live)
-	if backup.enabled() && (location.begins || pluginBegins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
+	// What a new schedule begins with fails in pods without the plugin's container, and in a database that hibernates, and CNPG does not try it
+	// again: whoever does not wait for them, or is cut off meanwhile, owes it.
+	scheduleBegins := backup.Immediate.ValueBool() && !cnpg.Archives(live)
+	if backup.enabled() && (location.begins || scheduleBegins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
 		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
 	adopted := change.seen.hasAdopted(live)
