@@ -202,7 +202,8 @@ func (p *archivePlanner) warnRestart(ctx context.Context) {
 	if gets == (archivePart(p.state, "method").ValueString() == string(cnpg.MethodPlugin)) {
 		return
 	}
-	if live := p.standing(ctx); live != nil && (cnpg.Hibernates(live) || gets == (cnpg.Archives(live) && cnpg.MethodOf(live) == cnpg.MethodPlugin)) {
+	live := p.standing(ctx)
+	if live != nil && (cnpg.Hibernates(live) || gets == (cnpg.Archives(live) && cnpg.MethodOf(live) == cnpg.MethodPlugin)) {
 		return // it has no pods, or they are as they should be
 	}
 	change := "lose"
@@ -210,8 +211,33 @@ func (p *archivePlanner) warnRestart(ctx context.Context) {
 		change = "get"
 	}
 	p.diags.AddAttributeWarning(path.Root("backup"), "Pods Are Restarted", fmt.Sprintf(
-		"The pods of %s %s the container of the Barman Cloud plugin, and CloudNativePG restarts them for that: the replicas first, then the primary, where it stands and without a switchover. "+
-			"Clients lose their connections, and cannot write until it is back.", p.state.key(), change))
+		"The pods of %s %s the container of the Barman Cloud plugin, and CloudNativePG restarts them for that: %s", p.state.key(), change, restartOf(live, gets)))
+}
+
+// restartOf says how CNPG restarts the pods of a Cluster that get the plugin's container, or lose it: as whoever keeps the Cluster has
+// chosen, which no attribute does. live is nil where that cannot be asked now.
+func restartOf(live *cnpgv1.Cluster, gets bool) string {
+	const inPlace = "the replicas first, then the primary, where it stands and without a switchover. Clients lose their connections, and cannot write until it is back."
+	switch {
+	case live == nil || live.Spec.Instances < 2:
+	case live.Spec.PrimaryUpdateStrategy == cnpgv1.PrimaryUpdateStrategySupervised:
+		text := "the replicas first. The primary it leaves to you, and an apply that waits for it ends with the phase \"" + cnpgv1.PhaseWaitingForUser + "\"."
+		if gets {
+			text += " PostgreSQL keeps its WAL until then, and archives none of it."
+		}
+		return paragraphs(text, supervised(cnpg.KeyOf(live)))
+	case live.Spec.PrimaryUpdateMethod == cnpgv1.PrimaryUpdateMethodSwitchover && !gets: // a primary that archives nothing cannot step down
+		return "the replicas first, then the primary, after a switchover to one of them (spec.primaryUpdateMethod of the Cluster). Clients lose their connections, and cannot write until that is done."
+	}
+	return inPlace
+}
+
+// supervised is what to do where CNPG leaves the restart of a primary to a person.
+func supervised(key cnpg.Key) string {
+	return fmt.Sprintf("spec.primaryUpdateStrategy of the Cluster is \"supervised\", which the provider leaves as it is. To have CloudNativePG restart the primary itself:\n\n"+
+		"  kubectl patch cluster %s --namespace %s --type merge --patch '{\"spec\":{\"primaryUpdateStrategy\":\"unsupervised\"}}'\n\n"+
+		"A switchover by hand does too (kubectl cnpg promote), but not while the primary lacks the container of the Barman Cloud plugin by which it is to archive: "+
+		"a primary steps down only when all of its WAL is archived. Apply again then, and what is still to be done is done.", key.Name, key.Namespace)
 }
 
 // isOff tells whether it is known that the database does not archive.

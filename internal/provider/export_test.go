@@ -18,3 +18,10 @@ var onFakes = pace{outage: time.Minute, overtaken: 5 * time.Second, reading: 10 
 func NewOnFakes(version string) func() provider.Provider {
 	return func() provider.Provider { return &pgplatformProvider{version: version, pace: onFakes} }
 }
+
+// NewImpatient is [NewOnFakes] without patience for a phase that only a person ends.
+func NewImpatient(version string) func() provider.Provider {
+	impatient := onFakes
+	impatient.graces.Phase = impatient.graces.Plugin
+	return func() provider.Provider { return &pgplatformProvider{version: version, pace: impatient} }
+}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource"
@@ -176,6 +177,8 @@ func remedy(err error) string {
 		return "Look at what the volume holds. If nobody needs it, delete the Cluster with kubectl, and apply."
 	case errors.As(err, &recovery):
 		return paragraphs(recovery.Cause.Meaning, recovery.Cause.Remedy)
+	case errors.As(err, &terminal) && terminal.Phase == cnpgv1.PhaseWaitingForUser:
+		return supervised(terminal.Key)
 	case errors.As(err, &terminal) && terminal.NeedsPlugin():
 		return "CloudNativePG has no such plugin at hand, or that does not answer. If it is the Barman Cloud plugin, see that its pod runs beside the operator, and what its log says. " +
 			"Where it is not installed: " + installPlugin

@@ -22,6 +22,9 @@ var (
 	onFakes = map[string]func() (tfprotov6.ProviderServer, error){
 		"pgplatform": providerserver.NewProtocol6WithError(provider.NewOnFakes("test")()),
 	}
+	impatient = map[string]func() (tfprotov6.ProviderServer, error){
+		"pgplatform": providerserver.NewProtocol6WithError(provider.NewImpatient("test")()),
+	}
 )
 
 // TestMain serves the pages of the documents, or what configurations need of another provider, where the CLI has started the tests'
