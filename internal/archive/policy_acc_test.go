@@ -1,11 +1,14 @@
 package archive_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/archive/s3test"
 )
@@ -36,7 +39,85 @@ func TestAccPolicyOfPods(t *testing.T) {
 					t.Errorf("without %s it is %q that fails first, and denied is %v", action, failed, denied)
 				}
 			}
+			if release == current { // an older one cannot read the archive's catalogue
+				retains(t, release, whole)
+			}
+			uploads(t, release, whole)
 		})
+	}
+}
+
+// retains shows that without s3:DeleteObject barman's retention fails, and removes nothing.
+func retains(t *testing.T, release barman, whole *s3test.Policy) {
+	t.Helper()
+	const old = "20260326T095900"
+	for _, may := range []bool{true, false} {
+		p := whole
+		if !may {
+			p = lacking(whole, "s3:DeleteObject")
+		}
+		_, srv, denied := enforced(t, p)
+		srv.Archive(ofPolicies.Bucket, ofPolicies.Prefix, "my-db").Backup("20260327T095900", time.Date(2026, 3, 27, 10, 0, 0, 0, time.UTC), s3test.Segment(1, 7), s3test.Segment(1, 7), nil)
+		_, err := release.try("-m", "barman.clients.cloud_backup_delete", "--retention-policy", "REDUNDANCY 1", "--endpoint-url", srv.URL, ofPolicies.String(), "my-db")
+		base, wal := srv.Keys(ofPolicies.Bucket, "prod/my-db/base/"+old), srv.Keys(ofPolicies.Bucket, "prod/my-db/wals/0000000100000000/"+s3test.Segment(1, 5))
+		if may && (err != nil || len(denied()) > 0 || len(base)+len(wal) > 0) {
+			t.Errorf("within the policy retention leaves %v and %v, denied is %v: %v", base, wal, denied(), err)
+		}
+		if !may && (err == nil || len(denied()) == 0 || len(base) == 0 || len(wal) == 0) {
+			t.Errorf("without s3:DeleteObject retention leaves %v and %v, denied is %v: %v", base, wal, denied(), err)
+		}
+	}
+}
+
+// tarScript uploads a base backup as barman-cloud-backup does, without a PostgreSQL to copy.
+const tarScript = `
+import io, sys
+from barman.clients import cloud_backup_list
+from barman.cloud import CloudUploadController
+from barman.cloud_providers import get_cloud_interface
+
+config = cloud_backup_list.parse_arguments(sys.argv[1:])
+controller = CloudUploadController(get_cloud_interface(config), "prod/my-db/base/20260328T095900", 100 << 30, None)
+controller.add_fileobj("pgdata", io.BytesIO(bytes(48 << 20)), "data", "file")
+controller.close()
+`
+
+// uploads shows what is left of an upload in parts that fails. Of a segment, barman gives it up where it may. Of a base backup it does not
+// even ask for that, so that a bucket needs its lifecycle rule in any case.
+func uploads(t *testing.T, release barman, whole *s3test.Policy) {
+	t.Helper()
+	segment := filepath.Join(t.TempDir(), s3test.Segment(1, 9))
+	const large = 101 << 20 // up to 100 MiB recent releases send in one part
+	if err := os.WriteFile(segment, make([]byte, large), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	wal := []string{"-m", "barman.clients.cloud_walarchive"}
+	for name, play := range map[string]struct {
+		policy *s3test.Policy
+		run    []string
+		args   []string
+		asks   bool // to give the upload up
+		left   int
+	}{
+		"a segment": {whole, wal, []string{segment}, true, 0},
+		"a segment without s3:AbortMultipartUpload": {lacking(whole, "s3:AbortMultipartUpload"), wal, []string{segment}, true, 1},
+		"a base backup": {whole, []string{"-c", tarScript}, nil, false, 1},
+	} {
+		_, srv, _ := enforced(t, play.policy)
+		var parts atomic.Int32
+		srv.Fail(func(r s3test.Request) *s3test.Fault {
+			switch {
+			case !play.policy.Allows(r):
+				return &s3test.Fault{Status: http.StatusForbidden, Code: "AccessDenied"}
+			case r.Op == "UploadPart" && parts.Add(1) > 1:
+				return &s3test.Fault{Status: http.StatusBadRequest, Code: "InvalidRequest"}
+			}
+			return nil
+		})
+		_, err := release.try(append(append(play.run, "--endpoint-url", srv.URL, ofPolicies.String(), "my-db"), play.args...)...)
+		if left := srv.Uploads(ofPolicies.Bucket); err == nil || len(left) != play.left || (srv.Count("AbortMultipartUpload") > 0) != play.asks {
+			t.Errorf("%s that fails leaves %v, after %d requests to give it up: %v", name, left, srv.Count("AbortMultipartUpload"), err)
+		}
 	}
 }
 

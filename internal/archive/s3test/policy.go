@@ -63,6 +63,8 @@ func ParsePolicy(text []byte) (*Policy, error) {
 var actions = map[string]string{
 	"ListBuckets": "s3:ListAllMyBuckets", "HeadBucket": "s3:ListBucket", "ListObjects": "s3:ListBucket", "CreateBucket": "s3:CreateBucket",
 	"GetObject": "s3:GetObject", "HeadObject": "s3:GetObject", "PutObject": "s3:PutObject", "DeleteObject": "s3:DeleteObject",
+	"CreateMultipartUpload": "s3:PutObject", "UploadPart": "s3:PutObject", "CompleteMultipartUpload": "s3:PutObject",
+	"AbortMultipartUpload": "s3:AbortMultipartUpload",
 }
 
 // Allows tells whether the identity may make a request.
@@ -70,6 +72,9 @@ func (p *Policy) Allows(r Request) bool {
 	resource := "arn:aws:s3:::" + r.Bucket
 	if r.Key != "" {
 		resource += "/" + r.Key
+	}
+	if r.Op == "DeleteObjects" {
+		return true // each of the objects is asked for
 	}
 	return slices.ContainsFunc(p.Statement, func(s Statement) bool {
 		prefix := s.Condition.StringLike.Prefix

@@ -1,6 +1,6 @@
 // Package s3test is an S3 store in memory for tests: a loopback HTTP server that speaks as much of the protocol as the
-// provider uses (ListObjectsV2, GetObject, PutObject, DeleteObject, HeadBucket, ListBuckets), records every request
-// and fails on demand.
+// provider uses (ListObjectsV2, GetObject, PutObject, DeleteObject, HeadBucket, ListBuckets) and barman beside it (DeleteObjects, uploads in
+// parts), records every request and fails on demand.
 package s3test
 
 import (
@@ -44,6 +44,8 @@ type Server struct {
 	latency  time.Duration
 	anyKey   bool
 	plain    bool
+	uploads  map[string]*upload // by id
+	begun    int                // of them
 }
 
 type bucket struct {
@@ -73,7 +75,9 @@ type object struct {
 
 // Request is one request as the server saw it.
 type Request struct {
-	Op     string // ListBuckets, HeadBucket, ListObjects, GetObject, HeadObject, PutObject, DeleteObject
+	// Op is ListBuckets, HeadBucket, ListObjects, GetObject, HeadObject, PutObject, DeleteObject, DeleteObjects, CreateMultipartUpload,
+	// UploadPart, CompleteMultipartUpload or AbortMultipartUpload.
+	Op     string
 	Bucket string
 	Key    string // of an object
 	// Prefix, Delimiter, StartAfter and MaxKeys ("" where the store is to decide) are those of a listing.
@@ -120,7 +124,7 @@ func start(t testing.TB, begin func(*httptest.Server)) *Server {
 	t.Helper()
 	s := &Server{
 		buckets: map[string]*bucket{}, keys: map[string]Key{AccessKeyID: {ID: AccessKeyID, Secret: SecretAccessKey}},
-		inFlight: map[string]int{}, most: map[string]int{},
+		inFlight: map[string]int{}, most: map[string]int{}, uploads: map[string]*upload{},
 	}
 	srv := httptest.NewUnstartedServer(s)
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0) // what tests of certificates expect
@@ -319,6 +323,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.slowly(w, r, whole)
 		return
 	}
+	if request.Op == "DeleteObjects" {
+		s.deleteObjects(w, r, request, fault)
+		return
+	}
 	s.answer(w, r, request)
 }
 
@@ -363,6 +371,8 @@ func describe(r *http.Request) Request {
 	switch {
 	case bucket == "":
 		d.Op = "ListBuckets"
+	case key != "" && uploadOp(r.Method, q) != "":
+		d.Op = uploadOp(r.Method, q)
 	case key != "":
 		d.Op = map[string]string{
 			http.MethodGet: "GetObject", http.MethodHead: "HeadObject", http.MethodPut: "PutObject", http.MethodDelete: "DeleteObject",
@@ -371,6 +381,8 @@ func describe(r *http.Request) Request {
 		d.Op = "HeadBucket"
 	case r.Method == http.MethodPut:
 		d.Op = "CreateBucket"
+	case r.Method == http.MethodPost && q.Has("delete"):
+		d.Op = "DeleteObjects"
 	default:
 		d.Op = "ListObjects"
 		d.Prefix, d.Delimiter, d.StartAfter, d.MaxKeys, d.Token = q.Get("prefix"), q.Get("delimiter"), q.Get("start-after"), q.Get("max-keys"), q.Get("continuation-token")
@@ -381,7 +393,7 @@ func describe(r *http.Request) Request {
 // answer serves a request that no fault was injected into.
 func (s *Server) answer(w http.ResponseWriter, r *http.Request, d Request) {
 	var body []byte
-	if d.Op == "PutObject" {
+	if d.Op == "PutObject" || d.Op == "UploadPart" {
 		var err error
 		if body, err = io.ReadAll(r.Body); err != nil {
 			refuse(w, r, http.StatusBadRequest, "IncompleteBody", err.Error())
@@ -416,6 +428,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, d Request) {
 		listed = listResult(b, r.URL.Query(), s.plain)
 	case "PutObject":
 		b.put(d.Key, object{body: body, size: int64(len(body)), modified: time.Now()})
+	case "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload":
+		s.answerUpload(w, r, d, body)
 	case "DeleteObject":
 		b.remove(d.Key)
 		w.WriteHeader(http.StatusNoContent)
