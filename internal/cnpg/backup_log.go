@@ -33,7 +33,7 @@ func (c *Client) backupLogLine(ctx context.Context, backup *cnpgv1.Backup) strin
 func (c *Client) barmanLog(ctx context.Context, pod Key, of *corev1.PodLogOptions) []byte {
 	log, err := raw(c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").VersionedParams(of, c.params).Do(ctx))
 	if err != nil {
-		doWithout(ctx, err, logsUnread)
+		DoWithout(ctx, err, logsUnread)
 		return nil
 	}
 	return log

@@ -111,7 +111,7 @@ func (c *Client) podLog(ctx context.Context, pod Key, of logOptions) ([]byte, er
 	stream, err := c.core.Get().Namespace(pod.Namespace).Resource("pods").Name(pod.Name).SubResource("log").
 		VersionedParams(&corev1.PodLogOptions{Container: of.container, TailLines: &of.lines, LimitBytes: &of.bytes, Previous: of.previous}, c.params).Stream(ctx)
 	if err != nil {
-		doWithout(ctx, err, logsUnread)
+		DoWithout(ctx, err, logsUnread)
 		return nil, explain(err, "Pod", pod)
 	}
 	defer func() { _ = stream.Close() }()

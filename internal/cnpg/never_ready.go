@@ -82,7 +82,7 @@ const (
 func (c *Client) refuseOtherVolumes(ctx context.Context, live *cnpgv1.Cluster) error {
 	volumes, err := c.volumes(ctx, KeyOf(live))
 	if errors.Is(err, ErrForbidden) && live.Status.Phase != "" {
-		doWithout(ctx, err, "whether the volumes of the failed restore hold a database was told by its status alone")
+		DoWithout(ctx, err, "whether the volumes of the failed restore hold a database was told by its status alone")
 		return nil
 	}
 	if err != nil {

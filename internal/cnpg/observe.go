@@ -112,7 +112,7 @@ func (c *Client) Observe(ctx context.Context, key Key, kinds []Kind, done func(*
 				!apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) && !apierrors.IsNotFound(err):
 				trouble.Store(err.Error())
 			case optional:
-				doWithout(ctx, err, unseen[kind])
+				DoWithout(ctx, err, unseen[kind])
 				store.lost.Store(true)
 				stopKind()
 				notify()

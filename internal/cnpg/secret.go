@@ -42,7 +42,7 @@ func (c *Client) ForeignSecret(ctx context.Context, key Key) (bool, error) {
 	case apierrors.IsNotFound(err):
 		return false, nil
 	case apierrors.IsForbidden(err):
-		doWithout(ctx, err, fmt.Sprintf("whether there is a Secret %s of somebody else's was not looked at", key))
+		DoWithout(ctx, err, fmt.Sprintf("whether there is a Secret %s of somebody else's was not looked at", key))
 		return false, nil
 	case err != nil:
 		return false, explain(err, "Secret", key)

@@ -84,12 +84,25 @@ func (c *Client) exec(ctx context.Context, pod Key, container string, in input) 
 		}
 		// Of a refused upgrade of the connection, client-go hands on the API server's message alone.
 		if err != nil && strings.Contains(err.Error(), " is forbidden: ") {
-			err = fmt.Errorf("%w: %w", ErrForbidden, err)
+			err = &execError{err}
 		}
 		return out.text.String(), complaints.text.String(), err
 	case <-ctx.Done(): // SPDY's negotiation does not look at it
 		return "", "", context.Cause(ctx)
 	}
+}
+
+// execError is that the API server lets nobody run a command in a pod for want of a right.
+type execError struct{ err error }
+
+func (e *execError) Error() string { return fmt.Sprintf("%v: %v", ErrForbidden, e.err) }
+
+// Unwrap gives what it is, and how client-go has put it.
+func (e *execError) Unwrap() []error { return []error{ErrForbidden, e.err} }
+
+// words are the API server's own.
+func (e *execError) words() string {
+	return strings.TrimPrefix(e.err.Error(), "unable to upgrade connection: ")
 }
 
 // stderrLimit is how much of what a command complains about is kept.

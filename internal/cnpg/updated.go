@@ -145,7 +145,7 @@ func (c *Client) ArchivePodsLack(ctx context.Context, cluster *cnpgv1.Cluster) (
 	var pods corev1.PodList
 	err := c.core.Get().Namespace(cluster.Namespace).Resource("pods").Param("labelSelector", selector).Do(ctx).Into(&pods)
 	if apierrors.IsForbidden(err) {
-		doWithout(ctx, err, unseen[KindPod])
+		DoWithout(ctx, err, unseen[KindPod])
 		return nil, nil
 	}
 	if err != nil {

@@ -39,7 +39,7 @@ func (e *LeftoverVolumesError) Error() string {
 func (c *Client) refuseLeftoverVolumes(ctx context.Context, key Key) error {
 	volumes, err := c.volumes(ctx, key)
 	if errors.Is(err, ErrForbidden) {
-		doWithout(ctx, err, fmt.Sprintf("whether a former Cluster %s has left volumes, whose data CloudNativePG would take over, was not looked at", key))
+		DoWithout(ctx, err, fmt.Sprintf("whether a former Cluster %s has left volumes, whose data CloudNativePG would take over, was not looked at", key))
 		return nil
 	}
 	if err != nil || len(volumes) == 0 {

@@ -54,19 +54,32 @@ func WithWarnings(ctx context.Context, w *Warnings) context.Context {
 	return context.WithValue(ctx, warningsKey{}, w)
 }
 
-// doWithout notes that what an error refuses is done without: lost says what that means.
-func doWithout(ctx context.Context, err error, lost string) {
+// DoWithout notes that what an error refuses, if anything, is done without: lost says what that means.
+func DoWithout(ctx context.Context, err error, lost string) {
 	w, ok := ctx.Value(warningsKey{}).(*Warnings)
-	var status apierrors.APIStatus
-	if !ok || !apierrors.IsForbidden(err) || !errors.As(err, &status) {
+	refused := refusalIn(err)
+	if !ok || refused == "" {
 		return
 	}
-	text := fmt.Sprintf("%s: %s.", strings.TrimSuffix(status.Status().Message, "."), lost)
+	text := fmt.Sprintf("%s: %s.", strings.TrimSuffix(refused, "."), lost)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !slices.Contains(w.without, text) {
 		w.without = append(w.without, text)
 	}
+}
+
+// refusalIn are the API server's words in an error that is its refusal; "" of another one.
+func refusalIn(err error) string {
+	var status apierrors.APIStatus
+	var refused *execError
+	switch {
+	case errors.As(err, &refused):
+		return refused.words()
+	case apierrors.IsForbidden(err) && errors.As(err, &status):
+		return status.Status().Message
+	}
+	return ""
 }
 
 // contextWarnings is the client's warning handler.

@@ -42,11 +42,9 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		refuseDestroy(d.of, diags)
 		return
 	}
-	ctx, cancel := within(ctx, "delete", timeout)
-	defer cancel()
-	client, err := b.kubernetesClient(ctx)
-	if err != nil {
-		addConnectionError(diags, summary, err)
+	ctx, client, end, ok := b.begin(ctx, "delete", timeout, summary, diags)
+	defer end()
+	if !ok {
 		return
 	}
 	live, err := client.GetCluster(ctx, d.of)

@@ -121,6 +121,9 @@ func (b *backend) stillHolds(ctx context.Context, client *cnpg.Client, live *cnp
 		return ""
 	}
 	flushed, err := flush(ctx, client, cnpg.KeyOf(live))
+	if cnpg.MissingRight(err) {
+		cnpg.DoWithout(ctx, err, fmt.Sprintf("what was written since the backup %s of an earlier destroy cannot be told to be in S3, so another one is taken", backup.Name))
+	}
 	if err != nil || !strings.HasPrefix(flushed.Segment, there.EndWAL[:timelineDigits]) {
 		return ""
 	}

@@ -110,11 +110,14 @@ func serveExec(w http.ResponseWriter, r *http.Request) {
 	<-connection.CloseChan()
 }
 
+// flushed is the WAL segment that ends when somebody ends one.
+var flushed = s3test.Segment(1, 17)
+
 // answerTo is what psql prints.
 func answerTo(command *url.URL, stdin string) string {
 	switch sql := strings.Join(command.Query()["command"], " ") + stdin; {
 	case strings.Contains(sql, "pg_switch_wal"):
-		return time.Now().UTC().Format("2006-01-02T15:04:05.000000Z") + "\nf\n" + s3test.Segment(1, 17) + "\n"
+		return time.Now().UTC().Format("2006-01-02T15:04:05.000000Z") + "\nf\n" + flushed + "\n"
 	case strings.Contains(sql, "count(*)"):
 		return "42\n"
 	}

@@ -3,6 +3,7 @@ package rights
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
@@ -56,11 +58,31 @@ var scenes = map[string]func(*world) (done bool){
 		const class = "wait = false\nstorage = { storage_class = \"" + rigid + "\", size = \"%s\" }"
 		return w.apply("create", database(fmt.Sprintf(class, "1Gi"))) && w.operated() && w.apply("grow", database(fmt.Sprintf(class, "2Gi")))
 	},
+	"final backup again": func(w *world) bool { // after a destroy that has taken one, and could not see it in S3
+		const final = schedule + "\nfinal_backup = true"
+		if !w.apply("create", database(final)) {
+			return false
+		}
+		w.s3.Fail(func(r s3test.Request) *s3test.Fault {
+			if r.Op != "ListObjects" || !strings.Contains(r.Prefix, "/wals/") {
+				return nil
+			}
+			return &s3test.Fault{Status: http.StatusBadRequest, Code: "InvalidRequest"}
+		})
+		if w.destroy() {
+			return false
+		}
+		w.s3.Fail(nil)
+		return w.archive(w.taken()) && w.destroy()
+	},
 	"no namespace": func(w *world) bool { return w.plan("create", database(`namespace = "missing"`)) },
 	"restore": func(w *world) bool {
 		return w.apply("create", database(schedule)) && w.archive(backupID) &&
 			w.apply("restore", database(schedule)+restore(`source = { database = "$NS/my-db" }
   verify = { query = "SELECT count(*) FROM orders", expect = "42" }`))
+	},
+	"plain restore": func(w *world) bool {
+		return w.apply("create", database(schedule)) && w.archive(backupID) && w.apply("restore", database(schedule)+restore(`source = { database = "$NS/my-db" }`))
 	},
 	"restore from elsewhere": func(w *world) bool {
 		return w.elsewhere(schedule) != "" && w.apply("restore", restore(`source = { database = "$SOURCE/my-db" }`))
@@ -109,6 +131,19 @@ func (w *world) archive(backupID string) bool {
 	return true
 }
 
+// taken is the id of the one base backup that the database's operator has taken.
+func (w *world) taken() string {
+	w.t.Helper()
+	list, err := w.objects.Resource(backups).Namespace(w.namespace).List(w.t.Context(), metav1.ListOptions{})
+	must(w.t, err)
+	if len(list.Items) != 1 {
+		w.t.Fatalf("there are %d Backups: %s", len(list.Items), w.said.String())
+	}
+	id, _, err := unstructured.NestedString(list.Items[0].Object, "status", "backupId")
+	must(w.t, err)
+	return id
+}
+
 // leastRole is in every message about a missing right.
 const leastRole = "https://github.com/pgplatform/terraform-provider-pgplatform/tree/main/examples/rbac"
 
@@ -120,6 +155,8 @@ type without struct {
 	says  []string
 	loses string
 	quiet bool
+	// whole is set where it is done all the same.
+	whole bool
 	// old is for what only API servers before Kubernetes 1.34 are asked for.
 	old bool
 }
@@ -193,6 +230,18 @@ var more = []struct {
 		missing: []string{"get secrets"}, denied: "get secrets",
 		without: without{scene: "credentials", says: []string{"Unable to Read Credentials", "$NS/my-db-app", "needs the verb get on it"}},
 	},
+	{
+		missing: []string{"create pods/exec"}, denied: "create pods/exec",
+		without: without{scene: "final backup", quiet: true, whole: true},
+	},
+	{
+		missing: []string{"create pods/exec"}, denied: "create pods/exec",
+		without: without{scene: "final backup again", whole: true, says: []string{dispensable, "cannot be told to be in S3, so another one is taken"}},
+	},
+	{ // what it says in which words is not read from a log, and it goes on
+		missing: []string{"create pods/exec", "get pods/log"}, denied: "create pods/exec",
+		without: without{scene: "plain restore", whole: true, says: []string{"Source Not Flushed"}},
+	},
 	{ // whether there is a plugin is not told, and the configuration may know better
 		missing: []string{"list objectstores.barmancloud.cnpg.io", "get objectstores.barmancloud.cnpg.io"}, denied: "get objectstores.barmancloud.cnpg.io",
 		without: without{scene: "no plugin", says: []string{"Unable to Create Database", "Nothing was created."}, loses: pluginMissing},
@@ -231,6 +280,7 @@ func TestAccRights(t *testing.T) {
 	}
 	t.Run("installed", func(t *testing.T) { //nolint:paralleltest // the plugin is removed after it
 		p.compare(t, all, func(scene string) bool { return scene != "no plugin" && scene != "no method" })
+		p.changes(t, all)
 	})
 	p.removePlugin(t)
 	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed, and CloudNativePG's own support after it
@@ -312,7 +362,9 @@ func (p *platform) compare(t *testing.T, all []right, which func(scene string) b
 			t.Run(want.scene+" without "+strings.Join(want.missing, ", "), func(t *testing.T) {
 				t.Parallel()
 				w := p.world(t, want.old, want.missing...)
-				scenes[want.scene](w)
+				if done := scenes[want.scene](w); want.whole && !done {
+					t.Error("it is not done")
+				}
 				want.check(t, all[denied], w, said[want.scene])
 			})
 		}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/providerserver"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	storagev1 "k8s.io/api/storage/v1"
@@ -81,6 +82,7 @@ type world struct {
 	namespace string
 	source    string   // the other one; "" as long as there is none
 	missing   []string // of the rights
+	token     string   // of the service account
 	objects   dynamic.Interface
 	s3        *s3test.Server
 	workspace *terraformtest.Workspace
@@ -91,14 +93,7 @@ type world struct {
 // olderServer has the API server answer as those before Kubernetes 1.34 do, which take no watch that begins with what is there.
 func olderServer(t *testing.T, config *rest.Config) *httptest.Server {
 	t.Helper()
-	target, err := url.Parse(config.Host)
-	must(t, err)
-	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData, NextProtos: []string{"http/1.1"}}})
-	must(t, err)
-	proxy := &httputil.ReverseProxy{
-		Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
-		ErrorLog: log.New(io.Discard, "", 0), // of watches that end
-	}
+	proxy := passOn(t, config)
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Query().Get("sendInitialEvents") == "" {
 			proxy.ServeHTTP(w, r)
@@ -114,6 +109,19 @@ func olderServer(t *testing.T, config *rest.Config) *httptest.Server {
 	return server
 }
 
+// passOn passes requests on to the API server.
+func passOn(t *testing.T, config *rest.Config) *httputil.ReverseProxy {
+	t.Helper()
+	target, err := url.Parse(config.Host)
+	must(t, err)
+	transport, err := rest.TransportFor(&rest.Config{TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData, NextProtos: []string{"http/1.1"}}})
+	must(t, err)
+	return &httputil.ReverseProxy{
+		Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+		ErrorLog: log.New(io.Discard, "", 0), // of watches that end
+	}
+}
+
 // world makes a world with all rights but those that are missing.
 func (p *platform) world(t *testing.T, old bool, missing ...string) *world {
 	t.Helper()
@@ -127,18 +135,24 @@ func (p *platform) world(t *testing.T, old bool, missing ...string) *world {
 	p.grant(t, w.namespace, missing)
 	token, err := p.core.CoreV1().ServiceAccounts(w.namespace).CreateToken(t.Context(), "terraform", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	must(t, err)
-	w.connect(old, token.Status.Token)
+	w.token = token.Status.Token
+	if old {
+		w.connect(p.old)
+	} else {
+		w.connect(nil)
+	}
 	return w
 }
 
-// connect has a provider that is the service account with that token, and the world's S3.
-func (w *world) connect(old bool, token string) {
+// connect has a provider that is the service account with the world's token, and the world's S3. Where there is a server between, it
+// reaches the API server by that.
+func (w *world) connect(between *httptest.Server) {
 	w.t.Helper()
 	p := w.platform
 	w.workspace = terraformtest.New(w.t, terraformtest.Providers{"pgplatform": providerserver.NewProtocol6WithError(provider.New("test")())})
 	host, authority := p.config.Host, p.config.CAData
-	if old {
-		host, authority = p.old.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: p.old.Certificate().Raw})
+	if between != nil {
+		host, authority = between.URL, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: between.Certificate().Raw})
 	}
 	w.block = fmt.Sprintf(`
 provider "pgplatform" {
@@ -156,7 +170,7 @@ provider "pgplatform" {
     secret_access_key = %q
   }
 }
-`, w.namespace, host, token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
+`, w.namespace, host, w.token, authority, bucket, w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey)
 }
 
 // operated waits until the operator has made what belongs to the database, for which an apply that does not wait leaves no time.
@@ -206,6 +220,33 @@ func (p *platform) grant(t *testing.T, namespace string, missing []string) {
 	}
 }
 
+// lose takes rights in the world's namespace away, and returns when the API server goes by that.
+func (w *world) lose(missing ...right) {
+	w.t.Helper()
+	core := w.platform.core
+	for _, r := range missing {
+		w.missing = append(w.missing, r.String())
+	}
+	for _, object := range objects(w.t, examples) {
+		if role, ok := object.(*rbacv1.Role); ok {
+			role.Rules = except(role.Rules, examples, w.missing)
+			_, err := core.RbacV1().Roles(w.namespace).Update(w.t.Context(), role, metav1.UpdateOptions{})
+			must(w.t, err)
+		}
+	}
+	for _, r := range missing {
+		resource, subresource, _ := strings.Cut(r.resource, "/")
+		asked := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               fmt.Sprintf("system:serviceaccount:%s:terraform", w.namespace),
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: w.namespace, Verb: r.verb, Group: r.group, Resource: resource, Subresource: subresource},
+		}}
+		must(w.t, wait.PollUntilContextTimeout(w.t.Context(), 20*time.Millisecond, time.Minute, true, func(ctx context.Context) (bool, error) {
+			answer, err := core.AuthorizationV1().SubjectAccessReviews().Create(ctx, asked, metav1.CreateOptions{})
+			return err == nil && !answer.Status.Allowed, err
+		}))
+	}
+}
+
 // elsewhere has a database with an archive in a namespace of its own, made by somebody with all rights there, and lets the world's service
 // account restore from it, as far as its rights go. It returns the id of a base backup.
 func (w *world) elsewhere(attributes string) string {
@@ -215,7 +256,8 @@ func (w *world) elsewhere(attributes string) string {
 	w.source, others.s3 = others.namespace, w.s3
 	token, err := w.platform.core.CoreV1().ServiceAccounts(w.source).CreateToken(ctx, "terraform", &authenticationv1.TokenRequest{}, create)
 	must(w.t, err)
-	others.connect(false, token.Status.Token)
+	others.token = token.Status.Token
+	others.connect(nil)
 	for _, object := range objects(w.t, examplesOfSource) {
 		var err error
 		switch o := object.(type) {
