@@ -24,8 +24,9 @@ import (
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
 )
 
-// TestAccLeastRole lives the life of two databases, one by each method, with the roles of examples/rbac and no other rights: what is refused
-// of it without each of them internal/rights shows.
+// TestAccLeastRole lives the life of two databases, one by each method, with the roles of examples/rbac and no other rights: they are made,
+// backed up, changed in place, read for their owner's login, restored and destroyed. What is refused of it without each of the rights
+// internal/rights shows.
 func TestAccLeastRole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -83,7 +84,19 @@ output "backups" {
 		_, err = w.query(name, "CREATE TABLE numbers (n int); INSERT INTO numbers VALUES (1), (2)")
 		must(t, err)
 	}
-	cli.write("main.tf", config(source+`
+	changed := strings.Replace(source, `schedule = "@yearly"`, `schedule = "@monthly"`, 1)
+	cli.write("main.tf", config(strings.Replace(changed, "deletion_protection = false", "deletion_protection = false\n  labels = { team = \"a\" }", 1)+`
+ephemeral "pgplatform_credentials" "owner" {
+  for_each = pgplatform_database.source
+  database = each.value.id
+  lifecycle {
+    postcondition {
+      condition     = self.username == "app" && self.password != ""
+      error_message = "It is no login."
+    }
+  }
+}
+
 resource "pgplatform_restore" "copy" {
   for_each            = pgplatform_database.source
   name                = "copy-${each.key}"
@@ -93,7 +106,15 @@ resource "pgplatform_restore" "copy" {
   `+numbersAre("1,2")+`
 }
 `))
-	run("apply", "-auto-approve") // what was just committed is restored: the sources were flushed
+	output := run("apply", "-auto-approve") // what was just committed is restored: the sources were flushed
+	for _, said := range []string{
+		"Resources: 2 added, 2 changed, 0 destroyed.",
+		`ephemeral.pgplatform_credentials.owner["intree"]: Opening complete`, `ephemeral.pgplatform_credentials.owner["plugin"]: Opening complete`,
+	} {
+		if !strings.Contains(output, said) {
+			t.Errorf("terraform apply does not say %q:\n%s", said, output)
+		}
+	}
 	run("plan", "-detailed-exitcode")
 	run("destroy", "-auto-approve")
 	for _, name := range []string{"source-intree", "source-plugin", "copy-intree", "copy-plugin"} {
