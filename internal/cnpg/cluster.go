@@ -244,16 +244,19 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 		}
 	}
 	parts := split(cluster, live)
-	if parts.originLost(live) { // also before a dry run, which would be refused for that
-		if err := c.turnLostOrigin(ctx, live, parts); err != nil {
-			return nil, err
-		}
-		parts.external, parts.originDue = nil, false
-	}
-	if !dryRun && parts.turns(live) { // or an ObjectStore would be left that nobody uses
+	tries := !dryRun && parts.turns(live) // or an ObjectStore would be left that nobody uses
+	if tries {
 		if err := c.TryCluster(ctx, live, cluster, ownership); err != nil {
 			return nil, err
 		}
+	}
+	if parts.originLost(live) {
+		if !tries { // also before a dry run, which would be refused for that
+			if err := c.turnLostOrigin(ctx, live, parts); err != nil {
+				return nil, err
+			}
+		}
+		parts.external, parts.originDue = nil, false
 	}
 	stores, err := c.applyStores(ctx, live, parts, ownership, dryRun)
 	if err != nil {

@@ -104,7 +104,17 @@ func TestMethodOfARestoredDatabase(t *testing.T) {
 			if gone {
 				s.withoutInTree()
 			}
+			s.kube.Forget()
 			s.apply(s.config(restoreOf(unprotected + plugin)))
+			made := 0
+			for _, written := range apitest.Summaries(s.kube.Writes()) {
+				if strings.Contains(written, "my-db-pitr-origin") {
+					made++
+				}
+			}
+			if made != 1 {
+				t.Errorf("what says where it was restored from is written %d times: %v", made, apitest.Summaries(s.kube.Writes()))
+			}
 			now := s.restored()
 			if now.UID != was.UID || cnpg.MethodOf(now) != cnpg.MethodPlugin || cnpg.OriginMethod(now, "origin") != cnpg.MethodPlugin || cnpg.OriginServer(now, "origin") != "my-db-v1" {
 				t.Errorf("it archives by %s, and reads the archive %q by %q", cnpg.MethodOf(now), cnpg.OriginServer(now, "origin"), cnpg.OriginMethod(now, "origin"))
