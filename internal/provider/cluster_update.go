@@ -143,7 +143,7 @@ func (r *clusterResource) applyUpdate(ctx context.Context, client *cnpg.Client, 
 	backup := plan.backup(ctx, &resp.Diagnostics)
 	// What a new schedule begins with fails in pods without the plugin's container, and in a database that hibernates, and CNPG does not try it
 	// again: whoever does not wait for them, or is cut off meanwhile, owes it.
-	scheduleBegins := backup.Immediate.ValueBool() && !cnpg.Archives(live)
+	scheduleBegins := backup.enabled() && backup.Immediate.ValueBool() && !cnpg.Archives(live)
 	if backup.enabled() && (location.begins || scheduleBegins || cnpg.IsUnfinished(live, cnpg.BaseBackup)) {
 		cnpg.NoteUnfinished(desired, cnpg.BaseBackup)
 	}
