@@ -72,6 +72,31 @@ func connectionOf(cluster *cnpgv1.Cluster, database, owner types.String) types.O
 	})
 }
 
+// plannedConnection is how clients will reach a database after an update: as before, but for the replicas where these come or go, so that
+// what refers to it need not change with each change of the database.
+func plannedConnection(plan, state *databaseModel) types.Object {
+	if state.Connection.IsNull() || state.Connection.IsUnknown() {
+		return types.ObjectUnknown(connectionTypes)
+	}
+	connection := state.Connection.Attributes()
+	if replicas := !connection["read_only_host"].IsNull(); plan.Instances.IsUnknown() || replicas != (plan.Instances.ValueInt64() > 1) {
+		connection["read_only_host"] = types.StringUnknown()
+	}
+	return types.ObjectValueMust(connectionTypes, connection)
+}
+
+// connectionAsPlanned is how clients reach a database, as far as a plan has said it: somebody may have changed the Cluster since, which the
+// next plan shows.
+func connectionAsPlanned(planned, now types.Object) types.Object {
+	connection := now.Attributes()
+	for name, value := range planned.Attributes() {
+		if !value.IsUnknown() {
+			connection[name] = value
+		}
+	}
+	return types.ObjectValueMust(connectionTypes, connection)
+}
+
 func serviceHost(cluster *cnpgv1.Cluster, service string) string {
 	return fmt.Sprintf("%s-%s.%s.svc", cluster.Name, service, cluster.Namespace)
 }

@@ -114,8 +114,9 @@ func (r *clusterResource) updateCluster(ctx context.Context, resourceType string
 		addFailure(&resp.Diagnostics, summary, overdue(ctx, err), holds, restoreAnew(err))
 		return
 	}
-	archive := plan.Archive
+	archive, connection := plan.Archive, plan.Connection
 	plan.observe(cluster)
+	plan.Connection = connectionAsPlanned(connection, plan.Connection)
 	if archive.IsNull() {
 		plan.Archive = archive // one that somebody has added since the plan is for the next one to show
 	}

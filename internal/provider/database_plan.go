@@ -136,7 +136,7 @@ func (r *clusterResource) planUpdate(ctx context.Context, plan, config, state *d
 	}
 	r.backend.changesSoon.Store(state.key(), true)
 	plan.Status, plan.Phase = types.StringUnknown(), types.StringUnknown()
-	plan.Connection = types.ObjectUnknown(connectionTypes)
+	plan.Connection = plannedConnection(plan, state)
 	archiving.of(ctx, plan, diags)
 }
 
