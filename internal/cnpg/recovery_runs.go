@@ -2,6 +2,7 @@ package cnpg
 
 import (
 	"context"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -9,8 +10,9 @@ import (
 )
 
 // RecoveryRuns tells whether the recovery of a Cluster is on its way: its Job is there and has not failed, nor has a pod of it,
-// and one has begun, so that work would be lost with it. A pod that waits for a node, a volume or an image has done none, and a
-// recovery that PostgreSQL has paused never goes on. It needs the rights to list Jobs and Pods.
+// and one has begun, so that work would be lost with it. A pod that waits for a node, a volume or an image has done none, though CNPG's
+// own container and that of the Barman Cloud plugin come before PostgreSQL's and have images of their own; and a recovery that PostgreSQL has
+// paused never goes on. It needs the rights to list Jobs and Pods.
 func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	selector := labels.Set{LabelCluster: key.Name, labelJobRole: recoveryJobRole}.String()
 	var jobs batchv1.JobList
@@ -26,7 +28,7 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 		if containerFailed(&pods.Items[i]) || c.paused(ctx, &pods.Items[i]) {
 			return false, nil
 		}
-		begun = begun || containerBegun(&pods.Items[i])
+		begun = begun || recoveryBegun(&pods.Items[i])
 	}
 	for _, job := range jobs.Items {
 		if job.Status.Failed > 0 {
@@ -36,14 +38,11 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	return begun && len(jobs.Items) > 0, nil
 }
 
-// containerBegun tells whether a container of a pod runs or has run.
-func containerBegun(pod *corev1.Pod) bool {
-	for _, status := range containerStatuses(pod) {
-		if status.State.Running != nil || status.State.Terminated != nil {
-			return true
-		}
-	}
-	return false
+// recoveryBegun tells whether the container of a pod that recovers runs or has run.
+func recoveryBegun(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
+		return status.State.Running != nil || status.State.Terminated != nil
+	})
 }
 
 // paused tells whether the log of a pod that runs says that its recovery waits for settings that nobody can change any more.

@@ -151,7 +151,7 @@ func TestFailedRestoreIsNoDeadEnd(t *testing.T) {
 }
 
 // What keeps the recovery's pod from starting may go by itself. When the time is over, the error says what it means and what to
-// change.
+// change, and an apply with that restores anew: there is nothing that would be lost.
 func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -165,9 +165,15 @@ func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
 			[]string{"Unschedulable: 0/3 nodes are available: 3 Insufficient cpu.", "No node takes the pod", "scheduling (node_selector, tolerations), resources", "timeouts.create is over; a longer one helps only"},
 		},
 		"no image": {
-			corev1.PodStatus{InitContainerStatuses: []corev1.ContainerStatus{{Name: "bootstrap-controller", State: corev1.ContainerState{
-				Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "failed to resolve reference"},
-			}}}},
+			corev1.PodStatus{
+				InitContainerStatuses: []corev1.ContainerStatus{
+					{Name: "bootstrap-controller", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}},
+					{Name: "plugin-barman-cloud", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+				},
+				ContainerStatuses: []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{
+					Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "failed to resolve reference"},
+				}}},
+			},
 			[]string{"ErrImagePull: failed to resolve reference", "The image cannot be pulled", "Check that image or postgres_version names one that exists, set image_pull_secrets", "timeouts.create is over; a longer one helps only"},
 		},
 		"anything else": {
@@ -182,12 +188,17 @@ func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
 			s, _ := restoreStage(t)
 			s.kube.React(func(e apitest.Event) {
 				if c := apitest.As[cnpgv1.Cluster](e.Object); c != nil && c.Name == "my-db-pitr" && e.Type == watch.Added {
-					s.kube.Put(&corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Status: test.status})
+					s.kube.Put(&batchv1.Job{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery")},
+						&corev1.Pod{ObjectMeta: s.recoveryPart(c.UID, "my-db-pitr-1-full-recovery-x7x7x"), Status: test.status})
 					apitest.Edit(s.kube, fakeNamespace, "my-db-pitr", neverReady)
 				}
 			})
 			s.fails(s.config(restoreOf("timeouts = { create = \"2s\" }")),
 				append(append([]string{"Unable to Restore Database", "not done after 2s"}, test.says...), "marked as tainted")...)
+			plan, warnings := s.plan(s.config(restoreOf("image = \"ghcr.io/cloudnative-pg/postgresql:17.5\"")))
+			if plan.Action(pitr) != terraformtest.Replace || !strings.Contains(warnings, "Failed Restore Is Removed") {
+				t.Errorf("with another image the plan is to %s\n%s", plan.Action(pitr), warnings)
+			}
 		})
 	}
 }
