@@ -64,3 +64,26 @@ func TestMethodThatAnotherManagerStates(t *testing.T) {
 		})
 	}
 }
+
+// The schedule of a database that was imported is made anew with another method, which is for those who have made it: the plan says so.
+func TestMethodOfAScheduleThatWasImported(t *testing.T) {
+	t.Parallel()
+	s := adopted(t)
+	config := func(method cnpg.Method) string {
+		return s.config(adoptedDatabase(forced + "backup = { schedule = \"0 2 * * *\", method = \"" + string(method) + "\" }\n"))
+	}
+	s.planned(config(cnpg.MethodInTree), terraformtest.Update) // the control: of its own method it is good
+	before := s.schedule().ResourceVersion
+	for range 2 {
+		s.refused(config(cnpg.MethodPlugin), "Schedule's Name Is Taken", `AttributeName("backup").AttributeName("schedule")`, `takes backups by the method "barmanObjectStore"`,
+			"kubectl delete scheduledbackup my-db --namespace myorg", "Nothing was changed")
+	}
+	if got := s.schedule().ResourceVersion; got != before || cnpg.MethodOf(s.cluster()) != cnpg.MethodInTree {
+		t.Errorf("it archives by %s, and its schedule is of %s instead of %s", cnpg.MethodOf(s.cluster()), got, before)
+	}
+	apitest.Delete[cnpgv1.ScheduledBackup](s.kube, fakeNamespace, "my-db")
+	s.apply(config(cnpg.MethodPlugin))
+	if schedule := s.schedule(); cnpg.MethodOf(s.cluster()) != cnpg.MethodPlugin || schedule == nil || cnpg.ScheduleMethod(schedule) != cnpg.MethodPlugin {
+		t.Errorf("it archives by %s, with the schedule %+v", cnpg.MethodOf(s.cluster()), schedule)
+	}
+}

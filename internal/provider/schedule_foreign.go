@@ -68,7 +68,12 @@ func (m *databaseModel) hasSchedule(ctx context.Context, diags *diag.Diagnostics
 
 // planScheduleName refuses a plan to make a ScheduledBackup whose name is taken. Where that cannot be asked now, the apply will.
 func (r *clusterResource) planScheduleName(ctx context.Context, plan, state *databaseModel, diags *diag.Diagnostics) {
-	if !known(plan.Name, plan.Namespace) || !plan.backup(ctx, diags).schedules() || state != nil && state.hasSchedule(ctx, diags) {
+	settings := plan.backup(ctx, diags)
+	if !known(plan.Name, plan.Namespace) || !settings.schedules() {
+		return
+	}
+	// One that was imported is good for as long as it need not be made anew.
+	if state != nil && state.hasSchedule(ctx, diags) && (settings.Method.IsUnknown() || settings.method() == state.backup(ctx, diags).method()) {
 		return
 	}
 	client, err := r.backend.kubernetesClient(ctx)
@@ -76,7 +81,7 @@ func (r *clusterResource) planScheduleName(ctx context.Context, plan, state *dat
 		return
 	}
 	var taken *foreignScheduleError
-	if err := freeForSchedule(ctx, client, plan.key(), plan.backup(ctx, diags).method()); errors.As(err, &taken) {
+	if err := freeForSchedule(ctx, client, plan.key(), settings.method()); errors.As(err, &taken) {
 		addFailure(diags, "Schedule's Name Is Taken", taken, "Nothing was changed.")
 	}
 }
