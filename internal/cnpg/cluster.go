@@ -262,8 +262,8 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	if err != nil {
 		return nil, err
 	}
-	if parts.external != nil && !dryRun { // whatever comes next, the Cluster is as good as before
-		if err := c.applyOrigin(ctx, live, parts); err != nil {
+	if parts.external != nil && parts.originInTree == nil && !dryRun { // whatever comes next, the Cluster is as good as before
+		if _, err := c.applyOrigin(ctx, live, parts); err != nil {
 			return nil, err
 		}
 	}
@@ -290,6 +290,9 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	applied, err := applyOwned[cnpgv1.Cluster](ctx, c.cnpg, clusters, key, fields, before, ownership.Force, dryRun)
 	if err == nil && !dryRun {
 		applied, err = c.releaseSwapped(ctx, applied)
+	}
+	if err == nil && !dryRun && parts.originInTree != nil { // by now the Cluster notes the ObjectStore that it is to leave
+		return c.turnedBack(ctx, live, parts, stores)
 	}
 	if err != nil {
 		return nil, explain(err, "Cluster", key)

@@ -151,12 +151,11 @@ func (d division) originLost(live *cnpgv1.Cluster) bool {
 	return d.external != nil && d.origin != nil && live.Spec.ExternalClusters[originIn(live)].BarmanObjectStore == nil
 }
 
-// applyOrigin has a Cluster name by the plugin what it was restored from.
-func (c *Client) applyOrigin(ctx context.Context, live *cnpgv1.Cluster, d division) error {
+// applyOrigin has a Cluster name by another method what it was restored from.
+func (c *Client) applyOrigin(ctx context.Context, live *cnpgv1.Cluster, d division) (*cnpgv1.Cluster, error) {
 	spec := *live.Spec.DeepCopy()
 	spec.ExternalClusters = d.external
-	_, err := c.applyBootstrap(ctx, live, spec, true) // from [FieldManager], which has made the Cluster with it; of others there is none
-	return err
+	return c.applyBootstrap(ctx, live, spec, true) // from [FieldManager], which has made the Cluster with it; of others there is none
 }
 
 // turnLostOrigin is applyOrigin where no other update can come before it.
@@ -164,5 +163,15 @@ func (c *Client) turnLostOrigin(ctx context.Context, live *cnpgv1.Cluster, d div
 	if _, err := c.applyStore(ctx, live, d.origin, Ownership[barmancloud.ObjectStore]{Force: true}, false); err != nil {
 		return err
 	}
-	return c.applyOrigin(ctx, live, d)
+	_, err := c.applyOrigin(ctx, live, d)
+	return err
+}
+
+// turnedBack is the Cluster after applyOrigin.
+func (c *Client) turnedBack(ctx context.Context, live *cnpgv1.Cluster, d division, stores []*barmancloud.ObjectStore) (*cnpgv1.Cluster, error) {
+	turned, err := c.applyOrigin(ctx, live, d)
+	if err != nil {
+		return nil, err
+	}
+	return c.joined(ctx, turned, stores...)
 }

@@ -1,11 +1,16 @@
 package provider_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/apitest"
+	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg/barmancloud"
 )
 
 // What TestDatabaseSurvivesEveryFault says is true of databases that archive by the Barman Cloud plugin, in the stories in which
@@ -42,6 +47,43 @@ func TestMethodChangeSurvivesEveryFault(t *testing.T) {
 			races:  []string{besidesArchiving},
 		},
 	})
+}
+
+// Nor does it lose what a restored database says of the archive that it was restored from, there and, where the plugin is gone, back.
+func TestMethodChangeOfARestoredDatabaseSurvivesEveryFault(t *testing.T) {
+	t.Parallel()
+	inTree := restoreOf(unprotected + withinTheWindow + strings.Replace(nightly, "backup = {", "backup = { method = \"barmanObjectStore\",", 1))
+	plugin := strings.Replace(inTree, "barmanObjectStore", "plugin", 1)
+	origin := func(method cnpg.Method) func(*scene) string {
+		return func(w *scene) string {
+			named := apitest.Get[cnpgv1.Cluster](w.kube, fakeNamespace, "my-db-pitr")
+			store := apitest.Get[barmancloud.ObjectStore](w.kube, fakeNamespace, cnpg.OriginStoreName("my-db-pitr"))
+			switch told := strings.Contains(w.told.String(), "ObjectStore Not Removed"); {
+			case cnpg.OriginMethod(named, "origin") != method || cnpg.OriginServer(named, "origin") != "my-db-v1":
+				return fmt.Sprintf("the archive that it was restored from, in %+v,", named.Spec.ExternalClusters)
+			case (store != nil) != (method == cnpg.MethodPlugin) && !told:
+				return fmt.Sprintf("what is to be in place of the ObjectStore %+v", store)
+			}
+			return ""
+		}
+	}
+	surviveFaults(t, []*story{
+		{
+			name: "to the plugin", of: theRestore,
+			before: inTree, config: plugin,
+			begins: true, sample: 12, races: []string{besidesArchiving},
+			makes:  []string{"apply objectstores myorg/my-db-pitr-origin", "apply clusters", "apply scheduledbackups", "watch clusters", "create backups", "watch backups", "patch clusters"},
+			wanted: origin(cnpg.MethodPlugin),
+		},
+		{
+			name: "back from a plugin that is gone", of: theRestore,
+			before: plugin, config: inTree,
+			prepare: func(w *scene) { w.kube.RemovePlugin() },
+			begins:  true, sample: 12, races: []string{besidesArchiving},
+			makes:  []string{"apply clusters", "apply scheduledbackups", "watch clusters", "create backups", "watch backups", "delete objectstores myorg/my-db-pitr-origin", "patch clusters"},
+			wanted: origin(cnpg.MethodInTree),
+		},
+	}, &faultKinds{})
 }
 
 // ofPlugin are some of the stories, with some of the faults: what is not about the archive meets all of them without the plugin.
