@@ -160,8 +160,8 @@ func (m *meddler) removeBucket(bucket string) error {
 
 // once does something as soon as a Cluster exists: the provider has looked at the archive then, and its pods have not yet.
 // The channel tells how that went.
-func (m *meddler) once(name string, do func() error) <-chan error {
-	return m.when(func(ctx context.Context) (bool, error) {
+func (m *meddler) once(applying context.Context, name string, do func() error) <-chan error {
+	return m.when(applying, func(ctx context.Context) (bool, error) {
 		_, err := m.kubernetes.GetCluster(ctx, cnpg.Key{Namespace: m.namespace, Name: name})
 		if errors.Is(err, cnpg.ErrNotFound) {
 			return false, nil
@@ -170,25 +170,29 @@ func (m *meddler) once(name string, do func() error) <-chan error {
 	}, do)
 }
 
-// onceLogged does something as soon as the log of a Cluster's recovery says a text.
-func (m *meddler) onceLogged(name, text string, do func() error) <-chan error {
-	return m.when(func(ctx context.Context) (bool, error) {
+// onceLogged does something as soon as the log of a Cluster's recovery, in whichever try, says a text.
+func (m *meddler) onceLogged(applying context.Context, name, text string, do func() error) <-chan error {
+	return m.when(applying, func(ctx context.Context) (bool, error) {
 		pods, err := m.core.Pods(m.namespace).List(ctx, metav1.ListOptions{LabelSelector: cnpg.LabelCluster + "=" + name + ",cnpg.io/jobRole=full-recovery"})
-		if err != nil || len(pods.Items) == 0 {
+		if err != nil {
 			return false, err
 		}
-		log, err := m.core.Pods(m.namespace).GetLogs(pods.Items[0].Name, &corev1.PodLogOptions{Container: "full-recovery"}).DoRaw(ctx)
-		return err == nil && strings.Contains(string(log), text), nil // there is no log before the container runs
+		return slices.ContainsFunc(pods.Items, func(pod corev1.Pod) bool {
+			log, err := m.core.Pods(m.namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: "full-recovery"}).DoRaw(ctx)
+			return err == nil && strings.Contains(string(log), text) // there is no log before the container runs
+		}), nil
 	}, do)
 }
 
-// when does something as soon as a condition holds.
-func (m *meddler) when(condition wait.ConditionWithContextFunc, do func() error) <-chan error {
+// when does something as soon as a condition holds while an apply runs.
+func (m *meddler) when(applying context.Context, condition wait.ConditionWithContextFunc, do func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() {
-		err := wait.PollUntilContextCancel(m.t.Context(), 100*time.Millisecond, true, condition)
+		err := wait.PollUntilContextCancel(applying, 100*time.Millisecond, true, condition)
 		if err == nil {
 			err = do()
+		} else {
+			err = fmt.Errorf("what was to be met while the apply ran never came: %w", err)
 		}
 		done <- err
 	}()
