@@ -69,3 +69,25 @@ func TestMethodByDefinition(t *testing.T) {
 		}
 	})
 }
+
+// TestEndOfInTreeBackups hears from the operator's own webhook that its support for barman ends, and tells of it once in a run in which several
+// databases are made, and of one that archives by the plugin not at all.
+func TestEndOfInTreeBackups(t *testing.T) {
+	t.Parallel()
+	three := func(backup string) string {
+		var config strings.Builder
+		for _, other := range []string{"db", "db2", "db3"} {
+			config.WriteString(strings.NewReplacer(`"db" {`, `"`+other+`" {`, `"`+name+`"`, `"`+other+`"`).Replace(database(t, backup)))
+		}
+		return config.String()
+	}
+	for backup, times := range map[string]int{"": 1, `backup = { schedule = "@daily", method = "plugin" }`: 0} {
+		f, w := newFakes(t), newWorkspace(t)
+		w.Write(f.block + three(backup))
+		diags := w.Apply(t.Context())
+		told := diags.Warnings().String()
+		if diags.HasError() || strings.Count(told, "will be completely removed in CloudNativePG") != times || strings.Contains(told, `set backup.method = "plugin"`) != (times > 0) {
+			t.Errorf("with %q the apply says\n%s", backup, diags)
+		}
+	}
+}
