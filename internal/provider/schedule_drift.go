@@ -40,7 +40,11 @@ func scheduleDrift(owner *cnpgv1.Cluster, live *cnpgv1.ScheduledBackup) []string
 	if len(differs) == 0 {
 		return nil
 	}
-	told := []string{fmt.Sprintf("Somebody has changed %s of the ScheduledBackup %s. This update puts it back.", strings.Join(slices.Sorted(maps.Keys(differs)), ", "), key)}
+	who := "Somebody has changed %s of the ScheduledBackup %s. This update puts it back."
+	if cnpg.IsUnfinished(owner, cnpg.BaseBackup) { // an update writes the schedule when the pods can take its backups
+		who = "%s of the ScheduledBackup %s is not what the database is to have: an update has ended before it was written, or somebody has changed it. This update puts it right."
+	}
+	told := []string{fmt.Sprintf(who, strings.Join(slices.Sorted(maps.Keys(differs)), ", "), key)}
 	if differs[fieldSuspend] {
 		told = append([]string{fmt.Sprintf("The ScheduledBackup %s is suspended: no base backup is taken until this update resumes it.", key)}, told...)
 	}
