@@ -1,6 +1,6 @@
 module github.com/pgplatform/terraform-provider-pgplatform
 
-go 1.26.4
+go 1.26.6
 
 require (
 	github.com/aws/aws-sdk-go-v2 v1.47.7
