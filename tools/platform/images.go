@@ -7,8 +7,6 @@ import (
 	"os"
 	"os/exec"
 
-	"sigs.k8s.io/kind/pkg/apis/config/defaults"
-
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/engine"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
@@ -21,13 +19,13 @@ const (
 	imagesPulled = "pulled"
 
 	envImages = "PGPLATFORM_IMAGES"
-	// envNodeImage names another node image of kind's than kind's default: another version of Kubernetes. It is only for pulled
+	// envNodeImage names another node image of kind's than the pinned one: another version of Kubernetes. It is only for pulled
 	// images, as versions.EnvCloudNativePG is.
 	envNodeImage = "PGPLATFORM_NODE_IMAGE"
 )
 
-// pulledNode is kind's own node image, or the one that the environment asks for.
-func pulledNode() string { return cmp.Or(os.Getenv(envNodeImage), defaults.Image) }
+// pulledNode is the pinned node image, or the one that the environment asks for.
+func pulledNode() string { return cmp.Or(os.Getenv(envNodeImage), versions.NodeImage) }
 
 // checkVersions refuses versions of one's choice where images are built, which are built of pinned ones.
 func checkVersions(images string) error {

@@ -3,8 +3,6 @@ package main
 import (
 	"testing"
 
-	"sigs.k8s.io/kind/pkg/apis/config/defaults"
-
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/versions"
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/workload/images"
 )
@@ -12,7 +10,7 @@ import (
 func TestVersionsOfOnesChoice(t *testing.T) {
 	t.Setenv(envNodeImage, "")
 	t.Setenv(versions.EnvCloudNativePG, "")
-	if err := checkVersions(imagesBuilt); err != nil || pulledNode() != defaults.Image || versions.Operator() != versions.CloudNativePG {
+	if err := checkVersions(imagesBuilt); err != nil || pulledNode() != versions.NodeImage || versions.Operator() != versions.CloudNativePG {
 		t.Errorf("without a choice: %v, %s, %s", err, pulledNode(), versions.Operator())
 	}
 

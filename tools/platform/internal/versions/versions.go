@@ -9,6 +9,8 @@ import (
 const (
 	// Kubernetes is the version of every Kubernetes binary and control-plane image.
 	Kubernetes = "v1.36.3"
+	// NodeImage is kind's image of a node of that minor version, for a platform whose images are pulled.
+	NodeImage = "kindest/node:v1.36.4@sha256:099e049362a1526b2db71494e1947aae99bd16290d7c895f2b7ea312e3cbfaed"
 	// Kind is the version of sigs.k8s.io/kind, whose base files make the node image.
 	Kind = "v0.33.0"
 	// LocalPathProvisioner is the version of the storage provisioner.
