@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.8"
+  required_version = ">= 1.8" # OpenTofu: 1.10, for the block moved
   required_providers {
     pgplatform = {
       source = "pgplatform/pgplatform"

@@ -45,7 +45,7 @@ func (e *credentialsEphemeralResource) Metadata(_ context.Context, _ ephemeral.M
 
 func (e *credentialsEphemeralResource) Schema(_ context.Context, _ ephemeral.SchemaRequest, resp *ephemeral.SchemaResponse) {
 	resp.Schema = schema.Schema{
-		MarkdownDescription: "User name, password and address of a database's owner, for as long as a plan or an apply needs them: neither a state nor a plan file has them. Terraform 1.10 and OpenTofu 1.11 are the first that know ephemeral resources; all else works with older ones. " +
+		MarkdownDescription: "User name, password and address of a database's owner, for as long as a plan or an apply needs them: neither a state nor a plan file has them. Terraform 1.10 and OpenTofu 1.11 are the first that know ephemeral resources; every other resource works with older ones. " +
 			"They are read from Kubernetes each time, so a password that was changed there is the one that is used. " +
 			"OpenTofu does not read them in a plan that changes the resource that `database` refers to: for a provider that connects in each plan, write the id of a database that exists " +
 			"as a string. And where the same apply decides which Kubernetes cluster it is in, OpenTofu needs `depends_on` with what decides it.",

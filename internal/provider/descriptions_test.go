@@ -41,21 +41,21 @@ func TestDescriptions(t *testing.T) {
 	t.Parallel()
 	schemas := providerSchemas(t)
 	told := 0
-	each := func(of string, block *tfprotov6.SchemaBlock, kept, changes bool) {
+	each := func(of string, block *tfprotov6.SchemaBlock, changes bool) {
 		if block.Description == "" {
 			t.Errorf("%s has no description", of)
 		}
-		told += len(describe(t, of, block.Attributes, kept, !changes))
+		told += len(describe(t, of, block.Attributes, !changes))
 	}
-	each("provider", schemas.Provider.Block, false, true) // what it says is of every database
+	each("provider", schemas.Provider.Block, true) // what it says is of every database
 	for name, s := range schemas.ResourceSchemas {
-		each(name, s.Block, true, true)
+		each(name, s.Block, true)
 	}
 	for name, s := range schemas.DataSourceSchemas {
-		each("data."+name, s.Block, false, false)
+		each("data."+name, s.Block, false)
 	}
 	for name, s := range schemas.EphemeralResourceSchemas {
-		each("ephemeral."+name, s.Block, false, false)
+		each("ephemeral."+name, s.Block, false)
 	}
 	if told < 200 {
 		t.Errorf("only %d attributes were looked at", told)
@@ -63,7 +63,7 @@ func TestDescriptions(t *testing.T) {
 }
 
 // describe checks the descriptions of attributes; changeTold says that what they lie in tells what a change does.
-func describe(t *testing.T, at string, attributes []*tfprotov6.SchemaAttribute, kept, changeTold bool) []string {
+func describe(t *testing.T, at string, attributes []*tfprotov6.SchemaAttribute, changeTold bool) []string {
 	t.Helper()
 	var seen []string
 	for _, a := range attributes {
@@ -73,7 +73,7 @@ func describe(t *testing.T, at string, attributes []*tfprotov6.SchemaAttribute, 
 			t.Errorf("%s: %s: %s", path, wrong, a.Description)
 		}
 		if a.NestedType != nil {
-			seen = append(seen, describe(t, path, a.NestedType.Attributes, kept, changeTold || saysChange.MatchString(a.Description))...)
+			seen = append(seen, describe(t, path, a.NestedType.Attributes, changeTold || saysChange.MatchString(a.Description))...)
 		}
 	}
 	return seen

@@ -3,7 +3,6 @@ package provider_test
 import (
 	"errors"
 	"fmt"
-	"os"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -150,13 +149,10 @@ func TestImportBlockOfTheCLI(t *testing.T) {
 
 func TestImportByIdentityOfTheCLI(t *testing.T) {
 	t.Parallel()
-	must(t, findCLI())
-	if os.Getenv("TF_ACC_PROVIDER_HOST") != "" {
-		t.Skip("OpenTofu numbers its versions otherwise than Terraform")
-	}
 	f := operated(t)
 	config := importable["made by this provider"](t, f)
 	unitCase(t, resource.TestCase{
+		// As it happens, that is the first version of OpenTofu too that knows them.
 		TerraformVersionChecks: []tfversion.TerraformVersionCheck{tfversion.SkipBelow(tfversion.Version1_12_0)},
 		Steps: []resource.TestStep{
 			{

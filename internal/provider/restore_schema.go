@@ -39,7 +39,7 @@ func restoreSchema(ctx context.Context) schema.Schema {
 		MarkdownDescription: "A new database, made from the archive of another one: its latest state, or exactly its state at a target such as `target_time`. " +
 			"The source is not touched, but for an empty transaction and a switch of its WAL segment. " +
 			"The new database has everything that is not set here from its source, and archives to a folder of its own. " +
-			"A block `moved` from it to a `pgplatform_database`, with Terraform 1.8 or later, makes an ordinary database of it, without a change where the configuration matches.",
+			"A block `moved` from it to a `pgplatform_database`, with Terraform 1.8 or OpenTofu 1.10 and later, makes an ordinary database of it, without a change where the configuration matches.",
 		Attributes: attributes,
 	}
 }
