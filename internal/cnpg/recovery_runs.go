@@ -38,10 +38,10 @@ func (c *Client) RecoveryRuns(ctx context.Context, key Key) (bool, error) {
 	return begun && len(jobs.Items) > 0, nil
 }
 
-// recoveryBegun tells whether the container of a pod that recovers runs or has run.
+// recoveryBegun tells whether the container of a pod that recovers runs or has run, whatever others somebody has added to the pod.
 func recoveryBegun(pod *corev1.Pod) bool {
 	return slices.ContainsFunc(pod.Status.ContainerStatuses, func(status corev1.ContainerStatus) bool {
-		return status.State.Running != nil || status.State.Terminated != nil
+		return status.Name == recoveryJobRole && (status.State.Running != nil || status.State.Terminated != nil)
 	})
 }
 

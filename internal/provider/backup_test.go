@@ -65,7 +65,7 @@ func TestBackupLives(t *testing.T) {
 	t.Parallel()
 	f := backedUpFakes(t)
 	// The watches of a wait begin beside one another, and what one tells may end the wait before another one has begun.
-	f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: func() { f.awaitRequests(apitest.VerbWatch, "clusters", "events") }}))
+	f.kube.Fail(apitest.First(apitest.VerbWatch, "backups", apitest.Fault{Before: func() { f.awaitRequests(t, apitest.VerbWatch, "clusters", "events") }}))
 	var first string
 	one := func() cnpgv1.Backup {
 		all := apitest.All[cnpgv1.Backup](f.kube)

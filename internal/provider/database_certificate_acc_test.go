@@ -8,6 +8,7 @@ import (
 	"crypto/x509/pkix"
 	_ "embed"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"maps"
 	"math/big"
@@ -69,20 +70,20 @@ resource "pgplatform_database" "db" {
 							return err
 						}
 						cluster, err := w.cluster("db")
-						if err != nil || !meta.IsStatusConditionFalse(cluster.Status.Conditions, string(cnpgv1.ConditionContinuousArchiving)) {
-							return fmt.Errorf("WAL is archived to a store that the pods do not trust: %w", err)
+						if err == nil && !meta.IsStatusConditionFalse(cluster.Status.Conditions, string(cnpgv1.ConditionContinuousArchiving)) {
+							err = errors.New("WAL is archived to a store that the pods do not trust")
 						}
-						return nil
+						return err
 					}))
 				},
 				Config:           config(front.certificates["after"]),
 				ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectResourceAction("pgplatform_database.db", plancheck.ResourceActionUpdate)}},
 				Check: check(func() error {
 					now, err := w.restarts("db")
-					if err != nil || !maps.Equal(now, pods) {
-						return fmt.Errorf("the pods and their restarts were %v, and are %v: %w", pods, now, err)
+					if err == nil && !maps.Equal(now, pods) {
+						err = fmt.Errorf("the pods and their restarts were %v, and are %v", pods, now)
 					}
-					return w.archives("db")
+					return errors.Join(err, w.archives("db"))
 				}),
 			},
 		},

@@ -52,14 +52,18 @@ func (f *fakes) requestsOf(want ...string) resource.TestCheckFunc {
 	})
 }
 
-// awaitRequests blocks until each of the resources was asked for with a verb, or long enough for a test to fail by itself.
-func (f *fakes) awaitRequests(verb string, resources ...string) {
+// awaitRequests blocks until each of the resources was asked for with a verb.
+func (f *fakes) awaitRequests(t *testing.T, verb string, resources ...string) {
+	t.Helper()
 	asked := func(name string) bool {
 		return slices.ContainsFunc(f.kube.Requests(), func(r apitest.Request) bool { return r.Is(verb, name) })
 	}
-	_ = wait.PollUntilContextTimeout(context.Background(), time.Millisecond, 10*time.Second, true, func(context.Context) (bool, error) {
+	err := wait.PollUntilContextTimeout(t.Context(), time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
 		return !slices.ContainsFunc(resources, func(name string) bool { return !asked(name) }), nil
 	})
+	if err != nil {
+		t.Errorf("%s of %q: %v", verb, resources, err)
+	}
 }
 
 func (f *fakes) cluster() *cnpgv1.Cluster {

@@ -170,9 +170,12 @@ func TestRestoreWhoseRecoveryDoesNotStart(t *testing.T) {
 					{Name: "bootstrap-controller", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}},
 					{Name: "plugin-barman-cloud", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
 				},
-				ContainerStatuses: []corev1.ContainerStatus{{Name: "full-recovery", State: corev1.ContainerState{
-					Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "failed to resolve reference"},
-				}}},
+				ContainerStatuses: []corev1.ContainerStatus{
+					{Name: "somebodys-sidecar", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}},
+					{Name: "full-recovery", State: corev1.ContainerState{
+						Waiting: &corev1.ContainerStateWaiting{Reason: "ErrImagePull", Message: "failed to resolve reference"},
+					}},
+				},
 			},
 			[]string{"ErrImagePull: failed to resolve reference", "The image cannot be pulled", "Check that image or postgres_version names one that exists, set image_pull_secrets", "timeouts.create is over; a longer one helps only"},
 		},

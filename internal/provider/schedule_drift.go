@@ -40,11 +40,11 @@ func scheduleDrift(owner *cnpgv1.Cluster, live *cnpgv1.ScheduledBackup) []string
 	if len(differs) == 0 {
 		return nil
 	}
-	who := "Somebody has changed %s of the ScheduledBackup %s. This update puts it back."
+	text := "Somebody has changed %s of the ScheduledBackup %s. This update puts it back."
 	if cnpg.IsUnfinished(owner, cnpg.BaseBackup) { // an update writes the schedule when the pods can take its backups
-		who = "%s of the ScheduledBackup %s is not what the database is to have: an update has ended before it was written, or somebody has changed it. This update puts it right."
+		text = "The ScheduledBackup %[2]s is not what the database is to have (%[1]s): an update has ended before it was written, or somebody has changed it. This update puts it right."
 	}
-	told := []string{fmt.Sprintf(who, strings.Join(slices.Sorted(maps.Keys(differs)), ", "), key)}
+	told := []string{fmt.Sprintf(text, strings.Join(slices.Sorted(maps.Keys(differs)), ", "), key)}
 	if differs[fieldSuspend] {
 		told = append([]string{fmt.Sprintf("The ScheduledBackup %s is suspended: no base backup is taken until this update resumes it.", key)}, told...)
 	}

@@ -59,21 +59,21 @@ var changes = map[string]change{
 		do: func(w *world) bool {
 			return w.apply("move", database(with(schedule, `object_store = { destination_path = "s3://backups/other" }`)))
 		},
-		refused: all(ofAll, ofKeys, ofBackups), degrades: ofSight,
+		refused: merged(ofAll, ofKeys, ofBackups), degrades: ofSight,
 	},
 	"move by the plugin": {
 		from:    byPlugin,
 		do:      func(w *world) bool { return w.apply("move", database(with(byPlugin, `server_name = "another"`))) },
-		refused: all(ofAll, ofKeys, ofBackups, ofPlugin), degrades: ofSight,
+		refused: merged(ofAll, ofKeys, ofBackups, ofPlugin), degrades: ofSight,
 	},
 	"change of the method": {
 		from: schedule,
 		do:   func(w *world) bool { return w.apply("change the method", database(byPlugin)) },
-		refused: all(ofAll, ofKeys, ofBackups, ofPlugin, map[string][]string{
+		refused: merged(ofAll, ofKeys, ofBackups, ofPlugin, map[string][]string{
 			"create objectstores.barmancloud.cnpg.io": {"Unable to Update Database", "ObjectStore $NS/my-db-backup", asItStands},
 		}),
 		// Without the list nobody sees at plan that there is no plugin, which "no plugin" shows.
-		degrades: all(ofSight, map[string]string{"list objectstores.barmancloud.cnpg.io": ""}),
+		degrades: merged(ofSight, map[string]string{"list objectstores.barmancloud.cnpg.io": ""}),
 	},
 	"other keys": {
 		from: schedule,
@@ -81,14 +81,14 @@ var changes = map[string]change{
 			w.reach(`pod_credentials = { access_key_id = "other", secret_access_key = "keys" }`)
 			return w.apply("change the keys", database(schedule))
 		},
-		refused: all(ofAll, ofKeys), degrades: all(ofSight, ofProof),
+		refused: merged(ofAll, ofKeys), degrades: merged(ofSight, ofProof),
 	},
 	"a Secret of one's own": { // the one that the provider has written still tells the region
 		from: byPlugin,
 		do: func(w *world) bool {
 			return w.apply("name the Secret", database(with(byPlugin, `credentials_secret = { name = "own" }`)))
 		},
-		refused: all(ofAll, ofKeys, ofPlugin), degrades: all(ofSight, ofProof),
+		refused: merged(ofAll, ofKeys, ofPlugin), degrades: merged(ofSight, ofProof),
 	},
 	"a role in place of keys": {
 		from: schedule,
@@ -97,7 +97,7 @@ var changes = map[string]change{
 			return w.apply("name the role", database(schedule))
 		},
 		refused:  ofAll,
-		degrades: all(ofSight, ofProof, map[string]string{"get secrets": "Secret Not Removed", "delete secrets": ""}),
+		degrades: merged(ofSight, ofProof, map[string]string{"get secrets": "Secret Not Removed", "delete secrets": ""}),
 	},
 	"backups turned on": {
 		do: func(w *world) bool {
@@ -109,14 +109,14 @@ var changes = map[string]change{
 			})
 			return w.apply("turn backups on", database(schedule))
 		},
-		refused: all(ofAll, ofKeys, map[string][]string{
+		refused: merged(ofAll, ofKeys, map[string][]string{
 			"get scheduledbackups.postgresql.cnpg.io":    {"Unable to Update Database", "Nothing was changed."},
 			"list backups.postgresql.cnpg.io":            {"Unable to Update Database", "Nothing was changed."},
 			"create clusters.postgresql.cnpg.io":         {"It cannot be told whether", "set backup.method to what is installed", "Nothing was changed."},
 			"create secrets":                             {"Unable to Update Database", "Secret $NS/my-db-backup-s3-creds", asItStands},
 			"create scheduledbackups.postgresql.cnpg.io": {"Unable to Update Database", asItStands},
 		}),
-		degrades: all(ofSight, ofProof, map[string]string{"get secrets": "whether there is a Secret $NS/my-db-backup-s3-creds of somebody else's was not looked at"}),
+		degrades: merged(ofSight, ofProof, map[string]string{"get secrets": "whether there is a Secret $NS/my-db-backup-s3-creds of somebody else's was not looked at"}),
 	},
 }
 
@@ -125,7 +125,8 @@ func with(attributes, more string) string {
 	return strings.Replace(attributes, " }", ", "+more+" }", 1)
 }
 
-func all[V any](lists ...map[string]V) map[string]V {
+// merged are lists in one.
+func merged[V any](lists ...map[string]V) map[string]V {
 	whole := map[string]V{}
 	for _, list := range lists {
 		maps.Copy(whole, list)
@@ -151,9 +152,9 @@ func (w *world) begin(c change, lost ...right) {
 	w.said.Reset()
 }
 
-// changes makes each of the changes with all rights, and hears which it uses. Then without each of those that it cannot do without, and
+// compareChanges makes each of the changes with all rights, and hears which it uses. Then without each of those that it cannot do without, and
 // without all others at once.
-func (p *platform) changes(t *testing.T, roles []right) {
+func (p *platform) compareChanges(t *testing.T, roles []right) {
 	t.Helper()
 	named := map[string]right{}
 	for _, r := range roles {

@@ -280,7 +280,7 @@ func TestAccRights(t *testing.T) {
 	}
 	t.Run("installed", func(t *testing.T) { //nolint:paralleltest // the plugin is removed after it
 		p.compare(t, all, func(scene string) bool { return scene != "no plugin" && scene != "no method" })
-		p.changes(t, all)
+		p.compareChanges(t, all)
 	})
 	p.removePlugin(t)
 	t.Run("without the plugin", func(t *testing.T) { //nolint:paralleltest // it is removed, and CloudNativePG's own support after it

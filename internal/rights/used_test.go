@@ -26,7 +26,7 @@ func (w *world) listen() *listener {
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		for _, r := range asked(answer) {
+		for _, r := range rightsOf(answer) {
 			l.used[r.String()] = true
 		}
 		return nil
@@ -51,9 +51,9 @@ func (l *listener) rights() []string {
 	return slices.Sorted(maps.Keys(l.used))
 }
 
-// asked are the rights that a request needs, by what the API server has answered: an apply that makes an object creates it too. For
+// rightsOf are the rights that a request needs, by what the API server has answered: an apply that makes an object creates it too. For
 // what is no object, such as the kinds that there are, there are none.
-func asked(answer *http.Response) []right {
+func rightsOf(answer *http.Response) []right {
 	r := answer.Request
 	parts := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	of := right{}

@@ -1,47 +1,44 @@
 """Serves what listens at a plain URL over TLS: tls_front.py URL PORT=FILES..., where FILES are FILES.crt and FILES.key."""
 
-import socket
+import asyncio
 import ssl
 import sys
-import threading
 from urllib.parse import urlsplit
 
+behind = urlsplit(sys.argv[1])
 
-def pump(source, sink):
+
+async def pump(source, sink):
     try:
-        while data := source.recv(65536):
-            sink.sendall(data)
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
     except OSError:
         pass  # the other one has ended it
     finally:
-        for end in (source, sink):
-            try:
-                end.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        sink.close()
 
 
-def relay(plain, context, behind):
+async def relay(reader, writer):
     try:
-        with context.wrap_socket(plain, server_side=True) as client, socket.create_connection(behind) as server:
-            back = threading.Thread(target=pump, args=(server, client))
-            back.start()
-            pump(client, server)
-            back.join()
-    except OSError as error:  # a client that does not trust the certificate, for one
+        source, sink = await asyncio.open_connection(behind.hostname, behind.port)
+    except OSError as error:
         print(error, file=sys.stderr)
+        writer.close()
+        return
+    await asyncio.gather(pump(reader, sink), pump(source, writer))
 
 
-def serve(port, files, behind):
+async def serve(port, files):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(files + ".crt", files + ".key")
-    with socket.create_server(("", port)) as listener:
-        while True:
-            plain, _ = listener.accept()
-            threading.Thread(target=relay, args=(plain, context, behind), daemon=True).start()
+    async with await asyncio.start_server(relay, port=port, ssl=context) as server:
+        await server.serve_forever()
 
 
-url = urlsplit(sys.argv[1])
-for argument in sys.argv[2:]:
-    port, files = argument.split("=")
-    threading.Thread(target=serve, args=(int(port), files, (url.hostname, url.port))).start()
+async def main():
+    fronts = (argument.split("=") for argument in sys.argv[2:])
+    await asyncio.gather(*(serve(int(port), files) for port, files in fronts))
+
+
+asyncio.run(main())

@@ -159,16 +159,16 @@ func listImages(k *cluster.Provider, dir string) error {
 	if err != nil {
 		return err
 	}
+	var missed []error
 	for _, node := range nodes {
 		list, err := os.Create(filepath.Join(dir, node.String(), "images.log"))
 		if err != nil {
-			return err
+			missed = append(missed, err)
+			continue
 		}
-		if err := errors.Join(node.Command("ctr", "--namespace", "k8s.io", "images", "list").SetStdout(list).SetStderr(list).Run(), list.Close()); err != nil {
-			return err
-		}
+		missed = append(missed, node.Command("ctr", "--namespace", "k8s.io", "images", "list").SetStdout(list).SetStderr(list).Run(), list.Close())
 	}
-	return nil
+	return errors.Join(missed...)
 }
 
 func kind(log io.Writer) *cluster.Provider {
