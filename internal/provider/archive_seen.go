@@ -202,7 +202,7 @@ func repairs(cluster *cnpgv1.Cluster, scheduled *cnpgv1.ScheduledBackup) []strin
 			return told
 		}
 		tell("The base backup that the archive begins with is still to be taken; until it is there, nothing in the folder can be restored. This update takes it, unless the schedule has done so since; " +
-			"with wait = false it does if the pods have by then what the base backup needs.")
+			"with wait = false it takes it only if the pods are ready for it by then.")
 	}
 	if cnpg.IsUnfinished(cluster, cnpg.SecretRemoval) && cluster.Annotations[cnpg.AnnotationCredentials] == "" {
 		tell("The Secret %s/%s with S3 keys, which the database no longer uses, is still there. This update removes it.", key.Namespace, cnpg.CredentialsSecretName(key.Name))

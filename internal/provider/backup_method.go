@@ -223,7 +223,7 @@ func restartOf(live *cnpgv1.Cluster, gets bool) string {
 	case live.Spec.PrimaryUpdateStrategy == cnpgv1.PrimaryUpdateStrategySupervised:
 		text := "the replicas first. The primary it leaves to you, and an apply that waits for it ends with the phase \"" + cnpgv1.PhaseWaitingForUser + "\"."
 		if gets {
-			text += " PostgreSQL keeps its WAL until then, and archives none of it."
+			text += " PostgreSQL keeps its WAL until the primary is restarted, and archives none of it."
 		}
 		return paragraphs(text, supervised(cnpg.KeyOf(live)))
 	case live.Spec.PrimaryUpdateMethod == cnpgv1.PrimaryUpdateMethodSwitchover && !gets: // a primary that archives nothing cannot step down
@@ -236,7 +236,7 @@ func restartOf(live *cnpgv1.Cluster, gets bool) string {
 func supervised(key cnpg.Key) string {
 	return fmt.Sprintf("spec.primaryUpdateStrategy of the Cluster is \"supervised\", which the provider leaves as it is. To have CloudNativePG restart the primary itself:\n\n"+
 		"  kubectl patch cluster %s --namespace %s --type merge --patch '{\"spec\":{\"primaryUpdateStrategy\":\"unsupervised\"}}'\n\n"+
-		"A switchover by hand does too (kubectl cnpg promote), but not while the primary lacks the container of the Barman Cloud plugin by which it is to archive: "+
+		"A switchover by hand restarts it too (kubectl cnpg promote), but not while the primary lacks the container of the Barman Cloud plugin by which it is to archive: "+
 		"a primary steps down only when all of its WAL is archived. Apply again then, and what is still to be done is done.", key.Name, key.Namespace)
 }
 
