@@ -262,7 +262,9 @@ func (c *Client) applyCluster(ctx context.Context, live, cluster *cnpgv1.Cluster
 	if err != nil {
 		return nil, err
 	}
-	if parts.external != nil && parts.originInTree == nil && !dryRun { // whatever comes next, the Cluster is as good as before
+	// Whatever comes next, the Cluster is as good as before where CNPG knows the plugin. Where it does not, CNPG does nothing for the Cluster
+	// until the plugin is there, or a later apply turns this back.
+	if parts.external != nil && parts.originInTree == nil && !dryRun {
 		if _, err := c.applyOrigin(ctx, live, parts); err != nil {
 			return nil, err
 		}

@@ -118,7 +118,7 @@ func notedStores(cluster *cnpgv1.Cluster) map[string]string {
 }
 
 // noteStores notes in a Cluster that is to be applied which versions of its ObjectStores were applied, beside those that it notes
-// already. One that it leaves stays noted until it is removed.
+// already. One that it leaves by that is noted in any case, and those that it has left before as long as they are still to be removed.
 func noteStores(live *cnpgv1.Cluster, parts division, applied []*barmancloud.ObjectStore) {
 	cluster, external := parts.cluster, live.Spec.ExternalClusters // which an update leaves as they are, but for its origin
 	noted, names, leaves := notedStores(live), storeNames(cluster), []string{ownStore(live)}
@@ -134,7 +134,7 @@ func noteStores(live *cnpgv1.Cluster, parts division, applied []*barmancloud.Obj
 		names = append(names, storeOf(e.PluginConfiguration))
 	}
 	if !IsUnfinished(cluster, StoreRemoval) {
-		maps.DeleteFunc(noted, func(name, _ string) bool { return !slices.Contains(names, name) })
+		maps.DeleteFunc(noted, func(name, _ string) bool { return !slices.Contains(names, name) && !slices.Contains(leaves, name) })
 	}
 	for _, store := range applied {
 		noted[store.Name] = fmt.Sprintf("%s/%d", store.UID, store.Generation)

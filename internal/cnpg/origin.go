@@ -31,6 +31,16 @@ func (d division) noteOrigin() {
 	}
 }
 
+// notedOrigin is what noteOrigin has noted in a Cluster; nil where nothing is, or somebody has made something else of it: what names no
+// place the API server takes neither in an ObjectStore nor in the Cluster.
+func notedOrigin(cluster *cnpgv1.Cluster) *cnpgv1.BarmanObjectStoreConfiguration {
+	says := &cnpgv1.BarmanObjectStoreConfiguration{}
+	if json.Unmarshal([]byte(cluster.Annotations[AnnotationOrigin]), says) != nil || says.DestinationPath == "" {
+		return nil
+	}
+	return says
+}
+
 // originIn is the index of the entry of spec.externalClusters that a Cluster was restored from; -1 without one.
 func originIn(cluster *cnpgv1.Cluster) int {
 	if cluster.Spec.Bootstrap == nil || cluster.Spec.Bootstrap.Recovery == nil {
@@ -59,8 +69,8 @@ func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, d
 		p := e.PluginConfiguration
 		return p != nil && p.Name == barmancloud.PluginName && p.Parameters[barmancloud.ObjectStoreParameter] == name
 	})
-	var says cnpgv1.BarmanObjectStoreConfiguration
-	if i < 0 || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil {
+	says := notedOrigin(live)
+	if i < 0 || says == nil {
 		return nil, false
 	}
 	due = live.Spec.ExternalClusters[i].BarmanObjectStore == nil || len(StoreDrift(live)[name]) > 0 || !maps.Equal(ChildLabels(live), ChildLabels(cluster))
@@ -69,7 +79,7 @@ func originOf(live, cluster *cnpgv1.Cluster) (origin *barmancloud.ObjectStore, d
 			says.EndpointCA, due = nil, true
 		}
 	}
-	return objectStoreOf(cluster, name, &says, ""), due
+	return objectStoreOf(cluster, name, says, ""), due
 }
 
 // turnOrigin has a Cluster that goes over to the plugin name the archive that it was restored from by the plugin too. Nothing reads that
@@ -85,17 +95,17 @@ func (d *division) turnOrigin(live *cnpgv1.Cluster) {
 	if external.PluginConfiguration != nil || external.ConnectionParameters != nil {
 		return
 	}
-	var says cnpgv1.BarmanObjectStoreConfiguration
+	says := notedOrigin(live)
 	switch {
 	case external.BarmanObjectStore != nil && (MethodOf(d.cluster) != MethodPlugin || Archiver(d.cluster) == nil):
 		return
 	case external.BarmanObjectStore != nil:
-		says = *external.BarmanObjectStore
-	case json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), &says) != nil:
+		says = external.BarmanObjectStore.DeepCopy()
+	case says == nil:
 		return
 	}
 	says.EndpointCA = nil // the pods would mount it, and restart for that
-	d.origin, d.originDue = objectStoreOf(d.cluster, OriginStoreName(live.Name), &says, ""), true
+	d.origin, d.originDue = objectStoreOf(d.cluster, OriginStoreName(live.Name), says, ""), true
 	nameOrigin(&external, d.origin, says.ServerName)
 	d.external = slices.Clone(live.Spec.ExternalClusters)
 	d.external[i] = external
@@ -118,8 +128,7 @@ func originInTree(live *cnpgv1.Cluster) (says *cnpgv1.BarmanObjectStoreConfigura
 		return nil, -1
 	}
 	plugin := live.Spec.ExternalClusters[i].PluginConfiguration
-	says = &cnpgv1.BarmanObjectStoreConfiguration{}
-	if plugin == nil || storeOf(plugin) != OriginStoreName(live.Name) || json.Unmarshal([]byte(live.Annotations[AnnotationOrigin]), says) != nil {
+	if says = notedOrigin(live); says == nil || plugin == nil || storeOf(plugin) != OriginStoreName(live.Name) {
 		return nil, -1
 	}
 	says.ServerName = plugin.Parameters[barmancloud.ServerNameParameter]

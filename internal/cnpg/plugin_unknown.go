@@ -17,10 +17,20 @@ import (
 type UnknownPluginError struct {
 	Key    Key
 	Reason string // CNPG's status.phaseReason
-	// Bound tells that the Cluster names the plugin for the archive that it was restored from, and has run since, so that CNPG asks for it by
-	// whatever method the Cluster archives: another one does not help where it archives nowhere, or where others state that archive.
-	Bound bool
+	Way    WayBack
 }
+
+// WayBack is what a Cluster for which CNPG knows no plugin can do without it, as long as CNPG has its own support for barman.
+type WayBack int
+
+// Where a Cluster names the plugin for the archive that it was restored from, and has run since, CNPG asks for it by whatever method the
+// Cluster archives, until it names that archive in-tree: an update that archives in-tree does so.
+const (
+	ByMethod WayBack = iota // it archives by another method, or is made anew by it
+	ByBackup                // it archives nowhere, and names the archive that it was restored from: it begins to archive, by another method
+	ByUpdate                // it archives by another method already: its next update names that archive in-tree
+	NoWay                   // others state that archive, or nothing tells any more where it lies
+)
 
 func (e *UnknownPluginError) Error() string {
 	return fmt.Sprintf("Cluster %s: CloudNativePG knows no Barman Cloud plugin: %s", e.Key, e.Reason)
@@ -38,12 +48,25 @@ func UnknownPlugin(cluster *cnpgv1.Cluster) *UnknownPluginError {
 	if !restored && !slices.ContainsFunc(cluster.Spec.Plugins, needs) {
 		return nil
 	}
-	bound := false
+	unknown := &UnknownPluginError{Key: KeyOf(cluster), Reason: cluster.Status.PhaseReason}
 	if restored && !NeverReady(cluster) {
-		inTree, _ := originInTree(cluster)
-		bound = inTree == nil || !Archives(cluster)
+		unknown.Way = wayFromOrigin(cluster)
 	}
-	return &UnknownPluginError{Key: KeyOf(cluster), Reason: cluster.Status.PhaseReason, Bound: bound}
+	return unknown
+}
+
+// wayFromOrigin is the way back of a Cluster that names the plugin for the archive that it was restored from.
+func wayFromOrigin(cluster *cnpgv1.Cluster) WayBack {
+	says, _ := originInTree(cluster)
+	switch {
+	case says == nil:
+		return NoWay
+	case MendsOrigin(cluster):
+		return ByUpdate
+	case !Archives(cluster):
+		return ByBackup
+	}
+	return ByMethod
 }
 
 func saysUnknownPlugin(cluster *cnpgv1.Cluster) bool {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/internal/cnpg"
@@ -24,19 +25,34 @@ func TestUnknownPlugin(t *testing.T) {
 		c.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{Recovery: &cnpgv1.BootstrapRecovery{Source: "origin"}}
 		c.Annotations = map[string]string{cnpg.AnnotationSource: "{}"}
 	}
+	ours := func(c *cnpgv1.Cluster) {
+		origin(c)
+		c.Spec.ExternalClusters[0].PluginConfiguration.Parameters = map[string]string{"barmanObjectName": originStore, "serverName": "old"}
+		c.Annotations[cnpg.AnnotationOrigin] = `{"destinationPath":"s3://from/"}`
+		c.ManagedFields = append(c.ManagedFields, metav1.ManagedFieldsEntry{
+			Manager: cnpg.BootstrapManager, Operation: metav1.ManagedFieldsOperationApply, FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:bootstrap":{},"f:externalClusters":{}}}`),
+		})
+	}
+	nowhere := func(c *cnpgv1.Cluster) { c.Annotations[cnpg.AnnotationOrigin] = "{}" }
+	inTree := func(c *cnpgv1.Cluster) { archiving(c) }
 	says := func(reason string) func(*cnpgv1.Cluster) {
 		return func(c *cnpgv1.Cluster) { c.Status.Phase, c.Status.PhaseReason = cnpgv1.PhaseUnknownPlugin, reason }
 	}
 	for name, test := range map[string]struct {
-		is             []func(*cnpgv1.Cluster)
-		unknown, bound bool
+		is      []func(*cnpgv1.Cluster)
+		unknown bool
+		way     cnpg.WayBack
 	}{
-		"it archives by it":                     {is: []func(*cnpgv1.Cluster){own, says(unknownReason)}, unknown: true},
-		"it is being restored by it":            {is: []func(*cnpgv1.Cluster){own, origin, says(unknownReason)}, unknown: true},
-		"it is restored by it and backed up by": {is: []func(*cnpgv1.Cluster){own, origin, healthy, says(unknownReason)}, unknown: true, bound: true},
-		"it is restored by it alone":            {is: []func(*cnpgv1.Cluster){origin, healthy, says(unknownReason)}, unknown: true, bound: true},
-		"it was about to need it before":        {is: []func(*cnpgv1.Cluster){says(unknownReason)}},
-		"another plugin lacks":                  {is: []func(*cnpgv1.Cluster){own, says("Unknown plugin: 'other.example.com'.")}},
+		"it archives by it":                          {is: []func(*cnpgv1.Cluster){own, says(unknownReason)}, unknown: true, way: cnpg.ByMethod},
+		"it is being restored by it":                 {is: []func(*cnpgv1.Cluster){own, ours, says(unknownReason)}, unknown: true, way: cnpg.ByMethod},
+		"it is restored by it and backed up by":      {is: []func(*cnpgv1.Cluster){own, ours, healthy, says(unknownReason)}, unknown: true, way: cnpg.ByMethod},
+		"it is restored by it alone":                 {is: []func(*cnpgv1.Cluster){ours, healthy, says(unknownReason)}, unknown: true, way: cnpg.ByBackup},
+		"it is restored by it and backed up in-tree": {is: []func(*cnpgv1.Cluster){inTree, ours, healthy, says(unknownReason)}, unknown: true, way: cnpg.ByUpdate},
+		"others restored it by it":                   {is: []func(*cnpgv1.Cluster){own, origin, healthy, says(unknownReason)}, unknown: true, way: cnpg.NoWay},
+		"others restored it by it alone":             {is: []func(*cnpgv1.Cluster){origin, healthy, says(unknownReason)}, unknown: true, way: cnpg.NoWay},
+		"nothing tells where that lies":              {is: []func(*cnpgv1.Cluster){inTree, ours, nowhere, healthy, says(unknownReason)}, unknown: true, way: cnpg.NoWay},
+		"it was about to need it before":             {is: []func(*cnpgv1.Cluster){says(unknownReason)}},
+		"another plugin lacks":                       {is: []func(*cnpgv1.Cluster){own, says("Unknown plugin: 'other.example.com'.")}},
 		"it is not used": {is: []func(*cnpgv1.Cluster){own, says(unknownReason), func(c *cnpgv1.Cluster) {
 			c.Spec.Plugins[0].Enabled = ptr.To(false)
 		}}},
@@ -48,7 +64,7 @@ func TestUnknownPlugin(t *testing.T) {
 			change(cluster)
 		}
 		got := cnpg.UnknownPlugin(cluster)
-		if (got != nil) != test.unknown || got != nil && (got.Bound != test.bound || got.Key != key || !strings.Contains(got.Error(), unknownReason)) {
+		if (got != nil) != test.unknown || got != nil && (got.Way != test.way || got.Key != key || !strings.Contains(got.Error(), unknownReason)) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}

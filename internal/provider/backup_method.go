@@ -58,9 +58,16 @@ const (
 func unknownPluginRemedy(unknown *cnpg.UnknownPluginError) string {
 	const meaning = "The Barman Cloud plugin is not installed in this Kubernetes cluster, or CloudNativePG has not found it. That the kind ObjectStore is there does not tell: " +
 		"it stays behind when the plugin is removed. Until it is back, CloudNativePG does nothing for the Cluster, not even a failover."
-	instead := `As long as CloudNativePG has its own support for barman (up to 1.30), backup.method = "barmanObjectStore" does without the plugin.`
-	if unknown.Bound {
-		instead = "The database was restored, and its Cluster names the plugin for the archive that it was restored from: another backup.method alone would not help."
+	const named, inTree = "The database was restored, and its Cluster names the plugin for the archive that it was restored from", "As long as CloudNativePG has its own support for barman (up to 1.30), "
+	instead := inTree + `backup.method = "barmanObjectStore" does without the plugin.`
+	switch unknown.Way {
+	case cnpg.ByUpdate:
+		instead = named + ". The next apply names that archive without the plugin."
+	case cnpg.ByBackup:
+		instead = named + `. The method alone does not help a database that archives nowhere. ` + inTree + `backups that are turned on with backup.method = "barmanObjectStore" do: by that the archive is named without the plugin.`
+	case cnpg.NoWay:
+		instead = named + ", where the provider cannot name it in another way: another backup.method would not help."
+	case cnpg.ByMethod:
 	}
 	return paragraphs(meaning, "See that its Service and its pod are in the namespace of the operator. Where they are not: "+installPlugin, instead)
 }

@@ -204,11 +204,13 @@ func TestDatabaseInAnotherEnvironment(t *testing.T) {
 }
 
 // archives plays pods whose archiver works: a flush puts a segment into S3.
-func (f *fakes) archives() {
+func (f *fakes) archives() { f.archivesFrom(f.cluster) }
+
+func (f *fakes) archivesFrom(cluster func() *cnpgv1.Cluster) {
 	var flushed atomic.Int64
 	f.kube.OnExec(func(string, string, []string) (string, string, error) {
 		segment := s3test.Segment(1, 100+uint64(flushed.Add(1)))
-		f.s3.Archive(fakeBucket, "pg", f.barman().ServerName).WAL(segment, f.now())
+		f.s3.Archive(fakeBucket, "pg", cnpg.ServerName(cluster())).WAL(segment, f.now())
 		return flushAnswer(segment), "", nil
 	})
 }

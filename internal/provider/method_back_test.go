@@ -14,14 +14,16 @@ import (
 
 // Where the plugin is gone, the way back to CNPG's own support for barman is open to every database that archives, also to one whose
 // Cluster names the plugin for the archive that it was restored from: it goes on in its folder, with a new base backup, and nothing of it
-// needs the plugin any more.
+// needs the plugin any more. One that is not backed up begins to be, and may end it again.
 func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 	t.Parallel()
 	const (
 		plugin   = "backup = { schedule = \"@daily\", method = \"plugin\" }\n"
 		inTree   = "backup = { schedule = \"@daily\", method = \"barmanObjectStore\" }\n"
 		nobody   = "wait = false\n"
+		off      = "backup = { enabled = false, method = \"barmanObjectStore\" }\n"
 		restored = unprotected + withinTheWindow
+		byMethod = "does without the plugin"
 	)
 	for name, test := range map[string]struct {
 		address, cluster string
@@ -29,13 +31,15 @@ func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 		before           []string // what is configured one after the other; the plugin goes before the last one, if that fails, or after it
 		fails            bool     // whether the last one is the change to a plugin that is gone
 		back             string
+		way              string // what the plan says of it
 	}{
-		"a database":                            {db, "my-db", database, []string{unprotected + plugin}, false, unprotected + inTree},
-		"a database, and nobody waits":          {db, "my-db", database, []string{unprotected + plugin}, false, unprotected + inTree + nobody},
-		"a restored database":                   {pitr, "my-db-pitr", restoreOf, []string{restored + plugin}, false, restored + inTree},
-		"a restored database, and nobody waits": {pitr, "my-db-pitr", restoreOf, []string{restored + plugin}, false, restored + inTree + nobody},
-		"restored in-tree, and on its way":      {pitr, "my-db-pitr", restoreOf, []string{restored + inTree, restored + plugin}, true, restored + inTree},
-		"restored by it, and back before":       {pitr, "my-db-pitr", restoreOf, []string{restored + plugin, restored + inTree}, false, restored + inTree},
+		"a database":                            {db, "my-db", database, []string{unprotected + plugin}, false, unprotected + inTree, byMethod},
+		"a database, and nobody waits":          {db, "my-db", database, []string{unprotected + plugin}, false, unprotected + inTree + nobody, byMethod},
+		"a restored database":                   {pitr, "my-db-pitr", restoreOf, []string{restored + plugin}, false, restored + inTree, byMethod},
+		"a restored database, and nobody waits": {pitr, "my-db-pitr", restoreOf, []string{restored + plugin}, false, restored + inTree + nobody, byMethod},
+		"restored in-tree, and on its way":      {pitr, "my-db-pitr", restoreOf, []string{restored + inTree, restored + plugin}, true, restored + inTree, byMethod},
+		"restored by it, and back before":       {pitr, "my-db-pitr", restoreOf, []string{restored + plugin, restored + inTree}, false, restored + inTree, "The next apply names that archive without the plugin."},
+		"restored by it, and not backed up":     {pitr, "my-db-pitr", restoreOf, []string{restored + strings.Replace(off, "barmanObjectStore", "plugin", 1)}, false, restored + inTree, "backups that are turned on"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -60,9 +64,13 @@ func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 			}
 			was := s.clusterNamed(test.cluster)
 			server, begun := cnpg.ServerName(was), len(s.backupsOf(test.cluster))
+			if !cnpg.Archives(was) {
+				s.archivesFrom(func() *cnpgv1.Cluster { return s.clusterNamed(test.cluster) })
+			}
 			s.kube.RemovePlugin()
 			plan, warnings := s.plan(s.config(test.config(test.back)))
-			if plan.Action(test.address) != terraformtest.Update || strings.Contains(warnings, "would not help") ||
+			if plan.Action(test.address) != terraformtest.Update || !strings.Contains(warnings, test.way) ||
+				strings.Contains(warnings, byMethod) != (test.way == byMethod) || strings.Contains(warnings, "would not help") ||
 				strings.Contains(warnings, "Somebody has changed spec.method") { // where it was an update that has ended early
 				t.Errorf("the plan is %q, and says\n%s", plan.Action(test.address), warnings)
 			}
@@ -73,7 +81,7 @@ func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 			}
 			warnings = s.apply(s.config(test.config(test.back)))
 			now := apitest.Get[cnpgv1.Cluster](s.kube, fakeNamespace, test.cluster)
-			if now.UID != was.UID || cnpg.MethodOf(now) != cnpg.MethodInTree || cnpg.Archiver(now) == nil || cnpg.ServerName(now) != server || now.Status.Phase != cnpgv1.PhaseHealthy {
+			if now.UID != was.UID || cnpg.MethodOf(now) != cnpg.MethodInTree || cnpg.Archiver(now) == nil || cnpg.Archives(was) && cnpg.ServerName(now) != server || now.Status.Phase != cnpgv1.PhaseHealthy {
 				t.Errorf("it archives by %s in %s, after %s, in the phase %q", cnpg.MethodOf(now), cnpg.ServerName(now), server, now.Status.Phase)
 			}
 			if test.address == pitr {
@@ -81,7 +89,7 @@ func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 					t.Errorf("it names %+v", e)
 				}
 			}
-			if names := s.unproven(test.cluster, begun); len(names) > 0 || len(s.backupsOf(test.cluster)) == begun && len(test.before) == 1 {
+			if names := s.unproven(test.cluster, begun); len(names) > 0 || len(s.backupsOf(test.cluster)) == begun && len(test.before) == 1 && cnpg.Archives(was) {
 				t.Errorf("after %d base backups there are %d, of which %v are not completed: %s", begun, len(s.backupsOf(test.cluster)), names, warnings)
 			}
 			if left := apitest.All[barmancloud.ObjectStore](s.kube); len(left) > 0 {
@@ -91,6 +99,13 @@ func TestWayBackFromAPluginThatIsGone(t *testing.T) {
 				t.Errorf("after it the plan says\n%s", warnings)
 			}
 			if test.address == db {
+				return
+			}
+			if !cnpg.Archives(was) {
+				s.apply(s.config(test.config(restored + off)))
+				if ended := s.restored(); cnpg.Archives(ended) || ended.Status.Phase != cnpgv1.PhaseHealthy {
+					t.Errorf("without backups again it archives: %t, in the phase %q", cnpg.Archives(ended), ended.Status.Phase)
+				}
 				return
 			}
 			// The plugin comes back, CNPG's own support goes: where the database was restored from is not forgotten.
@@ -126,7 +141,7 @@ func (s *stage) unproven(cluster string, first int) []string {
 	return names
 }
 
-// One that archives nowhere gains nothing by another method, nor one whose other clusters somebody else states: they are told so, and
+// One that archives nowhere gains nothing by another method alone, nor one whose other clusters somebody else states: they are told so, and
 // what is changed is there when the plugin is back.
 func TestNoWayBackFromAPluginThatIsGone(t *testing.T) {
 	t.Parallel()
@@ -140,9 +155,10 @@ func TestNoWayBackFromAPluginThatIsGone(t *testing.T) {
 	for name, test := range map[string]struct {
 		before, after string
 		meanwhile     func(*fakes)
+		told          string
 	}{
-		"it archives nowhere": {off, strings.Replace(off, `"plugin"`, `"barmanObjectStore"`, 1) + "parameters = { work_mem = \"16MB\" }\n", nil},
-		"others state it too": {on, strings.Replace(on, `"plugin"`, `"barmanObjectStore"`, 1), theirs},
+		"it archives nowhere": {off, strings.Replace(off, `"plugin"`, `"barmanObjectStore"`, 1) + "parameters = { work_mem = \"16MB\" }\n", nil, "The method alone does not help"},
+		"others state it too": {on, strings.Replace(on, `"plugin"`, `"barmanObjectStore"`, 1), theirs, "another backup.method would not help"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -153,7 +169,7 @@ func TestNoWayBackFromAPluginThatIsGone(t *testing.T) {
 			}
 			s.kube.RemovePlugin()
 			withinSeconds(t, func() {
-				s.fails(s.config(restoreOf(test.after)), "Unable to Update", "Unknown plugin", "another backup.method alone would not help")
+				s.fails(s.config(restoreOf(test.after)), "Unable to Update", "Unknown plugin", test.told)
 			})
 			if stores := apitest.All[barmancloud.ObjectStore](s.kube); len(stores) == 0 {
 				t.Error("the ObjectStores are gone that the Cluster names")
