@@ -2,7 +2,7 @@
 // provider's go.mod.
 module github.com/pgplatform/terraform-provider-pgplatform/tools/conformance
 
-go 1.26.4
+go 1.26.6
 
 require (
 	github.com/cloudnative-pg/api v1.30.0
