@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	cnpgv1 "github.com/cloudnative-pg/cloudnative-pg/api/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 
@@ -89,5 +90,40 @@ func TestEndOfInTreeBackups(t *testing.T) {
 		if diags.HasError() || strings.Count(told, "will be completely removed in CloudNativePG") != times || strings.Contains(told, `set backup.method = "plugin"`) != (times > 0) {
 			t.Errorf("with %q the apply says\n%s", backup, diags)
 		}
+	}
+}
+
+// TestWayBackFromThePlugin: where a database was restored from by a plugin that is gone, the operator's own webhook takes said in-tree, of one that is
+// backed up and of one that begins to be.
+func TestWayBackFromThePlugin(t *testing.T) {
+	t.Parallel()
+	for name, before := range map[string]string{"backed up": `schedule = "@daily", method = "plugin"`, "not backed up": `enabled = false, method = "plugin"`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f, w := newFakes(t), newWorkspace(t)
+			f.withSource()
+			apply := func(backup string) *cnpgv1.ExternalCluster {
+				t.Helper()
+				w.Write(f.block + "resource \"pgplatform_restore\" \"pitr\" {\nname = \"pitr\"\nwait = false\ndeletion_protection = false\n" +
+					"source = { database = \"myorg/source\" }\nbackup = { " + backup + " }\n}\n")
+				if diags := w.Apply(t.Context()); diags.HasError() {
+					t.Fatal(diags)
+				}
+				c := f.objects(t, namespace, "pitr").cluster
+				external, found := c.ExternalCluster(c.Spec.Bootstrap.Recovery.Source)
+				if !found {
+					t.Fatalf("it names %+v", c.Spec.ExternalClusters)
+				}
+				return &external
+			}
+			if by := apply(before); by.PluginConfiguration == nil || by.BarmanObjectStore != nil {
+				t.Fatalf("it is restored from %+v", by)
+			}
+			f.kube.RemovePlugin()
+			by := apply(`schedule = "@daily", method = "barmanObjectStore"`)
+			if by.PluginConfiguration != nil || by.BarmanObjectStore == nil || by.BarmanObjectStore.ServerName != "source" || by.BarmanObjectStore.DestinationPath == "" {
+				t.Errorf("it names %+v", by)
+			}
+		})
 	}
 }
