@@ -182,6 +182,44 @@ func TestGuideAfterTheRestoreShowsItsPlan(t *testing.T) {
 	}
 }
 
+// A database of the old method goes over to the plugin by the plan that the guide shows, but for what that leaves out.
+func TestGuideToThePluginShowsItsPlan(t *testing.T) {
+	t.Parallel()
+	must(t, findCLI())
+	const name = "templates/guides/migrate-to-barman-cloud-plugin.md"
+	text, err := os.ReadFile(filepath.Join(root, name))
+	must(t, err)
+	p, err := readPage(name, string(text))
+	must(t, err)
+	w := newDocumentWorld(t, p)
+	s := p.configs()[0]
+	s.complete(exampleBlocks(t))
+	must(t, w.make(s))
+	folder := w.folder(s)
+	after := s.text()
+	before := regexp.MustCompile(`(?m)^ *method += "plugin"\n`).ReplaceAllString(after, "")
+	must(t, os.WriteFile(filepath.Join(folder, "page.tf"), []byte(before), 0o600))
+	if output, err := w.run(folder, "apply", "-auto-approve", "-input=false", "-target=pgplatform_database.orders"); err != nil || before == after {
+		t.Fatal(output)
+	}
+	for _, cluster := range apitest.All[cnpgv1.Cluster](w.kube) {
+		w.archive(&cluster)
+	}
+	must(t, os.WriteFile(filepath.Join(folder, "page.tf"), []byte(after), 0o600))
+	output, err := w.run(folder, "plan", "-input=false", "-lock=false")
+	rest := output
+	for line := range strings.Lines(printedWith(t, printed(t, name), "# pgplatform_database.orders will be updated in-place")) {
+		if line = strings.TrimRight(line, "\n"); strings.TrimSpace(line) == "..." {
+			continue
+		}
+		_, following, there := strings.Cut(rest, line+"\n")
+		if !there {
+			t.Errorf("%v, and the plan has no line\n\n%s\nwhere it belongs in\n\n%s", err, line, output)
+		}
+		rest = following
+	}
+}
+
 // What is printed fits a terminal of 80 columns, but for the headings of a plan, which no CLI wraps.
 func TestPrintedFits(t *testing.T) {
 	t.Parallel()
