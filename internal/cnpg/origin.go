@@ -113,18 +113,25 @@ func (d *division) turnOrigin(live *cnpgv1.Cluster) {
 
 // originToTurn is the index of the entry that a living Cluster was restored from, where that is the provider's alone to say; else -1.
 func originToTurn(live *cnpgv1.Cluster) int {
-	at, fields := []string{"spec", "externalClusters"}, Fields(live)
-	if NeverReady(live) || len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
+	i := originIn(live)
+	if i < 0 || NeverReady(live) {
 		return -1
 	}
-	return originIn(live)
+	at, fields := []string{"spec", "externalClusters"}, Fields(live)
+	if len(fields.by(BootstrapManager, at...)) == 0 || len(fields.others(at)) > 0 {
+		return -1
+	}
+	return i
 }
 
 // originInTree is what a Cluster can say in-tree of the archive that it was restored from, which it names by a plugin that CNPG does not
 // know, and index the entry that does; nil where it need not, or that is not the provider's to say.
 func originInTree(live *cnpgv1.Cluster) (says *cnpgv1.BarmanObjectStoreConfiguration, index int) {
+	if !saysUnknownPlugin(live) {
+		return nil, -1
+	}
 	i := originToTurn(live)
-	if i < 0 || !saysUnknownPlugin(live) {
+	if i < 0 {
 		return nil, -1
 	}
 	plugin := live.Spec.ExternalClusters[i].PluginConfiguration
