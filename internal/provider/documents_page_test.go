@@ -51,6 +51,16 @@ var (
 	configuration = regexp.MustCompile(`(?m)^(resource|provider|data|module|import|moved|removed|ephemeral) ("[^"]*" )*\{`)
 )
 
+// pageNamed reads a page of the repository, and gives its text too.
+func pageNamed(t *testing.T, name string) (*page, string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
+	must(t, err)
+	p, err := readPage(name, string(text))
+	must(t, err)
+	return p, string(text)
+}
+
 func readPage(name, text string) (*page, error) {
 	p := &page{name: name}
 	if len(fenceLine.FindAllString(text, -1))%2 != 0 {

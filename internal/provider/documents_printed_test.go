@@ -60,10 +60,7 @@ func TestREADMEShowsWhatIsPrinted(t *testing.T) {
 	t.Parallel()
 	must(t, findCLI())
 	const name = "README.md"
-	text, err := os.ReadFile(filepath.Join(root, name))
-	must(t, err)
-	p, err := readPage(name, string(text))
-	must(t, err)
+	p, text := pageNamed(t, name)
 	blocks := printed(t, name)
 
 	w := newDocumentWorld(t, p)
@@ -108,7 +105,7 @@ func TestREADMEShowsWhatIsPrinted(t *testing.T) {
 	}
 
 	lines := strings.Split(file, "\n")
-	_, other, _ := strings.Cut(string(text), "its line 3 was\n`")
+	_, other, _ := strings.Cut(text, "its line 3 was\n`")
 	lines[2], _, _ = strings.Cut(other, "`")
 	write(strings.Join(append(lines[:3], lines[4:]...), "\n"))
 	failure := printedWith(t, blocks, "Error: Unable to Restore Database")
@@ -156,10 +153,7 @@ func TestGuideAfterTheRestoreShowsItsPlan(t *testing.T) {
 	t.Parallel()
 	must(t, findCLI())
 	const name = "templates/guides/after-the-restore.md"
-	text, err := os.ReadFile(filepath.Join(root, name))
-	must(t, err)
-	p, err := readPage(name, string(text))
-	must(t, err)
+	p, _ := pageNamed(t, name)
 	stages := p.configs()
 	w := newDocumentWorld(t, p)
 	for _, s := range stages {
@@ -187,10 +181,7 @@ func TestGuideToThePluginShowsItsPlan(t *testing.T) {
 	t.Parallel()
 	must(t, findCLI())
 	const name = "templates/guides/migrate-to-barman-cloud-plugin.md"
-	text, err := os.ReadFile(filepath.Join(root, name))
-	must(t, err)
-	p, err := readPage(name, string(text))
-	must(t, err)
+	p, _ := pageNamed(t, name)
 	w := newDocumentWorld(t, p)
 	s := p.configs()[0]
 	s.complete(exampleBlocks(t))

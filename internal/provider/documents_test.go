@@ -24,10 +24,7 @@ func TestDocuments(t *testing.T) {
 	for _, name := range pageNames(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text, err := os.ReadFile(filepath.Join(root, name))
-			must(t, err)
-			p, err := readPage(name, string(text))
-			must(t, err)
+			p, _ := pageNamed(t, name)
 			for _, problem := range p.problems(t, examples) {
 				t.Error(problem)
 			}
