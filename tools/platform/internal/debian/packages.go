@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 
 	"github.com/pgplatform/terraform-provider-pgplatform/tools/platform/internal/progress"
 )
@@ -38,18 +39,32 @@ func Ensure(ctx context.Context, s *progress.Step, pkgs ...string) error {
 		return err
 	}
 	defer allow()
-	install := append([]string{"install", "--yes", "--no-install-recommends"}, missing...)
-	if err := apt(ctx, s, install...); err == nil {
-		return nil
+	if err := install(ctx, s, missing); err == nil || ctx.Err() != nil {
+		return err
 	}
 	// The package lists may be absent or older than the archive.
-	if err := apt(ctx, s, "update"); err != nil {
+	if err := progress.Explain(apt(ctx, s, "update").Run(), "apt-get update"); err != nil {
 		return fmt.Errorf("install %s: %w", strings.Join(missing, ", "), err)
 	}
-	if err := apt(ctx, s, install...); err != nil {
+	if err := install(ctx, s, missing); err != nil {
 		return fmt.Errorf("%w; try by hand: apt-get update && %s", err, command)
 	}
 	return nil
+}
+
+// install downloads packages, which can be interrupted, and then installs them, which goes on to its end whatever becomes of ctx:
+// a dpkg that is killed leaves a machine on which nothing can be installed until somebody repairs it.
+func install(ctx context.Context, s *progress.Step, pkgs []string) error {
+	args := append([]string{"install", "--yes", "--no-install-recommends"}, pkgs...)
+	if err := progress.Explain(apt(ctx, s, append(args, "--download-only")...).Run(), "apt-get install"); err != nil {
+		return err
+	}
+	cmd := apt(context.WithoutCancel(ctx), s, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // what a terminal sends at Ctrl-C does not reach it
+	if err := progress.Explain(cmd.Run(), "apt-get install"); err != nil {
+		return err
+	}
+	return ctx.Err()
 }
 
 func installed(ctx context.Context, pkg string) bool {
@@ -57,10 +72,10 @@ func installed(ctx context.Context, pkg string) bool {
 	return err == nil && string(out) == "installed"
 }
 
-func apt(ctx context.Context, s *progress.Step, args ...string) error {
+func apt(ctx context.Context, s *progress.Step, args ...string) *exec.Cmd {
 	cmd := s.Command(ctx, "apt-get", append([]string{"--option", "DPkg::Lock::Timeout=300"}, args...)...)
 	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "NEEDRESTART_SUSPEND=1")
-	return progress.Explain(cmd.Run(), "apt-get "+args[0])
+	return cmd
 }
 
 const policyFile = "/usr/sbin/policy-rc.d"

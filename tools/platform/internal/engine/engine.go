@@ -159,7 +159,7 @@ func (e Engine) await(ctx context.Context, ended <-chan struct{}, atMost time.Du
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-ended:
-			return fmt.Errorf("the Docker engine ended as it started; its logs: %s, %s", e.daemonLog(), e.supervisorLog())
+			return fmt.Errorf("the Docker engine ended as it started: %s; its logs: %s, %s", e.lastWords(), e.daemonLog(), e.supervisorLog())
 		case <-deadline:
 			return fmt.Errorf("the Docker engine does not answer after %s: %w; its log: %s", atMost, err, e.daemonLog())
 		case <-time.After(100 * time.Millisecond):

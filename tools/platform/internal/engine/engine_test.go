@@ -59,3 +59,25 @@ func TestSupervisorOfNothing(t *testing.T) {
 		t.Errorf("supervisor() = %d of an engine that never ran", pid)
 	}
 }
+
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ supervisor, daemon, want string }{
+		"before dockerd": {"platform: keep mounts private: invalid argument\n", "of an earlier run\n", "platform: keep mounts private: invalid argument"},
+		"of dockerd":     {"platform: dockerd ended: exit status 1, signal -1\n", "level=info\nno space left\n", "platform: dockerd ended: exit status 1, signal -1: no space left"},
+		"none":           {"", "of an earlier run\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := Engine{Dir: t.TempDir()}
+			for path, text := range map[string]string{e.supervisorLog(): c.supervisor, e.daemonLog(): c.daemon} {
+				if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := e.lastWords(); got != c.want {
+				t.Errorf("the engine's last words are %q and not %q", got, c.want)
+			}
+		})
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // CopyLogs copies the engine's logs to dir.
@@ -25,4 +26,23 @@ func (e Engine) CopyLogs(dir string) error {
 		}
 	}
 	return nil
+}
+
+// lastWords tell why the engine ended: what its first process said last and, where dockerd had begun, what that said.
+func (e Engine) lastWords() string {
+	words := lastLine(e.supervisorLog())
+	if strings.Contains(words, "dockerd ended") { // else the log of dockerd is that of an earlier run
+		words += ": " + lastLine(e.daemonLog())
+	}
+	return words
+}
+
+// lastLine is the last line of a log, or why there is none.
+func lastLine(log string) string {
+	b, err := os.ReadFile(log)
+	if err != nil {
+		return err.Error()
+	}
+	text := strings.TrimSpace(string(b))
+	return text[strings.LastIndex(text, "\n")+1:]
 }

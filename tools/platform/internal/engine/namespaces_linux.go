@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"syscall"
 
@@ -18,7 +19,11 @@ func ownNamespaces() *syscall.SysProcAttr {
 // ownMounts makes the namespace's mounts its own: none of them gets out, and what Docker writes to the host's
 // fixed folders lands in memory.
 func ownMounts() error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("keep mounts private: the root folder is no mount, as in a chroot: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("keep mounts private: %w", err)
 	}
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
