@@ -36,7 +36,7 @@ func TestGuideHasThePolicies(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"terraform-policy.json", "pods-policy.json"} {
+	for _, name := range []string{"terraform-policy.json", "pods-policy.json", "pods-trust-policy.json"} {
 		text, err := os.ReadFile(filepath.Join("..", "..", "examples", "aws", name))
 		if err != nil {
 			t.Fatal(err)

@@ -146,8 +146,11 @@ func (w *documentWorld) plan(s *pageConfig) string {
 	return ""
 }
 
-// certificateFiles are the files that a configuration reads.
-var certificateFiles = regexp.MustCompile(`\bfile\("([a-z-]+\.pem)"\)`)
+// certificateFiles and policyFiles are the files that a configuration reads: any certificate, and the policies of the examples.
+var (
+	certificateFiles = regexp.MustCompile(`\bfile\("([a-z-]+\.pem)"\)`)
+	policyFiles      = regexp.MustCompile(`\bfile\("([a-z-]+\.json)"\)`)
+)
 
 // folder is a working folder with a configuration and values for its variables.
 func (w *documentWorld) folder(s *pageConfig) string {
@@ -156,6 +159,11 @@ func (w *documentWorld) folder(s *pageConfig) string {
 	must(w.t, os.WriteFile(filepath.Join(folder, "page.tf"), []byte(s.text()), 0o600))
 	for _, found := range certificateFiles.FindAllStringSubmatch(s.text(), -1) {
 		must(w.t, os.WriteFile(filepath.Join(folder, found[1]), []byte(givenCertificate()), 0o600))
+	}
+	for _, found := range policyFiles.FindAllStringSubmatch(s.text(), -1) {
+		policy, err := os.ReadFile(filepath.Join(root, "examples", "aws", found[1]))
+		must(w.t, err)
+		must(w.t, os.WriteFile(filepath.Join(folder, found[1]), policy, 0o600))
 	}
 	values, err := json.Marshal(s.given())
 	must(w.t, err)

@@ -12,13 +12,26 @@ import (
 // schemaStandIn is another provider whose resources can be planned and nothing else: of hashicorp/aws and hashicorp/kubernetes, which
 // come from a registry and ask AWS and an API server while they plan, it has what the documents use. The names, types and nesting
 // are those of their sources, bucket.go, bucket_versioning.go, bucket_public_access_block.go and
-// bucket_lifecycle_configuration.go in internal/service/s3 of the one, manifest/provider of the other.
+// bucket_lifecycle_configuration.go in internal/service/s3, role.go and role_policy.go in internal/service/iam of the one,
+// manifest/provider of the other.
 type schemaStandIn struct {
 	name      string
 	resources map[string]schema.Schema
 }
 
 var awsResources = map[string]schema.Schema{
+	"aws_iam_role": {Attributes: map[string]schema.Attribute{
+		"id":                 schema.StringAttribute{Computed: true},
+		"arn":                schema.StringAttribute{Computed: true},
+		"name":               schema.StringAttribute{Optional: true, Computed: true},
+		"assume_role_policy": schema.StringAttribute{Required: true},
+	}},
+	"aws_iam_role_policy": {Attributes: map[string]schema.Attribute{
+		"id":     schema.StringAttribute{Computed: true},
+		"name":   schema.StringAttribute{Optional: true, Computed: true},
+		"role":   schema.StringAttribute{Required: true},
+		"policy": schema.StringAttribute{Required: true},
+	}},
 	"aws_s3_bucket": {Attributes: map[string]schema.Attribute{
 		"id":     schema.StringAttribute{Computed: true},
 		"arn":    schema.StringAttribute{Computed: true},
