@@ -25,9 +25,20 @@ import (
 // page is a document, or a folder of examples, whose files are its fences.
 type page struct {
 	name   string
+	code   []code
 	fences []fence
 	yaml   []string // what the page's Kubernetes manifests declare exists
 }
+
+// code is what stands in a page between fences, in whatever language.
+type code struct {
+	language string
+	text     string
+	line     int    // in the page
+	prose    string // what the page says from the code before it, or its begin, up to this
+}
+
+func (c code) shell() bool { return c.language == "sh" || c.language == "shell" }
 
 // fence is a piece of HCL in a page.
 type fence struct {
@@ -62,38 +73,41 @@ func pageNamed(t *testing.T, name string) (*page, string) {
 }
 
 func readPage(name, text string) (*page, error) {
-	p := &page{name: name}
 	if len(fenceLine.FindAllString(text, -1))%2 != 0 {
 		return nil, fmt.Errorf("%s: a block is not closed", name)
 	}
-	for _, at := range fencePattern.FindAllStringSubmatchIndex(text, -1) {
-		indent, language, content := text[at[2]:at[3]], text[at[4]:at[5]], text[at[6]:at[7]]
-		if indent != "" {
-			lines := strings.Split(content, "\n")
-			for i := range lines {
-				lines[i] = strings.TrimPrefix(lines[i], indent)
+	p := &page{name: name, code: codeIn(text)}
+	for _, c := range p.code {
+		switch {
+		case c.language == "hcl", c.language == "terraform":
+			f := fence{page: name, line: c.line, text: c.text, alone: marker.MatchString(c.prose)}
+			if err := f.parse(); err != nil {
+				return nil, err
 			}
-			content = strings.Join(lines, "\n")
+			p.fences = append(p.fences, f)
+		case c.language == "yaml":
+			p.yaml = append(p.yaml, c.text)
+		case !c.shell() && configuration.MatchString(c.text):
+			return nil, fmt.Errorf("%s, line %d: the language of a block of HCL is hcl or terraform, not %q", name, c.line, c.language)
 		}
-		line := strings.Count(text[:at[6]], "\n") + 1
-		switch language {
-		case "hcl", "terraform":
-		case "yaml":
-			p.yaml = append(p.yaml, content)
-			continue
-		default:
-			if configuration.MatchString(content) && language != "sh" && language != "shell" {
-				return nil, fmt.Errorf("%s, line %d: the language of a block of HCL is hcl or terraform, not %q", name, line, language)
-			}
-			continue
-		}
-		f := fence{page: name, line: line, text: content, alone: marker.MatchString(text[:at[0]])}
-		if err := f.parse(); err != nil {
-			return nil, err
-		}
-		p.fences = append(p.fences, f)
 	}
 	return p, nil
+}
+
+// codeIn is the code of a page, without the indentation of the list that it may stand in.
+func codeIn(text string) []code {
+	var all []code
+	end := 0
+	for _, at := range fencePattern.FindAllStringSubmatchIndex(text, -1) {
+		all = append(all, code{
+			language: text[at[4]:at[5]],
+			text:     strings.ReplaceAll("\n"+text[at[6]:at[7]], "\n"+text[at[2]:at[3]], "\n")[1:],
+			line:     strings.Count(text[:at[6]], "\n") + 1,
+			prose:    text[end:at[0]],
+		})
+		end = at[1]
+	}
+	return all
 }
 
 // readFolder reads the files of a folder, those that take the place of others last.

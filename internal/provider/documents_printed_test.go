@@ -25,9 +25,9 @@ func printed(t *testing.T, name string) []string {
 	text, err := os.ReadFile(filepath.Join(root, name))
 	must(t, err)
 	var blocks []string
-	for _, found := range fencePattern.FindAllStringSubmatch(string(text), -1) {
-		if language := found[2]; language == "" || language == "text" {
-			blocks = append(blocks, strings.TrimRight(strings.ReplaceAll("\n"+found[3], "\n"+found[1], "\n")[1:], "\n"))
+	for _, c := range codeIn(string(text)) {
+		if c.language == "" || c.language == "text" {
+			blocks = append(blocks, strings.TrimRight(c.text, "\n"))
 		}
 	}
 	return blocks
