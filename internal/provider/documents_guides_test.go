@@ -3,6 +3,8 @@ package provider_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,4 +29,38 @@ func TestGuideToAdoption(t *testing.T) {
 			t.Errorf("with %q in the manifest, the plan is not %q: %v\n%s", instances, want, err, output)
 		}
 	}
+}
+
+// The command by which the guide to production looks whether it works prints what the guide has of it.
+func TestGuideToProductionShowsTheArchive(t *testing.T) {
+	t.Parallel()
+	must(t, findCLI())
+	const name = "templates/guides/production-aws.md"
+	p, _ := pageNamed(t, name)
+	s := p.configs()[0]
+	s.blocks = slices.DeleteFunc(s.blocks, func(b block) bool { return strings.HasPrefix(b.key(), "aws_") }) // those can be planned only
+	w := newDocumentWorld(t, p)
+	must(t, w.make(s))
+	folder := w.folder(s)
+	shell := newTerminal(t, folder, append(w.environment, "PATH="+pathWithCLI(t), "HOME="+folder, "TF_CLI_ARGS=-no-color"))
+	output := ""
+	for _, c := range p.code {
+		if c.shell() {
+			output += shell.run(c.text)
+		}
+	}
+	_, shown, _ := strings.Cut(output, "Apply complete! Resources: 1 added, 0 changed, 0 destroyed.\n")
+	shown = regexp.MustCompile(`(?m)^ *endpoint_url .*\n`).ReplaceAllString(shown, "") // the fakes' own
+	if want := printedWith(t, printed(t, name), "archive "); strings.TrimSpace(shown) != strings.TrimSpace(want) {
+		t.Errorf("it shows\n%s\nand not\n%s", shown, want)
+	}
+}
+
+// pathWithCLI is a PATH on which the CLI of the tests is terraform.
+func pathWithCLI(t *testing.T) string {
+	t.Helper()
+	must(t, findCLI())
+	folder := t.TempDir()
+	must(t, os.Symlink(os.Getenv("TF_ACC_TERRAFORM_PATH"), filepath.Join(folder, "terraform")))
+	return folder + string(filepath.ListSeparator) + os.Getenv("PATH")
 }
