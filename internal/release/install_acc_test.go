@@ -6,7 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -40,20 +40,20 @@ func found(t *testing.T, which string) []string {
 	return paths
 }
 
-// installs: the CLI finds the unpacked release in a mirror, writes it down in its lock file, plans and applies with it, by nothing
+// installs: the CLI finds the release in the mirror of the README, writes it down in its lock file, plans and applies with it, by nothing
 // but what a required_providers block says.
-func installs(t *testing.T, cli, version, unpacked string) {
+func (s snapshot) installs(t *testing.T, cli string) {
 	t.Helper()
-	w := newWorkspace(t, cli, version)
+	w := newWorkspace(t, cli, s.version)
 	if out, err := w.run("init"); err == nil || !strings.Contains(out, w.address()) {
 		t.Fatalf("without a mirror there is a provider too, so that this test shows nothing: %v\n%s", err, out)
 	}
-	installed := w.mirror(t, unpacked)
-	if out, err := w.run("init"); err != nil {
+	installed := w.mirror(t, s.dist)
+	if out, err := w.run("init"); err != nil || !strings.Contains(out, "Incomplete lock file information") {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	lock := string(read(t, filepath.Join(w.dir, ".terraform.lock.hcl")))
-	for _, want := range []string{w.address(), version, `"h1:`} {
+	for _, want := range []string{w.address(), s.version, `"h1:`} {
 		if !strings.Contains(lock, want) {
 			t.Errorf("the lock file lacks %s:\n%s", want, lock)
 		}
@@ -63,7 +63,7 @@ func installs(t *testing.T, cli, version, unpacked string) {
 	if err != nil || !strings.Contains(out, "Plan: 1 to add") {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	w.checkUserAgents(t, program+"/"+version)
+	w.checkUserAgents(t, program+"/"+s.version)
 	if out, err := w.run("apply", "-auto-approve"); err != nil || !strings.Contains(out, "1 added") {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -78,9 +78,9 @@ func installs(t *testing.T, cli, version, unpacked string) {
 	}
 }
 
-// workspace is a folder with a configuration, the fakes that it is for, and a CLI that installs providers from a mirror alone.
+// workspace is a folder with a configuration, the fakes that it is for, and a CLI that installs providers as its settings say.
 type workspace struct {
-	cli, dir, mirrored string
+	cli, dir, settings string
 	version            string
 	kubernetes         *apitest.Server
 	s3                 *s3test.Server
@@ -89,9 +89,10 @@ type workspace struct {
 func newWorkspace(t *testing.T, cli, version string) *workspace {
 	t.Helper()
 	w := &workspace{
-		cli: cli, dir: t.TempDir(), mirrored: t.TempDir(), version: version,
+		cli: cli, dir: t.TempDir(), version: version,
 		kubernetes: apitest.New(t), s3: s3test.New(t),
 	}
+	w.settings = filepath.Join(w.dir, "empty.tfrc")
 	w.kubernetes.Operate()
 	w.kubernetes.AddNamespace("myorg")
 	w.s3.CreateBucket("backups")
@@ -127,11 +128,9 @@ data "pgplatform_backups" "old" {
   object_store = { server_name = "old" }
 }
 `, version, w.kubernetes.Kubeconfig(t), w.s3.URL, s3test.Region, s3test.AccessKeyID, s3test.SecretAccessKey), 0o600))
-	must(t, os.WriteFile(w.settings(), fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror { path = %q }\n}\n", w.mirrored), 0o600))
+	must(t, os.WriteFile(w.settings, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror { path = %q }\n}\n", t.TempDir()), 0o600))
 	return w
 }
-
-func (w *workspace) settings() string { return filepath.Join(w.dir, "cli.tfrc") }
 
 // address is the provider's, with the host that the CLI puts before a source without one.
 func (w *workspace) address() string {
@@ -142,12 +141,34 @@ func (w *workspace) address() string {
 	return host + "/pgplatform/pgplatform"
 }
 
-// mirror puts the unpacked release where the CLI looks for it, and returns that folder.
-func (w *workspace) mirror(t *testing.T, unpacked string) string {
+// mirror puts the release where the CLI looks for it, by what the README has people type once `make release-snapshot` has built it, and
+// returns the folder that it is in.
+func (w *workspace) mirror(t *testing.T, dist string) string {
 	t.Helper()
-	into := filepath.Join(w.mirrored, w.address(), w.version, runtime.GOOS+"_"+runtime.GOARCH)
-	must(t, os.CopyFS(into, os.DirFS(unpacked)))
-	return into
+	typed := regexp.MustCompile("(?s)```sh\nmake release-snapshot\n(.*?)```").FindSubmatch(read(t, filepath.Join(root, "README.md")))
+	if typed == nil {
+		t.Fatal("the README has no commands for a mirror")
+	}
+	script := string(typed[1])
+	if strings.HasPrefix(w.address(), "registry.opentofu.org/") {
+		other := regexp.MustCompile(`registry\.terraform\.io(/\S+) # OpenTofu: (\S+)`)
+		if !other.MatchString(script) {
+			t.Fatalf("the README does not say what is another word for OpenTofu:\n%s", script)
+		}
+		script = other.ReplaceAllString(script, "$2$1")
+	}
+	home := t.TempDir()
+	must(t, os.Symlink(dist, filepath.Join(home, "dist")))
+	shell := exec.CommandContext(t.Context(), "bash", "-euc", script+"echo \"$TF_CLI_CONFIG_FILE\"\necho \"$folder\"\n")
+	shell.Dir = home
+	shell.Env = append(os.Environ(), "HOME="+home)
+	out, err := shell.CombinedOutput()
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if err != nil || len(lines) < 3 || lines[len(lines)-3] != fmt.Sprintf("version = %q", w.version) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	w.settings = lines[len(lines)-2]
+	return lines[len(lines)-1]
 }
 
 // run runs the CLI with settings of its own: neither a provider that lies elsewhere on the machine nor one that was built for other
@@ -157,7 +178,7 @@ func (w *workspace) run(args ...string) (string, error) {
 	cmd.Dir = w.dir
 	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(variable string) bool {
 		return strings.HasPrefix(variable, "TF_") || strings.HasPrefix(variable, "AWS_") || strings.HasPrefix(variable, "KUBE")
-	}), "TF_CLI_CONFIG_FILE="+w.settings(), "TF_IN_AUTOMATION=1", "TF_INPUT=0", "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
+	}), "TF_CLI_CONFIG_FILE="+w.settings, "TF_IN_AUTOMATION=1", "TF_INPUT=0", "TF_CLI_ARGS=-no-color", "CHECKPOINT_DISABLE=1")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

@@ -37,11 +37,10 @@ func TestAccRelease(t *testing.T) {
 		t.Parallel()
 		s.knowsItsVersion(t)
 	})
-	unpacked := s.unpack(t)
 	for _, cli := range clis(t) {
 		t.Run(filepath.Base(cli), func(t *testing.T) {
 			t.Parallel()
-			installs(t, cli, s.version, unpacked)
+			s.installs(t, cli)
 		})
 	}
 }
@@ -121,8 +120,10 @@ type snapshot struct {
 // newSnapshot builds one, signed with a key that nobody knows before or after.
 func newSnapshot(t *testing.T) snapshot {
 	t.Helper()
-	if _, err := exec.LookPath("gpg"); err != nil {
-		t.Fatal("gpg, which releases are signed with, is not there: apt-get install gpg")
+	for _, tool := range []string{"gpg", "unzip"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s, by which releases are signed or unpacked, is not there: apt-get install %s", tool, tool)
+		}
 	}
 	s := snapshot{dist: filepath.Join(t.TempDir(), "dist"), public: gpgHome(t)}
 	private := gpgHome(t)

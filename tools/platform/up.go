@@ -212,8 +212,8 @@ func (p *platform) engineAndImages(ctx context.Context) (string, error) {
 		return pulledNode(), nil
 	}
 	if err := p.Run(ctx, "Install Debian packages", func(ctx context.Context, s *progress.Step) error {
-		// With gpg tests sign the release that they build.
-		return debian.Ensure(ctx, s, append([]string{"gpg"}, engine.Packages...)...)
+		// With gpg tests sign the release that they build, with unzip they unpack it.
+		return debian.Ensure(ctx, s, append([]string{"gpg", "unzip"}, engine.Packages...)...)
 	}); err != nil {
 		return "", err
 	}
