@@ -15,7 +15,7 @@ resource "pgplatform_database" "my_db" {
   backup    = { schedule = "0 2 * * *" }
 }
 
-# Read anew in each plan and each apply that needs it, and kept nowhere.
+# Read anew in each plan and each apply that needs it, and kept nowhere. It needs Terraform 1.10 or OpenTofu 1.11.
 ephemeral "pgplatform_credentials" "my_db" {
   database = pgplatform_database.my_db.id
 }

@@ -3,7 +3,7 @@ import {
   id = "myorg/my-db-backup-20260326-142040"
 }
 
-# With Terraform or OpenTofu 1.12 and later also by identity:
+# With Terraform 1.12 or OpenTofu 1.12 and later also by identity:
 #
 # import {
 #   to       = pgplatform_backup.before_migration
