@@ -20,7 +20,8 @@ import (
 
 // A page is read as its readers do: its blocks are one configuration that grows. A block that declares again what an
 // earlier one has declared, or that moves or removes it, takes its place: what there was until then is planned first. A
-// comment in a line of its own, <!-- alone -->, makes the block after it a configuration of its own.
+// comment in a line of its own, <!-- alone -->, makes the block after it a configuration of its own. A block that is commented
+// out is planned in place of what it declares again.
 
 // page is a document, or a folder of examples, whose files are its fences.
 type page struct {
@@ -43,16 +44,19 @@ func (c code) shell() bool { return c.language == "sh" || c.language == "shell" 
 // fence is a piece of HCL in a page.
 type fence struct {
 	page   string
-	line   int // in the page
+	line   int    // in the page
+	about  string // the paragraph just above it
 	text   string
 	alone  bool
 	blocks []block
+	out    []block // those that are commented out
 }
 
 // block is a block of HCL at the top level.
 type block struct {
 	*hclsyntax.Block
-	text string
+	text   string
+	remark *remark
 }
 
 var (
@@ -80,7 +84,7 @@ func readPage(name, text string) (*page, error) {
 	for _, c := range p.code {
 		switch {
 		case c.language == "hcl", c.language == "terraform":
-			f := fence{page: name, line: c.line, text: c.text, alone: marker.MatchString(c.prose)}
+			f := fence{page: name, line: c.line, about: lastParagraph(c.prose), text: c.text, alone: marker.MatchString(c.prose)}
 			if err := f.parse(); err != nil {
 				return nil, err
 			}
@@ -141,8 +145,15 @@ func (f *fence) parse() error {
 	if !ok || len(body.Attributes) > 0 {
 		return fmt.Errorf("%s, line %d: not a whole configuration", f.page, f.line)
 	}
+	out, rest := f.split()
+	said := remarkIn(f.about+"\n"+rest, f.page, f.line)
 	for _, b := range body.Blocks {
-		f.blocks = append(f.blocks, block{b, f.text[b.Range().Start.Byte:b.Range().End.Byte]})
+		f.blocks = append(f.blocks, block{b, f.text[b.Range().Start.Byte:b.Range().End.Byte], said})
+	}
+	for _, run := range out {
+		if err := f.parseOut(run); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -223,28 +234,47 @@ func (s *pageConfig) text() string {
 func (p *page) configs() []*pageConfig {
 	var stages []*pageConfig
 	now := &pageConfig{}
+	var out []block // what is commented out in it
 	for _, f := range p.fences {
 		if f.alone {
-			stages = append(stages, &pageConfig{blocks: f.blocks})
+			stages = append(stages, (&pageConfig{blocks: f.blocks}).andWith(f.out)...)
 			continue
 		}
-		gone := f.replaced()
-		for _, b := range f.blocks {
-			gone = append(gone, b.key())
-		}
-		next := &pageConfig{blocks: slices.DeleteFunc(slices.Clone(now.blocks), func(b block) bool {
-			return b.key() != "" && (slices.Contains(gone, b.key()) || slices.Contains(f.replaced(), strings.TrimPrefix(b.key(), "import ")))
-		})}
+		next := now.without(f)
 		if len(next.blocks) < len(now.blocks) {
-			stages = append(stages, now)
+			stages = append(stages, now.andWith(out)...)
+			out = nil
 		}
 		next.blocks = append(next.blocks, f.blocks...)
+		out = append(out, f.out...)
 		now = next
 	}
 	if len(now.blocks) > 0 {
-		stages = append(stages, now)
+		stages = append(stages, now.andWith(out)...)
 	}
 	return stages
+}
+
+// without leaves out what a fence declares again, moves or removes.
+func (s *pageConfig) without(f fence) *pageConfig {
+	gone := f.replaced()
+	for _, b := range f.blocks {
+		gone = append(gone, b.key())
+	}
+	return &pageConfig{blocks: slices.DeleteFunc(slices.Clone(s.blocks), func(b block) bool {
+		return b.key() != "" && (slices.Contains(gone, b.key()) || slices.Contains(f.replaced(), strings.TrimPrefix(b.key(), "import ")))
+	})}
+}
+
+// andWith is the configuration, and for each block that is commented out the one in which that takes the place of what declares the same.
+func (s *pageConfig) andWith(out []block) []*pageConfig {
+	all := []*pageConfig{s}
+	for _, b := range out {
+		other := s.without(fence{blocks: []block{b}})
+		other.blocks = append(other.blocks, b)
+		all = append(all, other)
+	}
+	return all
 }
 
 // exampleBlocks are what examples/provider and examples/resources declare: what a page refers to and does not declare is

@@ -2,6 +2,7 @@ package provider_test
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path"
 	"regexp"
@@ -195,7 +196,7 @@ func cliHelp(t *testing.T, command string) commandHelp {
 		}
 	}
 	words := strings.Fields(command)
-	output, _ := documentCLI(t, t.TempDir(), nil, append(slices.Clone(words), "-help")...) // the exit code says nothing
+	output, _ := documentCLI(t, os.Getenv("TF_ACC_TERRAFORM_PATH"), t.TempDir(), nil, append(slices.Clone(words), "-help")...) // the exit code says nothing
 	usage, _, _ := strings.Cut(output, "\n")
 	help := commandHelp{known: len(words) == 0 || strings.HasPrefix(usage, "Usage: ") && strings.Contains(usage, words[len(words)-1]), group: strings.Contains(usage, "<subcommand>")}
 	for _, found := range flagInHelp.FindAllStringSubmatch(output, -1) {

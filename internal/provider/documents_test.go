@@ -16,16 +16,17 @@ import (
 // root is the repository.
 var root = filepath.Join("..", "..")
 
-// Everything in the documents that is HCL is formatted, has no attribute that the schemas do not know, validates, and plans.
+// Everything in the documents that is HCL is formatted, has no attribute that the schemas do not know, validates, and plans; with
+// PGPLATFORM_LONG by every CLI, down to the oldest that the provider is for.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	must(t, findCLI())
+	clis := documentCLIs(t)
 	examples := exampleBlocks(t)
 	for _, name := range pageNames(t) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p, _ := pageNamed(t, name)
-			for _, problem := range p.problems(t, examples) {
+			for _, problem := range p.problems(t, examples, clis) {
 				t.Error(problem)
 			}
 		})
@@ -35,7 +36,7 @@ func TestDocuments(t *testing.T) {
 			t.Parallel()
 			p, err := readFolder(name)
 			must(t, err)
-			for _, problem := range p.problems(t, examples) {
+			for _, problem := range p.problems(t, examples, clis) {
 				t.Error(problem)
 			}
 		})
@@ -88,7 +89,7 @@ func exampleFolders(t *testing.T) []string {
 }
 
 // problems are what is wrong with a page, as its readers would meet it.
-func (p *page) problems(t *testing.T, examples map[string]block) []string {
+func (p *page) problems(t *testing.T, examples map[string]block, clis []cli) []string {
 	t.Helper()
 	found := p.unformatted(t)
 	for _, f := range p.fences {
@@ -96,9 +97,12 @@ func (p *page) problems(t *testing.T, examples map[string]block) []string {
 	}
 	for i, s := range p.configs() {
 		s.complete(examples)
-		w := newDocumentWorld(t, p)
-		if problem := w.plan(s); problem != "" {
-			found = append(found, fmt.Sprintf("%s, configuration %d of the page, which is\n\n%s\n\n%s", p.name, i+1, s.text(), problem))
+		for _, by := range clis {
+			w := newDocumentWorld(t, p)
+			w.cli = by.path
+			if problem := s.judged(by, w.plan(s)); problem != "" {
+				found = append(found, fmt.Sprintf("%s, configuration %d of the page, by %s, which is\n\n%s\n\n%s", p.name, i+1, by.name, s.text(), problem))
+			}
 		}
 	}
 	return found
@@ -114,16 +118,16 @@ func (p *page) unformatted(t *testing.T) []string {
 	for _, f := range p.fences {
 		must(t, os.WriteFile(filepath.Join(folder, fmt.Sprintf("line-%04d.tf", f.line)), []byte(f.text), 0o600))
 	}
-	output, err := documentCLI(t, folder, nil, "fmt", "-check", "-diff", "-no-color")
+	output, err := documentCLI(t, os.Getenv("TF_ACC_TERRAFORM_PATH"), folder, nil, "fmt", "-check", "-diff", "-no-color")
 	if err != nil {
 		return []string{fmt.Sprintf("%s is not formatted:\n%s", p.name, output)}
 	}
 	return nil
 }
 
-func documentCLI(t *testing.T, folder string, environment []string, args ...string) (string, error) {
+func documentCLI(t *testing.T, cli, folder string, environment []string, args ...string) (string, error) {
 	t.Helper()
-	command := exec.CommandContext(t.Context(), os.Getenv("TF_ACC_TERRAFORM_PATH"), args...)
+	command := exec.CommandContext(t.Context(), cli, args...)
 	command.Dir = folder
 	// Nothing of the environment that the tests run in decides about a page.
 	command.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + folder, "TMPDIR=" + os.TempDir(), "TF_IN_AUTOMATION=1", "CHECKPOINT_DISABLE=1"}, environment...)
@@ -134,14 +138,15 @@ func documentCLI(t *testing.T, folder string, environment []string, args ...stri
 // plan validates and plans a configuration of a page; what it returns is what was wrong.
 func (w *documentWorld) plan(s *pageConfig) string {
 	w.t.Helper()
+	folder := w.folder(s)
+	if output, err := w.run(folder, "validate"); err != nil {
+		return output
+	}
 	if err := w.make(s); err != nil {
 		return fmt.Sprintf("what it takes for granted cannot be made: %v", err)
 	}
-	folder := w.folder(s)
-	for _, args := range [][]string{{"validate"}, {"plan", "-input=false", "-lock=false"}} {
-		if output, err := w.run(folder, args...); err != nil {
-			return output
-		}
+	if output, err := w.run(folder, "plan", "-input=false", "-lock=false"); err != nil {
+		return output
 	}
 	return ""
 }
@@ -173,7 +178,7 @@ func (w *documentWorld) folder(s *pageConfig) string {
 
 func (w *documentWorld) run(folder string, args ...string) (string, error) {
 	w.t.Helper()
-	output, err := documentCLI(w.t, folder, w.environment, append(args, "-no-color")...)
+	output, err := documentCLI(w.t, w.cli, folder, w.environment, append(args, "-no-color")...)
 	return strings.TrimSpace(output), err
 }
 
@@ -218,18 +223,24 @@ func TestDocumentsThatAreWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var problems []string
-			p, err := readPage("page.md", c.text)
-			if err != nil {
-				problems = []string{err.Error()}
-			} else {
-				problems = p.problems(t, exampleBlocks(t))
-			}
-			got := strings.Join(problems, "\n")
-			if (c.want == "") != (got == "") || !says(c.want).MatchString(got) {
-				t.Errorf("%q is not in\n%s", c.want, got)
-			}
+			checkProblems(t, c.text, c.want)
 		})
+	}
+}
+
+// checkProblems compares what is wrong with the text of a page with what should be; "" is nothing.
+func checkProblems(t *testing.T, text, want string) {
+	t.Helper()
+	var problems []string
+	p, err := readPage("page.md", text)
+	if err != nil {
+		problems = []string{err.Error()}
+	} else {
+		problems = p.problems(t, exampleBlocks(t), documentCLIs(t)[:1])
+	}
+	got := strings.Join(problems, "\n")
+	if (want == "") != (got == "") || !says(want).MatchString(got) {
+		t.Errorf("%q is not in\n%s", want, got)
 	}
 }
 

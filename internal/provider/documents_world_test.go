@@ -33,12 +33,13 @@ type documentWorld struct {
 	*fakes
 	t           *testing.T
 	page        *page
+	cli         string
 	environment []string
 }
 
 func newDocumentWorld(t *testing.T, p *page) *documentWorld {
 	t.Helper()
-	w := &documentWorld{t: t, fakes: operated(t), page: p}
+	w := &documentWorld{t: t, fakes: operated(t), page: p, cli: os.Getenv("TF_ACC_TERRAFORM_PATH")}
 	w.s3.AnyKey()
 	w.logins("given")
 	w.kube.OnExecWithInput(podAnswers)
