@@ -252,6 +252,15 @@ func owedLater(cluster *cnpgv1.Cluster) string {
 		key, cnpg.ServerName(cluster), key.Name, key.Namespace, cnpg.AnnotationHibernation)
 }
 
+// noteOwed notes in a Cluster that is made to hibernate at once the base backup that its schedule would begin with, and tells of it:
+// CNPG lets the pods go as soon as they are ready, and a base backup fail that has not begun by then.
+func noteOwed(cluster *cnpgv1.Cluster, backup *backupSettings, diags *diag.Diagnostics) {
+	if cnpg.Hibernates(cluster) && backup.schedules() && backup.Immediate.ValueBool() {
+		cnpg.NoteUnfinished(cluster, cnpg.BaseBackup)
+		warnOwedLater(owedLater(cluster), diags)
+	}
+}
+
 // owedToPods says of a database that nobody waits for that its base backup has to: CNPG lets one fail that comes before the pods have
 // what the Barman Cloud plugin needs in them.
 func owedToPods(cluster *cnpgv1.Cluster) string {

@@ -123,3 +123,49 @@ func testDatabaseMovesItsArchiveWhileItHibernates(t *testing.T) {
 		}
 	}
 }
+
+// A database that is made to hibernate at once has the base backup of its schedule fail, and the apply that wakes it takes one.
+func TestDatabaseIsMadeHibernating(t *testing.T) {
+	t.Parallel()
+	byEachMethod(t, testDatabaseIsMadeHibernating)
+}
+
+func testDatabaseIsMadeHibernating(t *testing.T) {
+	t.Parallel()
+	const asleep, later = `annotations = { "cnpg.io/hibernation" = "on" }`, "Base Backup Still To Be Taken"
+	for name, test := range map[string]struct {
+		backup string
+		owes   bool
+	}{
+		"with a schedule that begins at once": {"", true},
+		"with one that does not":              {", immediate = false", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := operated(t)
+			f.hibernating()
+			f.schedulesBegin()
+			s := onStage(t, f)
+			config := func(more string) string {
+				return f.config(database(unprotected + `backup = { schedule = "@daily"` + test.backup + " }\n" + more))
+			}
+			warned := s.apply(config(asleep))
+			if strings.Contains(warned, later) != test.owes {
+				t.Errorf("the apply warns of\n%s", warned)
+			}
+			plan, warned := s.plan(config(asleep))
+			if !plan.Empty() || strings.Contains(warned, later) != test.owes {
+				t.Errorf("the plan is %q with warnings %q", plan, warned)
+			}
+			before, _ := s.completed(methodOf(t))
+			s.apply(config(""))
+			after, _ := s.completed(methodOf(t))
+			if took := after - before; (took == 1) != test.owes || before != 0 {
+				t.Errorf("%d base backups are completed while it hibernates, and %d more by the apply that wakes it", before, took)
+			}
+			if _, left := f.cluster().Annotations[cnpg.AnnotationUnfinished]; left {
+				t.Errorf("noted is %q", f.cluster().Annotations[cnpg.AnnotationUnfinished])
+			}
+		})
+	}
+}

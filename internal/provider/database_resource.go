@@ -76,6 +76,7 @@ func (r *databaseResource) Create(ctx context.Context, req resource.CreateReques
 	cluster.Spec.Bootstrap = &cnpgv1.BootstrapConfiguration{
 		InitDB: &cnpgv1.BootstrapInitDB{Database: plan.DatabaseName.ValueString(), Owner: plan.Owner.ValueString()},
 	}
+	noteOwed(cluster, plan.backup(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	created, err := client.CreateCluster(ctx, cluster)
 	if created == nil {
 		addCreateError(&resp.Diagnostics, summary, "pgplatform_database", key, err)

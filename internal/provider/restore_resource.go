@@ -64,6 +64,7 @@ func (r *restoreResource) Create(ctx context.Context, req resource.CreateRequest
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	noteOwed(cluster, plan.backup(ctx, &resp.Diagnostics), &resp.Diagnostics)
 	created, err := client.CreateCluster(ctx, cluster)
 	if created == nil {
 		addCreateError(&resp.Diagnostics, unableToRestore, "pgplatform_restore", key, err)
