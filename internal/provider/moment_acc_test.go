@@ -3,9 +3,7 @@ package provider_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,14 +16,8 @@ import (
 func TestAccGuideFindsTheMoment(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	page, err := os.ReadFile("../../templates/guides/restore-after-data-loss.md")
-	must(t, err)
-	script := regexp.MustCompile(`(?s)( *)kubectl exec -i -n myorg orders-1 .*?\n *EOF\n`).FindString(string(page))
-	if script == "" {
-		t.Fatal("the guide has no script")
-	}
-	script = regexp.MustCompile(`(?m)^   `).ReplaceAllString(script, "")
-	script = strings.Replace(script, "-n myorg", "-n "+w.namespace, 1)
+	page, _ := pageNamed(t, "templates/guides/restore-after-data-loss.md")
+	script := strings.Replace(page.code[0].text, "-n myorg", "-n "+w.namespace, 1)
 	resource.Test(t, resource.TestCase{
 		ProtoV6ProviderFactories: factories,
 		Steps: []resource.TestStep{{

@@ -36,6 +36,20 @@ func newRemoteRuns(t *testing.T, example string, variables map[string]string) *r
 	t.Helper()
 	must(t, findCLI())
 	r := &remoteRuns{t: t, files: map[string]string{}, variables: variables}
+	r.cli = mirrorOf(t)
+	files, err := filepath.Glob(filepath.Join(root, example, "*.tf"))
+	must(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		must(t, err)
+		r.files[filepath.Base(file)] = string(text)
+	}
+	return r
+}
+
+// mirrorOf is the CLI's configuration by which an init installs the provider of this commit from a folder, as it does from a registry.
+func mirrorOf(t *testing.T) (cli string) {
+	t.Helper()
 	mirror := t.TempDir()
 	program := filepath.Join(mirror, "terraform-provider-pgplatform_v0.0.1")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", program, ".")
@@ -48,16 +62,9 @@ func newRemoteRuns(t *testing.T, example string, variables map[string]string) *r
 		must(t, os.MkdirAll(folder, 0o700))
 		must(t, os.Link(program, filepath.Join(folder, filepath.Base(program))))
 	}
-	r.cli = filepath.Join(mirror, "cli.tfrc")
-	must(t, os.WriteFile(r.cli, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600))
-	files, err := filepath.Glob(filepath.Join(root, example, "*.tf"))
-	must(t, err)
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		must(t, err)
-		r.files[filepath.Base(file)] = string(text)
-	}
-	return r
+	cli = filepath.Join(mirror, "cli.tfrc")
+	must(t, os.WriteFile(cli, fmt.Appendf(nil, "provider_installation {\n  filesystem_mirror {\n    path = %q\n  }\n}\n", mirror), 0o600))
+	return cli
 }
 
 // machine is a folder in which nothing was before but what the run brings along. lock is for init.
