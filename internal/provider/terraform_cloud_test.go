@@ -130,13 +130,18 @@ func (r *remoteRuns) apply(file string, environment map[string]string) string {
 // without looks for secrets in a plan file, which has planted.
 func (r *remoteRuns) without(file, planted string, secrets ...string) {
 	r.t.Helper()
-	content := string(unzipped(r.t, file)) + r.state
-	if !strings.Contains(content, planted) {
-		r.t.Errorf("%q is not even in the plan: this search looks at nothing", planted)
+	searched(r.t, "the plan", string(unzipped(r.t, file)), planted, secrets)
+}
+
+// searched looks for secrets in a text, which has planted.
+func searched(t *testing.T, name, text, planted string, secrets []string) {
+	t.Helper()
+	if !strings.Contains(text, planted) {
+		t.Errorf("%q is not even in %s: this search looks at nothing", planted, name)
 	}
 	for _, secret := range secrets {
-		if secret == "" || strings.Contains(content, secret) {
-			r.t.Errorf("the plan or the state holds the secret %q", secret)
+		if secret == "" || strings.Contains(text, secret) {
+			t.Errorf("%s holds the secret %q", name, secret)
 		}
 	}
 }
@@ -157,6 +162,7 @@ provider "pgplatform" {
   kubernetes = {
     host                   = terraform_data.made.output.host
     cluster_ca_certificate = var.kube_ca
+    token                  = var.kube_token
   }
   object_store = {
     destination_path = terraform_data.made.output.destination_path
@@ -188,11 +194,19 @@ func (r *remoteRuns) story(token func() string) {
 		tokens = append(tokens, token())
 		return map[string]string{variable: tokens[len(tokens)-1]}
 	}
+	key := regexp.MustCompile(`"secret_access_key":\s*"([^"]+)"`).FindStringSubmatch(r.variables["backup_keys"])[1]
+	search := func(file string) {
+		r.without(file, r.variables["destination_path"], append(slices.Clone(tokens), key)...)
+	}
+	applied := func(file, token string) {
+		r.apply(file, fresh(token))
+		searched(r.t, "the state", r.state, r.variables["destination_path"], append(slices.Clone(tokens), key))
+	}
 	example := maps.Clone(r.files)
 	maps.Copy(r.files, onUnknown)
-	file, _ := r.plan(fresh("KUBE_TOKEN"))
-	r.without(file, r.variables["destination_path"], tokens...)
-	r.apply(file, fresh("KUBE_TOKEN"))
+	file, _ := r.plan(fresh("TF_VAR_kube_token"))
+	search(file)
+	applied(file, "TF_VAR_kube_token")
 
 	// The second run knows all. A database is changed and one is made.
 	lock := r.files[".terraform.lock.hcl"]
@@ -200,13 +214,12 @@ func (r *remoteRuns) story(token func() string) {
 	r.files[".terraform.lock.hcl"] = lock
 	r.files["main.tf"] = regexp.MustCompile(`(?m)^  tier .*$`).ReplaceAllString(r.files["main.tf"], "$0\n  labels = { team = \"shop\" }")
 	r.files["second.tf"] = secondDatabase
-	file, output := r.plan(fresh("TF_VAR_kube_token"))
+	file, output := r.plan(fresh("KUBE_TOKEN"))
 	if !says("Plan: 1 to add, 1 to change, 1 to destroy", unreachable).MatchString(output) { // what has made the configuration goes
 		r.t.Errorf("the second plan:\n%s", output)
 	}
-	keys := regexp.MustCompile(`"secret_access_key":\s*"([^"]+)"`).FindStringSubmatch(r.variables["backup_keys"])
-	r.without(file, r.variables["destination_path"], append(slices.Clone(tokens), keys[1])...)
-	r.apply(file, fresh("TF_VAR_kube_token"))
+	search(file)
+	applied(file, "KUBE_TOKEN")
 	r.run(r.machine("-lockfile=readonly"), fresh("KUBE_TOKEN"), "plan", "-input=false", "-detailed-exitcode")
 }
 
