@@ -20,8 +20,7 @@ import (
 
 // A page is read as its readers do: its blocks are one configuration that grows. A block that declares again what an
 // earlier one has declared, or that moves or removes it, takes its place: what there was until then is planned first. A
-// comment in a line of its own, <!-- alone -->, makes the block after it a configuration of its own. A block that is commented
-// out is planned in place of what it declares again.
+// comment in a line of its own, <!-- alone -->, makes the block after it a configuration of its own.
 
 // page is a document, or a folder of examples, whose files are its fences.
 type page struct {
@@ -49,7 +48,6 @@ type fence struct {
 	text   string
 	alone  bool
 	blocks []block
-	out    []block // those that are commented out
 }
 
 // block is a block of HCL at the top level.
@@ -145,15 +143,9 @@ func (f *fence) parse() error {
 	if !ok || len(body.Attributes) > 0 {
 		return fmt.Errorf("%s, line %d: not a whole configuration", f.page, f.line)
 	}
-	out, rest := f.split()
-	said := remarkIn(f.about+"\n"+rest, f.page, f.line)
+	said := remarkIn(f.about+"\n"+f.text, f.page, f.line)
 	for _, b := range body.Blocks {
 		f.blocks = append(f.blocks, block{b, f.text[b.Range().Start.Byte:b.Range().End.Byte], said})
-	}
-	for _, run := range out {
-		if err := f.parseOut(run); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -234,23 +226,20 @@ func (s *pageConfig) text() string {
 func (p *page) configs() []*pageConfig {
 	var stages []*pageConfig
 	now := &pageConfig{}
-	var out []block // what is commented out in it
 	for _, f := range p.fences {
 		if f.alone {
-			stages = append(stages, (&pageConfig{blocks: f.blocks}).andWith(f.out)...)
+			stages = append(stages, &pageConfig{blocks: f.blocks})
 			continue
 		}
 		next := now.without(f)
 		if len(next.blocks) < len(now.blocks) {
-			stages = append(stages, now.andWith(out)...)
-			out = nil
+			stages = append(stages, now)
 		}
 		next.blocks = append(next.blocks, f.blocks...)
-		out = append(out, f.out...)
 		now = next
 	}
 	if len(now.blocks) > 0 {
-		stages = append(stages, now.andWith(out)...)
+		stages = append(stages, now)
 	}
 	return stages
 }
@@ -264,17 +253,6 @@ func (s *pageConfig) without(f fence) *pageConfig {
 	return &pageConfig{blocks: slices.DeleteFunc(slices.Clone(s.blocks), func(b block) bool {
 		return b.key() != "" && (slices.Contains(gone, b.key()) || slices.Contains(f.replaced(), strings.TrimPrefix(b.key(), "import ")))
 	})}
-}
-
-// andWith is the configuration, and for each block that is commented out the one in which that takes the place of what declares the same.
-func (s *pageConfig) andWith(out []block) []*pageConfig {
-	all := []*pageConfig{s}
-	for _, b := range out {
-		other := s.without(fence{blocks: []block{b}})
-		other.blocks = append(other.blocks, b)
-		all = append(all, other)
-	}
-	return all
 }
 
 // exampleBlocks are what examples/provider and examples/resources declare: what a page refers to and does not declare is
@@ -312,7 +290,7 @@ func (s *pageConfig) complete(examples map[string]block) {
 		if b, found := examples[key]; found && !declared[key] {
 			declared[key] = true
 			s.blocks = append(s.blocks, b)
-			if b.Type == "resource" && b.Labels[0] == "pgplatform_database" {
+			if b.Type == "resource" && b.Labels[0] == "pgplatform_database" && !declared["import "+key] {
 				s.blocks = append(s.blocks, mustBlock(fmt.Sprintf("import {\n  to = %s\n  id = %q\n}", key, b.id())))
 			}
 		}

@@ -2,7 +2,6 @@ package provider_test
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -16,7 +15,7 @@ func checkAttributes(t *testing.T, f fence) []string {
 	t.Helper()
 	schemas := providerSchemas(t)
 	var problems []string
-	for _, b := range slices.Concat(f.blocks, f.out) {
+	for _, b := range f.blocks {
 		var schema *tfprotov6.Schema
 		switch {
 		case b.Type == "provider" && b.Labels[0] == "pgplatform":

@@ -167,37 +167,6 @@ func (s *pageConfig) blamed(text string) (block, bool) {
 	return block{}, false
 }
 
-// comments are runs of lines that are nothing else, and commentedOut is a block in one, which readers may take for their own.
-var (
-	comments     = regexp.MustCompile(`(?m)(^#.*\n)+`)
-	commentedOut = regexp.MustCompile(`(?m)^# \w+ (?:"[^"]*" )*\{\n(?:#.*\n)*?# \}\n`)
-	commentMarks = regexp.MustCompile(`(?m)^# ?`)
-)
-
-// split gives the comments of a fence that have blocks commented out, and the rest of it.
-func (f *fence) split() (out []string, rest string) {
-	rest = comments.ReplaceAllStringFunc(f.text, func(run string) string {
-		if !commentedOut.MatchString(run) {
-			return run
-		}
-		out = append(out, run)
-		return ""
-	})
-	return out, rest
-}
-
-// parseOut parses what is commented out.
-func (f *fence) parseOut(run string) error {
-	for _, text := range commentedOut.FindAllString(run, -1) {
-		out := fence{page: f.page, line: f.line, about: run, text: commentMarks.ReplaceAllString(text, "")}
-		if err := out.parse(); err != nil {
-			return err
-		}
-		f.out = append(f.out, out.blocks...)
-	}
-	return nil
-}
-
 // What a page says of versions is compared with what the CLI takes, both ways.
 func TestDocumentsThatNeedOtherVersions(t *testing.T) {
 	t.Parallel()
@@ -212,22 +181,16 @@ func TestDocumentsThatNeedOtherVersions(t *testing.T) {
 	page := func(fences ...string) string {
 		return "# A page\n\n```hcl\n" + strings.Join(fences, "```\n\n```hcl\n") + "```\n"
 	}
-	out := func(text string) string {
-		return "# " + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n# ") + "\n"
-	}
 	for name, c := range map[string]struct{ text, want string }{
-		"in a comment":            {page(today + soon + later), ""},
-		"just above":              {"It goes on, with Terraform 1.99 or\nOpenTofu 1.99 and later:\n\n" + strings.TrimPrefix(page(later), "# A page\n\n"), ""},
-		"further above":           {soon[2:] + "\n" + page(later), refused},
-		"nowhere":                 {page(today + later), refused},
-		"elsewhere":               {page(soon+today, later), refused},
-		"too old":                 {page("# Terraform 1.2, OpenTofu 1.6\n" + later), refused},
-		"true of the past":        {page("# Terraform 1.2, OpenTofu 1.6\n" + today), ""},
-		"no longer true":          {page(soon + today), "page.md, line 4, is taken by"},
-		"no longer true of one":   {page(soon+later, soon+today), "page.md, line 12, is taken by"},
-		"commented out":           {page(today + "\n# In time:\n#\n" + soon + "#\n" + out(later)), ""},
-		"commented out, nowhere":  {page(today + "\n# In time:\n#\n" + out(later)), refused},
-		"commented out, not true": {page(today + "\n" + soon + "#\n" + out(today)), "page.md, line 4, is taken by"},
+		"in a comment":          {page(today + soon + later), ""},
+		"just above":            {"It goes on, with Terraform 1.99 or\nOpenTofu 1.99 and later:\n\n" + strings.TrimPrefix(page(later), "# A page\n\n"), ""},
+		"further above":         {soon[2:] + "\n" + page(later), refused},
+		"nowhere":               {page(today + later), refused},
+		"elsewhere":             {page(soon+today, later), refused},
+		"too old":               {page("# Terraform 1.2, OpenTofu 1.6\n" + later), refused},
+		"true of the past":      {page("# Terraform 1.2, OpenTofu 1.6\n" + today), ""},
+		"no longer true":        {page(soon + today), "page.md, line 4, is taken by"},
+		"no longer true of one": {page(soon+later, soon+today), "page.md, line 12, is taken by"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -2,10 +2,3 @@ import {
   to = pgplatform_backup.before_migration
   id = "myorg/my-db-backup-20260326-142040"
 }
-
-# With Terraform 1.12 or OpenTofu 1.12 and later also by identity:
-#
-# import {
-#   to       = pgplatform_backup.before_migration
-#   identity = { namespace = "myorg", name = "my-db-backup-20260326-142040" }
-# }

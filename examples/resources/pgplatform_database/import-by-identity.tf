@@ -1,0 +1,5 @@
+# With Terraform 1.12 or OpenTofu 1.12 and later:
+import {
+  to       = pgplatform_database.my_db
+  identity = { namespace = "myorg", name = "my-db" }
+}
