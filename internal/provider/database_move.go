@@ -21,7 +21,13 @@ func (r *databaseResource) MoveState(ctx context.Context) []resource.StateMover 
 // that follows, as after an import.
 func moveRestore(ctx context.Context, req resource.MoveStateRequest, resp *resource.MoveStateResponse) {
 	// Which registry or mirror the provider comes from does not matter.
-	if req.SourceTypeName != "pgplatform_restore" || !strings.HasSuffix(req.SourceProviderAddress, "/pgplatform") || req.SourceState == nil {
+	if req.SourceTypeName != "pgplatform_restore" || !strings.HasSuffix(req.SourceProviderAddress, "/pgplatform") {
+		refuseMove("pgplatform_database", req, resp)
+		return
+	}
+	if req.SourceState == nil {
+		resp.Diagnostics.AddError(unableToMove, "What stands in Terraform's state of the pgplatform_restore cannot be read, since another version of the provider has written it. "+
+			"Apply it once with this version, as a pgplatform_restore, and move it then. Nothing was changed.")
 		return
 	}
 	var restore restoreModel
