@@ -2,12 +2,12 @@ package provider
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
-	"github.com/hashicorp/terraform-plugin-framework-validators/stringvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
-	"github.com/hashicorp/terraform-plugin-framework/path"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectplanmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -63,8 +63,7 @@ func sourceAttribute() schema.SingleNestedAttribute {
 			"database": schema.StringAttribute{
 				Optional:            true,
 				MarkdownDescription: "A living database, `namespace/name`: the `id` of a `pgplatform_database` or `pgplatform_restore`. Default: none.",
-				Validators: []validator.String{isKey(), stringvalidator.ExactlyOneOf(
-					path.MatchRelative().AtParent().AtName("database"), path.MatchRelative().AtParent().AtName("backup"), path.MatchRelative().AtParent().AtName("object_store"))},
+				Validators:          []validator.String{isKey()},
 			},
 			"backup": schema.StringAttribute{
 				Optional: true,
@@ -75,7 +74,41 @@ func sourceAttribute() schema.SingleNestedAttribute {
 			"object_store":       store,
 			"credentials_secret": secret,
 		},
-		Validators: []validator.Object{objectvalidator.IsRequired()},
+		Validators: []validator.Object{objectvalidator.IsRequired(), oneSource{}},
+	}
+}
+
+// oneSource holds a source to exactly one of what a restore can be made from.
+type oneSource struct{}
+
+func (oneSource) Description(context.Context) string {
+	return "must have exactly one of database, backup and object_store"
+}
+
+func (v oneSource) MarkdownDescription(ctx context.Context) string { return v.Description(ctx) }
+
+// ValidateObject waits for what is not known yet, which may turn out as null.
+func (oneSource) ValidateObject(_ context.Context, req validator.ObjectRequest, resp *validator.ObjectResponse) {
+	if req.ConfigValue.IsNull() || req.ConfigValue.IsUnknown() {
+		return
+	}
+	var set []string
+	known := true
+	for _, name := range []string{"database", "backup", "object_store"} {
+		switch value := req.ConfigValue.Attributes()[name]; {
+		case value.IsUnknown():
+			known = false
+		case !value.IsNull():
+			set = append(set, name)
+		}
+	}
+	switch {
+	case len(set) > 1:
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Source",
+			fmt.Sprintf("Attribute %s has %s, and a restore is made from one source: leave only one of them.", req.Path, strings.Join(set, " and ")))
+	case len(set) == 0 && known:
+		resp.Diagnostics.AddAttributeError(req.Path, "Invalid Source",
+			fmt.Sprintf("Attribute %s does not say what is restored: set exactly one of database, backup and object_store in it.", req.Path))
 	}
 }
 
