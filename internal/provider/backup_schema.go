@@ -44,7 +44,7 @@ func (r *backupResource) Schema(ctx context.Context, _ resource.SchemaRequest, r
 			},
 			"target": schema.StringAttribute{
 				Optional:            true,
-				MarkdownDescription: "Instance that it is taken from: `primary` or `prefer-standby`. Default: the database's own choice. Changing it takes another backup.",
+				MarkdownDescription: "Instance that it is taken from: `primary` or `prefer-standby`. Default: what the Cluster's `spec.backup.target` says, which CloudNativePG sets to `prefer-standby` where nobody has set it: the most up-to-date standby, or the primary where there is none. Changing it takes another backup.",
 				Validators:          []validator.String{stringvalidator.OneOf(string(cnpgv1.BackupTargetPrimary), string(cnpgv1.BackupTargetStandby))},
 				PlanModifiers:       []planmodifier.String{stringplanmodifier.RequiresReplace()},
 			},

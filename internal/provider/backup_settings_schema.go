@@ -142,15 +142,15 @@ func storeOverrideAttribute(keys string) schema.SingleNestedAttribute {
 			"profile":          schema.StringAttribute{Optional: true, MarkdownDescription: "Profile of the shared AWS configuration files that Terraform lists the archive with. Default: the provider's identity.", Validators: []validator.String{stringvalidator.LengthAtLeast(1)}},
 			"assume_role": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Role that Terraform assumes to list the archive. Default: the provider's.",
+				MarkdownDescription: "Role that Terraform assumes to list the archive. Default: the provider's; with a `profile` of its own, none.",
 				Attributes: map[string]schema.Attribute{
 					"role_arn":     schema.StringAttribute{Required: true, MarkdownDescription: "ARN of the role."},
 					"session_name": schema.StringAttribute{Optional: true, MarkdownDescription: "Name of the session, for audit logs. Default `terraform-provider-pgplatform`."},
 					"external_id":  schema.StringAttribute{Optional: true, MarkdownDescription: "External ID that the role's trust policy asks for. Default: none. It is kept in an annotation of the Cluster, as the rest of `object_store` is: who may read the Cluster may read it."},
 				},
 			},
-			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: `true` where an endpoint is set, else `false`."},
-			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods. Default: the provider's.", Validators: []validator.String{isCertificate()}},
+			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: the provider's; with an `endpoint_url` of its own, `true`."},
+			"ca_certificate": schema.StringAttribute{Optional: true, MarkdownDescription: "Certificates of the authorities that sign the S3 endpoint's, PEM, for Terraform and for the database pods. Default: the provider's; with an `endpoint_url` of its own, the system's.", Validators: []validator.String{isCertificate()}},
 		},
 	}
 	for name := range refusedKeyTypes {

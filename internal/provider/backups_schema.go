@@ -155,8 +155,8 @@ func (d *backupsDataSource) Schema(_ context.Context, _ datasource.SchemaRequest
 				Computed:            true,
 				MarkdownDescription: "Span of time that the database can be restored to, whatever is filtered; null while nothing can be restored.",
 				Attributes: map[string]schema.Attribute{
-					"earliest": text("End of the first base backup whose WAL is there without a gap."),
-					"latest":   text("About the last moment: when the newest WAL segment that is reached without a gap was archived, or, where the archive was copied since, copied, unless a later backup shows that it is older."),
+					"earliest": text("End of the first base backup whose WAL is there without a gap, in RFC 3339 and UTC, as `target_time` takes it."),
+					"latest":   text("About the last moment, in RFC 3339 and UTC, as `target_time` takes it: when the newest WAL segment that is reached without a gap was archived, or, where the archive was copied since, copied, unless a later backup shows that it is older."),
 				},
 			},
 			"latest_wal": text("Newest WAL segment that is reached without a gap."),
@@ -181,15 +181,15 @@ func archiveSourceAttribute() schema.SingleNestedAttribute {
 			"profile":          text("Profile of the shared AWS configuration files. Default: the provider's identity.", stringvalidator.LengthAtLeast(1)),
 			"assume_role": schema.SingleNestedAttribute{
 				Optional:            true,
-				MarkdownDescription: "Role that is assumed to list the archive. Default: the provider's.",
+				MarkdownDescription: "Role that is assumed to list the archive. Default: the provider's; with a `profile` of its own, none.",
 				Attributes: map[string]schema.Attribute{
 					"role_arn":     schema.StringAttribute{Required: true, MarkdownDescription: "ARN of the role."},
 					"session_name": text("Name of the session, for audit logs. Default `terraform-provider-pgplatform`."),
 					"external_id":  text("External ID that the role's trust policy asks for. Default: none."),
 				},
 			},
-			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: `true` where an endpoint is set, else `false`."},
-			"ca_certificate": text("Certificates of the authorities that sign the S3 endpoint's, PEM. Default: the provider's.", isCertificate()),
+			"use_path_style": schema.BoolAttribute{Optional: true, MarkdownDescription: "Address buckets as `endpoint/bucket`. Default: the provider's; with an `endpoint_url` of its own, `true`."},
+			"ca_certificate": text("Certificates of the authorities that sign the S3 endpoint's, PEM. Default: the provider's; with an `endpoint_url` of its own, the system's.", isCertificate()),
 			"server_name":    text("Folder of the archive under `destination_path`. Unset: only `servers` is listed.", isServerName()),
 		},
 	}
