@@ -40,6 +40,22 @@ resource "pgplatform_database" "pitr" {
 `, parameters, more)
 }
 
+// Of a resource that was renamed the plan says what keeps the database, which an import would not.
+func TestDatabaseThatIsRenamed(t *testing.T) {
+	t.Parallel()
+	f := operated(t)
+	renamed := strings.Replace(database(unprotected), `"pgplatform_database" "db"`, `"pgplatform_database" "other"`, 1)
+	moved := "moved {\n  from = pgplatform_database.db\n  to   = pgplatform_database.other\n}\n"
+	unit(t,
+		resource.TestStep{Config: f.config(database(unprotected))},
+		resource.TestStep{
+			Config: f.config(renamed), PlanOnly: true,
+			ExpectError: says("Database Already Exists", "terraform state list -id=myorg/my-db", "do not import it", "terraform state mv", "moved {", "to   = pgplatform_database.NAME", "import {"),
+		},
+		resource.TestStep{Config: f.config(moved + renamed), ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectEmptyPlan()}}},
+	)
+}
+
 // A restored database becomes an ordinary one without a change; what it was restored from stays known to its Cluster.
 func TestMoveOfARestore(t *testing.T) {
 	t.Parallel()

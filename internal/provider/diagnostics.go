@@ -72,15 +72,18 @@ func stateAfterCreate(resourceType string, key cnpg.Key) string {
 		"when the cause is mended, `terraform untaint %s.NAME` keeps the object, and the next apply goes on from there.", key, resourceType)
 }
 
-// alreadyExists is the detail of an error about an object that a create would meet. After a create_before_destroy that
-// failed, the state knows the object as deposed, and an import beside that would have Terraform destroy it.
+// alreadyExists is the detail of an error about an object that a create would meet. What the state has under another address
+// an import would have Terraform destroy; after a create_before_destroy that failed, what it has as deposed too.
 func alreadyExists(resourceType string, key cnpg.Key) string {
 	return paragraphs(
-		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists.", key),
-		fmt.Sprintf("If an earlier apply of this resource made it and failed afterwards, keep it with:\n\n  terraform untaint %s.NAME", resourceType),
-		"If it is not in the state at all, import it:\n\n"+importBlock(resourceType, key),
+		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists. Under which address Terraform's state has it tells\n\n  terraform state list -id=%s", key, key),
+		fmt.Sprintf("If that is this resource, an earlier apply made the Cluster and failed afterwards. Keep it with:\n\n  terraform untaint %s.NAME", resourceType),
+		fmt.Sprintf("If it is another address, since the resource was renamed or put into a module, do not import it: the Cluster would be destroyed under the other address. "+
+			"Write this, or run terraform state mv:\n\n  moved {\n    from = OTHER_ADDRESS\n    to   = %s.NAME\n  }", resourceType),
+		"If what is at the other address is to give way to this one, destroy it first, in an apply of its own.",
 		fmt.Sprintf("If the plan calls it deposed (create_before_destroy cannot replace a database under its own name), first make Terraform forget it, "+
 			"which changes nothing in Kubernetes, and then import it:\n\n  terraform state rm %s.NAME", resourceType),
+		"If it is not in the state at all, import it:\n\n"+importBlock(resourceType, key),
 		"Otherwise choose another name.",
 	)
 }
