@@ -84,9 +84,8 @@ func (b *backend) takesNone(cluster *cnpgv1.Cluster, planned bool) (summary, why
 	case !archives:
 		return "Database Has No Backups", fmt.Sprintf("The database %s archives nowhere, so it cannot be backed up. Give it a backup block first.", key)
 	case hibernates:
-		return "Database Is Hibernated", fmt.Sprintf(
-			"The database %s is hibernated: no instance runs that a backup could be taken from. Wake it up first: kubectl annotate cluster %s -n %s %s=off --overwrite",
-			key, key.Name, key.Namespace, cnpg.AnnotationHibernation)
+		return "Database Is Hibernated", paragraphs(
+			fmt.Sprintf("The database %s is hibernated: no instance runs that a backup could be taken from.", key), wakeUp(key))
 	case planned:
 		return "", ""
 	}
@@ -94,6 +93,12 @@ func (b *backend) takesNone(cluster *cnpgv1.Cluster, planned bool) (summary, why
 		return "Database Cannot Be Backed Up", fmt.Sprintf("CNPG would keep a backup of the database %s waiting: %s. Apply again when the database runs.", key, why)
 	}
 	return "", ""
+}
+
+// wakeUp says how a database is woken up. What the attribute annotations hibernates, the next apply would hibernate again.
+func wakeUp(key cnpg.Key) string {
+	return fmt.Sprintf("Wake it up first: where the attribute annotations of the database has %s = \"on\", take it out there and apply that; else run\n\n"+
+		"  kubectl annotate cluster %s -n %s %[1]s=off --overwrite", cnpg.AnnotationHibernation, key.Name, key.Namespace)
 }
 
 func (r *backupResource) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {

@@ -432,7 +432,7 @@ func TestBackupRefused(t *testing.T) {
 		cluster := f.archivedCluster()
 		cluster.Annotations = map[string]string{cnpg.AnnotationHibernation: "on"}
 		f.put(cluster)
-		onStage(t, f).refused(f.config(backupOf("myorg/my-db", "")), "Database Is Hibernated", "database", "Wake it up first", "cnpg.io/hibernation=off")
+		onStage(t, f).refused(f.config(backupOf("myorg/my-db", "")), "Database Is Hibernated", "database", "Wake it up first", "take it out there", "cnpg.io/hibernation=off")
 	})
 	t.Run("it would wait behind another for ever", func(t *testing.T) {
 		t.Parallel()

@@ -149,7 +149,7 @@ func TestDatabaseFinalBackupFails(t *testing.T) {
 				})
 			},
 			early: true,
-			want:  []string{"no backup can be taken of Cluster myorg/my-db as it stands: it hibernates"},
+			want:  []string{"no backup can be taken of Cluster myorg/my-db as it stands: it hibernates", "Wake it up first", "take it out there", "cnpg.io/hibernation=off --overwrite"},
 		},
 		"its disk is full": {
 			prepare: func(f *fakes, _ *stage) {

@@ -44,8 +44,12 @@ func (b *backend) takeFinalBackup(ctx context.Context, client *cnpg.Client, live
 		return true
 	}
 	err = overdue(ctx, err)
+	wake := ""
+	if cnpg.Hibernates(live) {
+		wake = wakeUp(key)
+	}
 	diags.AddAttributeError(path.Root("final_backup"), summary, paragraphs(
-		"The final backup could not be taken: "+ended(err), remedy(err),
+		"The final backup could not be taken: "+ended(err), remedy(err), wake,
 		fmt.Sprintf("Nothing was destroyed; the database %s stays as it is, in Kubernetes and in Terraform's state.", key),
 		"Destroy again when the cause is mended. To destroy the database without a last backup, first apply final_backup = false."))
 	return false
