@@ -76,10 +76,22 @@ func (b *backend) newArchive(ctx context.Context, store *objectStore, of cnpg.Ke
 		diags.AddWarning("Object Store Not Reachable From Here", paragraphs(sentence(err),
 			"Whether the archive's folder is empty could not be seen, so a new one is used: "+location.serverName+"."))
 	default:
-		diags.AddError(summary, paragraphs(sentence(err), "Nothing was changed."))
+		diags.AddAttributeError(path.Root("backup"), summary, paragraphs(
+			fmt.Sprintf("backup: looking into the folder %s in %s, which the database would archive to: %s", location.serverName, loc, ended(err)),
+			refusedIdentity(err), "Nothing was changed."))
 		return location, false
 	}
 	return location, true
+}
+
+// refusedIdentity says whose keys a store has refused that Terraform asked; "" of other errors.
+func refusedIdentity(err error) string {
+	var credentials *archive.CredentialsError
+	var denied *archive.AccessDeniedError
+	if !errors.As(err, &credentials) && !errors.As(err, &denied) {
+		return ""
+	}
+	return "S3 was asked with the identity that the provider's object_store has, or backup.object_store (profile, assume_role), or else the environment."
 }
 
 // refuseTakenFolder refuses, at plan, a configured folder that is not empty. What else is wrong with the store the apply

@@ -241,6 +241,16 @@ func TestDatabaseServerName(t *testing.T) {
 			t.Error("the Cluster was made")
 		}
 	})
+	t.Run("where S3 refuses the keys", func(t *testing.T) {
+		t.Parallel()
+		f := operated(t)
+		f.s3.Fail(func(s3test.Request) *s3test.Fault { return &s3test.Fault{Status: 403, Code: "SignatureDoesNotMatch"} })
+		onStage(t, f).fails(f.config(backedUp("")), "Unable to Create Database", `AttributeName("backup")`, "looking into the folder my-db in s3://backups/pg",
+			"does not belong to the access key ID", "S3 was asked with the identity that the provider's object_store has", "Nothing was changed")
+		if f.cluster() != nil {
+			t.Error("the Cluster was made")
+		}
+	})
 	t.Run("twice in one configuration", func(t *testing.T) {
 		t.Parallel()
 		f := operated(t)
