@@ -165,7 +165,10 @@ func (b *backend) addRefusal(ctx context.Context, plan, config *restoreModel, fr
 		if plan.BackupID.ValueString() == "" {
 			at = plan.sourcePath()
 		}
-		if unusable != nil && unusable.Pending {
+		switch {
+		case missing != nil:
+			more = cmp.Or(b.othersThere(ctx, from), fmt.Sprintf("It was looked for in the archive %s in %s.", from.server, from.location))
+		case unusable.Pending:
 			more = plan.unflushed(from)
 		}
 	case errors.As(err, &past) && !past.Left:

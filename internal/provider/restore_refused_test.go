@@ -107,7 +107,7 @@ var refusals = map[string]refusal{
 	},
 	"a base backup that is not there": {
 		config: restoreOf(`backup_id = "20260326T115901"`), at: "backup_id",
-		want: []string{"there is no backup 20260326T115901; those that can be restored: " + lateBackup + ", " + earlyBackup, theWindow},
+		want: []string{"there is no backup 20260326T115901; those that can be restored: " + lateBackup + ", " + earlyBackup, theWindow, "It was looked for in the archive my-db-v1 in s3://backups/pg."},
 	},
 	"a base backup that has failed": {
 		prepare: func(_ *fakes, a s3test.Archive) {

@@ -457,6 +457,10 @@ func TestRestoreSourcesRefused(t *testing.T) {
 			config: restoreFrom(`object_store = { server_name = "my-shop" }`, goneDatabase),
 			want:   []string{"Restore Cannot Succeed", "source.object_store", "the archive has no base backup", "There is no archive my-shop in s3://backups/pg. There are: my-db-v1."},
 		},
+		"a base backup of an archive that is not there": {
+			config: restoreFrom(`object_store = { server_name = "my-shop" }`, goneDatabase+"  backup_id = \"20260326T095900\"\n"),
+			want:   []string{"Restore Cannot Succeed", "There is no backup 20260326T095900", "There is no archive my-shop in s3://backups/pg. There are: my-db-v1."},
+		},
 		"a place where there is no archive at all": {
 			config: restoreFrom(`object_store = { destination_path = "s3://backups/old", server_name = "my-shop" }`, goneDatabase),
 			want:   []string{"Restore Cannot Succeed", "There is no archive my-shop in s3://backups/old, nor any other."},
