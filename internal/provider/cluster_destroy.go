@@ -29,17 +29,13 @@ type destruction struct {
 }
 
 // destroyCluster deletes a Cluster and what belongs to it, the schedule first, so that it starts no backup on the way.
-// It is the last to look at the state's protection, whatever a plan has said; none binds a restore that never had a ready
-// instance, since it holds no data. Where a last backup is asked for, nothing is
+// It is the last to look at the state's protection, whatever a plan has said; none binds a Cluster that is gone, nor a restore that
+// never had a ready instance, since it holds no data. Where a last backup is asked for, nothing is
 // deleted before S3 has it.
 func (b *backend) destroyCluster(ctx context.Context, summary string, d destruction, diags *diag.Diagnostics) {
 	timeout, problems := d.limits.Delete(ctx, defaultDeleteTimeout)
 	diags.Append(problems...)
 	if diags.HasError() {
-		return
-	}
-	if d.protection.ValueBool() && !d.restored {
-		refuseDestroy(d.of, diags)
 		return
 	}
 	ctx, client, end, ok := b.begin(ctx, "delete", timeout, summary, diags)
@@ -64,7 +60,7 @@ func (b *backend) destroyCluster(ctx context.Context, summary string, d destruct
 		addFailureOf(d.kind, diags, summary, fmt.Errorf("Cluster %s: %w", d.of, cnpg.ErrHasRun), "Nothing was destroyed.")
 		return
 	}
-	if d.protection.ValueBool() && !empty {
+	if d.protection.ValueBool() && live != nil && !empty {
 		refuseDestroy(d.of, diags)
 		return
 	}

@@ -54,6 +54,25 @@ func planDestroy(key cnpg.Key, protection types.Bool, archive types.Object, diag
 	}
 }
 
+// protects is the protection that binds: none binds what is not there, which some CLIs plan to destroy before they look, nor a restore
+// that never had a ready instance, since it holds no data.
+func (b *backend) protects(ctx context.Context, key cnpg.Key, protection types.Bool, restored bool) types.Bool {
+	if !protection.ValueBool() {
+		return protection
+	}
+	client, err := b.kubernetesClient(ctx)
+	if err != nil {
+		return protection
+	}
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
+	cluster, err := client.GetCluster(ctx, key)
+	if errors.Is(err, cnpg.ErrNotFound) || err == nil && restored && cnpg.NeverReady(cluster) {
+		return types.BoolValue(false)
+	}
+	return protection
+}
+
 func refuseDestroy(key cnpg.Key, diags *diag.Diagnostics) {
 	diags.AddAttributeError(path.Root("deletion_protection"), "Database Is Protected", paragraphs(
 		fmt.Sprintf("The database %s has deletion_protection, so it is not destroyed. Nothing was changed.", key),

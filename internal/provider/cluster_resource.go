@@ -65,6 +65,7 @@ func (r *clusterResource) readCluster(ctx context.Context, resourceType string, 
 	}
 	cluster, scheduled, err := refreshDatabase(ctx, client, state)
 	if errors.Is(err, cnpg.ErrNotFound) {
+		replacement{}.leave(ctx, resp.Private, &resp.Diagnostics) // an apply before may have kept one, and nothing is to be deleted now
 		resp.State.RemoveResource(ctx)
 		return
 	}

@@ -40,7 +40,7 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {
-			planDestroy(state.key(), state.DeletionProtection, state.Archive, &resp.Diagnostics)
+			planDestroy(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection, false), state.Archive, &resp.Diagnostics)
 			planFinalBackup(state, &resp.Diagnostics)
 		}
 		return

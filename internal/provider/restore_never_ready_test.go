@@ -1,6 +1,8 @@
 package provider_test
 
 import (
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,22 +142,33 @@ func TestRestoreThatIsCutOffWhileItRuns(t *testing.T) {
 	if !says("Restore Already Exists", "terraform untaint pgplatform_restore.NAME").MatchString(diags.Errors().String()) {
 		t.Errorf("while it runs the plan says\n%s", diags)
 	}
-	for _, end := range []func(){func() {}, w.recovered} {
-		end()
-		w.workspace.Untaint(pitr)
-		plan, diags := w.workspace.Plan(t.Context())
-		if diags.HasError() || !plan.Empty() {
-			t.Errorf("the plan is %v\n%s", plan, diags)
+	w.workspace.Untaint(pitr)
+	plan, diags := w.workspace.Plan(t.Context())
+	if diags.HasError() || plan.Action(pitr) != terraformtest.Update || !says("Restore Not Complete Yet", "waits for the end").MatchString(diags.String()) {
+		t.Fatalf("the plan is %v\n%s", plan, diags)
+	}
+	recovered := sync.OnceFunc(w.recovered)
+	w.kube.Fail(func(r apitest.Request) *apitest.Fault {
+		if r.Is(apitest.VerbWatch, "jobs") { // somebody waits for it
+			go recovered()
 		}
-		if diags := w.workspace.ApplyPlan(t.Context(), plan); diags.HasError() {
-			t.Error(diags)
-		}
+		return nil
+	})
+	if diags := w.workspace.ApplyPlan(t.Context(), plan); diags.HasError() || !says("Restored State Not Verified").MatchString(diags.String()) {
+		t.Errorf("the apply that waits says\n%s", diags)
+	}
+	if cnpg.NeverReady(w.cluster()) {
+		t.Error("the apply has not waited")
+	}
+	if plan, diags := w.workspace.Plan(t.Context()); diags.HasError() || !plan.Empty() || says("Restore Not Complete Yet").MatchString(diags.String()) {
+		t.Errorf("in the end the plan is %v\n%s", plan, diags)
 	}
 	object := w.workspace.Object(pitr)
 	if object == nil || !object.Attribute("restored_to").IsNull() || object.Attribute("base_backup_id").AsString() != "20260326T095900" || object.Attribute("status").AsString() != "READY" {
 		t.Errorf("the state has %#v", object)
 	}
-	if writes := w.kube.Writes(); len(writes) > 0 || w.flushed.Load() != flushed {
+	writes := slices.DeleteFunc(w.kube.Writes(), func(r apitest.Request) bool { return r.Verb != apitest.VerbCreate && r.Verb != apitest.VerbDelete })
+	if len(writes) > 0 || w.flushed.Load() != flushed {
 		t.Errorf("written: %v, and %d flushes", apitest.Summaries(writes), w.flushed.Load()-flushed)
 	}
 }

@@ -66,7 +66,7 @@ func (r *restoreResource) ModifyPlan(ctx context.Context, req resource.ModifyPla
 	}
 	if req.Plan.Raw.IsNull() {
 		if !resp.Diagnostics.HasError() {
-			planDestroy(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection), state.Archive, &resp.Diagnostics)
+			planDestroy(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection, true), state.Archive, &resp.Diagnostics)
 			planFinalBackup(&state.databaseModel, &resp.Diagnostics)
 		}
 		return
@@ -106,6 +106,12 @@ func (r *restoreResource) planChange(ctx context.Context, plan, config, state *r
 	plan.planSchedule(ctx, before, diags)
 	r.backend.planned(ctx, &plan.databaseModel, before, diags)
 	archiving := r.planArchive(ctx, clusterPlan{plan: &plan.databaseModel, config: effective(ctx, &config.databaseModel, &plan.databaseModel), state: before}, private, diags)
+	if plan.Wait.ValueBool() && r.backend.recovers(ctx, before) {
+		archiving.changes = true
+		diags.AddWarning("Restore Not Complete Yet", fmt.Sprintf(
+			"No instance of the restored database %s was ready yet, as after an apply that was interrupted, or an import meanwhile. This update waits for the end of the recovery, "+
+				"and fails with its cause where it has failed.", state.key()))
+	}
 	r.planUpdate(ctx, &plan.databaseModel, &config.databaseModel, before, archiving, diags)
 	r.planScheduleName(ctx, &plan.databaseModel, before, diags)
 }
@@ -129,7 +135,7 @@ func effective(ctx context.Context, config, plan *databaseModel) *databaseModel 
 // left what it leaves.
 func (r *restoreResource) planRestore(ctx context.Context, plan, config, state *restoreModel, private, left privateState, diags *diag.Diagnostics) {
 	if state != nil {
-		refuseReplace(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection), diags)
+		refuseReplace(state.key(), r.backend.protects(ctx, state.key(), state.DeletionProtection, true), diags)
 	}
 	source, _, _ := plan.source(ctx, diags)
 	if known(plan.Name, plan.Namespace) && refuseOwnSource(source.Database.ValueString(), plan.key(), diags) {
@@ -176,7 +182,7 @@ func (r *restoreResource) planCreate(ctx context.Context, plan *restoreModel, pr
 		return
 	}
 	if protection, follows := followsDeletion(ctx, private, plan.key(), diags); follows {
-		refuseReplace(plan.key(), r.backend.protects(ctx, plan.key(), protection), diags)
+		refuseReplace(plan.key(), r.backend.protects(ctx, plan.key(), protection, true), diags)
 	} else if !r.backend.makesRoom(ctx, plan, left, diags) {
 		r.backend.refuseExisting(ctx, "pgplatform_restore", plan.key(), diags)
 	}
@@ -247,19 +253,17 @@ func (m *restoreModel) inheritFrom(ctx context.Context, b *backend, config *rest
 	m.inherit(ctx, &config.databaseModel, from.settings(ctx, b, m.Namespace.ValueString(), backup, diags), diags)
 }
 
-// protects is the protection that binds: none binds a restore that never had a ready instance, since it holds no data.
-func (b *backend) protects(ctx context.Context, key cnpg.Key, protection types.Bool) types.Bool {
-	if !protection.ValueBool() {
-		return protection
+// recovers tells of a restored database in the state that none of its instances was ever ready.
+func (b *backend) recovers(ctx context.Context, state *databaseModel) bool {
+	if state.Status.ValueString() == string(statusReady) { // which spares most plans the question
+		return false
 	}
 	client, err := b.kubernetesClient(ctx)
 	if err != nil {
-		return protection
+		return false
 	}
-	if cluster, err := client.GetCluster(ctx, key); err == nil && cnpg.NeverReady(cluster) {
-		return types.BoolValue(false)
-	}
-	return protection
+	cluster, err := client.GetCluster(ctx, state.key())
+	return err == nil && cnpg.NeverReady(cluster)
 }
 
 // makesRoom tells whether a Cluster that a restore would meet is a restore that has failed, and leaves which one it is. One that
