@@ -75,6 +75,9 @@ func TestInvalidConfiguration(t *testing.T) {
 		{"label_of_others", "database", database(`labels = { "cnpg.io/cluster" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
 		{"label_org_id", "database", database(`labels = { "pgplatform.io/org-id" = "other" }`), "labels", "belongs to the provider, CloudNativePG or kubectl"},
 		{"annotation_archiving", "database", database(`annotations = { "cnpg.io/skipWalArchiving" = "enabled" }`), "annotations", "belongs to the provider, CloudNativePG or kubectl"},
+		{"label_null", "database", database(`labels = { team = null }`), "labels", "null"},
+		{"status_set", "database", database(`status = "READY"`), "status", "read-only"},
+		{"source_null", "restore", database(`source = null`), "source", "Must set a configuration value for the source attribute"},
 		{"pull_secret_null", "database", database(`image_pull_secrets = [null]`), "image_pull_secrets", "null"},
 		{"toleration_null", "database", database(`scheduling = { tolerations = [null] }`), "scheduling.tolerations", "null"},
 		{"pg_hba_word", "database", database(`pg_hba = ["allow everybody"]`), "pg_hba", "is no line of pg_hba.conf"},
@@ -177,8 +180,14 @@ func TestInvalidConfiguration(t *testing.T) {
 		},
 		Steps: []resource.TestStep{{Config: f.config(config.String()), PlanOnly: true}},
 	})
+	var summaries []string
 	errorOf := map[string]string{}
 	for _, text := range strings.Split(output, "Error: ")[1:] {
+		summary, _, _ := strings.Cut(text, "\n")
+		summaries = append(summaries, "Error: "+summary)
+		if strings.Contains(text, ".<") {
+			t.Errorf("the error names an attribute as nobody writes it:\n%s", text)
+		}
 		if at := regexp.MustCompile(`resource "pgplatform_\w+" "(\w+)"`).FindStringSubmatch(text); at != nil {
 			errorOf[at[1]] += text
 		}
@@ -195,6 +204,7 @@ func TestInvalidConfiguration(t *testing.T) {
 			t.Errorf("%s: the error does not name %s:\n%s", test.label, test.at, text)
 		}
 	}
+	onThePage(t, summaries)
 	if len(errorOf) != len(tests) {
 		t.Errorf("%d errors, want %d:\n%s", len(errorOf), len(tests), output)
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hashicorp/terraform-plugin-framework-validators/objectvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
@@ -74,7 +73,7 @@ func sourceAttribute() schema.SingleNestedAttribute {
 			"object_store":       store,
 			"credentials_secret": secret,
 		},
-		Validators: []validator.Object{objectvalidator.IsRequired(), oneSource{}},
+		Validators: []validator.Object{oneSource{}},
 	}
 }
 

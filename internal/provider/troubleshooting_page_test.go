@@ -11,15 +11,35 @@ import (
 // troubleshootingPage is the page that says of each diagnostic what it comes of and what to do.
 const troubleshootingPage = "../../templates/guides/troubleshooting.md"
 
-// The page has a heading for each error and each warning that the provider can give, and for none else. Under each it tells the cause
-// and the remedy.
+// SummariesOfOthers are the errors that the framework, its validators and Terraform print in the provider's name, of what somebody has
+// written or done. TestSummariesOfOthers provokes each.
+var SummariesOfOthers = []string{
+	"Error: Cannot import non-existent remote object",
+	"Error: Invalid Attribute Combination",
+	"Error: Invalid Attribute Value Length",
+	"Error: Invalid Attribute Value Match",
+	"Error: Invalid Configuration for Read-Only Attribute",
+	"Error: Missing Configuration for Required Attribute",
+	"Error: Null List Value",
+	"Error: Null Map Value",
+	"Error: Provider produced inconsistent final plan",
+}
+
+// SummariesTold are the errors and warnings that the page has to tell of.
+func SummariesTold(t *testing.T) []string {
+	t.Helper()
+	return append(summariesIn(t, "."), SummariesOfOthers...)
+}
+
+// The page has a heading for each error and each warning that the provider can give, or that others give in its name, and for none else.
+// Under each it tells the cause and the remedy.
 func TestThePageHasEveryDiagnostic(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(troubleshootingPage)
 	if err != nil {
 		t.Fatal(err)
 	}
-	given := summariesIn(t, ".")
+	given := SummariesTold(t)
 	var told []string
 	for line := range strings.Lines(string(page)) {
 		heading, ok := strings.CutPrefix(strings.TrimSpace(line), "### ")
