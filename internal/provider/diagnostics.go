@@ -76,7 +76,7 @@ func stateAfterCreate(resourceType string, key cnpg.Key) string {
 // an import would have Terraform destroy; after a create_before_destroy that failed, what it has as deposed too.
 func alreadyExists(resourceType string, key cnpg.Key) string {
 	return paragraphs(
-		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists. Under which address Terraform's state has it tells\n\n  terraform state list -id=%s", key, key),
+		fmt.Sprintf("The Cluster %s exists already, and a create never takes over what exists. This tells under which address Terraform's state has it, if it does:\n\n  terraform state list -id=%s", key, key),
 		fmt.Sprintf("If that is this resource, an earlier apply made the Cluster and failed afterwards. Keep it with:\n\n  terraform untaint %s.NAME", resourceType),
 		fmt.Sprintf("If it is another address, since the resource was renamed or put into a module, do not import it: the Cluster would be destroyed under the other address. "+
 			"Write this, or run terraform state mv:\n\n  moved {\n    from = OTHER_ADDRESS\n    to   = %s.NAME\n  }", resourceType),
