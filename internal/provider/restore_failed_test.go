@@ -237,8 +237,9 @@ func TestRestoreThatStillRuns(t *testing.T) {
 				t.Errorf("with other inputs the plan is to %s", plan.Action(pitr))
 			}
 			s.w.Untaint(pitr)
-			if action := s.action(config); action != terraformtest.NoOp {
-				t.Errorf("untainted, the plan is to %s", action)
+			plan, warned := s.plan(config)
+			if plan.Action(pitr) != terraformtest.Update || !strings.Contains(warned, "Restore Not Complete Yet") { // which waits for its end
+				t.Errorf("untainted, the plan is to %s, with %s", plan.Action(pitr), warned)
 			}
 		})
 	}
