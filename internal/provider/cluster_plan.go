@@ -64,8 +64,6 @@ func (b *backend) protects(ctx context.Context, key cnpg.Key, protection types.B
 	if err != nil {
 		return protection
 	}
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
-	defer cancel()
 	cluster, err := client.GetCluster(ctx, key)
 	if errors.Is(err, cnpg.ErrNotFound) || err == nil && restored && cnpg.NeverReady(cluster) {
 		return types.BoolValue(false)

@@ -1,7 +1,6 @@
 package provider_test
 
 import (
-	"strings"
 	"testing"
 
 	cnpgv1 "github.com/cloudnative-pg/api/pkg/api/v1"
@@ -41,34 +40,28 @@ func TestProtectionOfADatabaseThatIsGone(t *testing.T) {
 // What an update has left for a plan that replaces is no reason to refuse to make anew what is gone by then.
 func TestDatabaseThatIsGoneAfterAnUpdate(t *testing.T) {
 	t.Parallel()
-	const protected = "deletion_protection = true\n"
 	f, _ := withSource(t)
-	database := func(cpu string) string {
-		return f.config("resource \"pgplatform_database\" \"gone\" {\n  name = \"gone\"\n  tier = \"DEV\"\n  resources = { cpu = \"" + cpu + "\" }\n}\n")
-	}
-	restored := func(cpu string) string {
-		return f.config(restoreOf(protected + nightly + "resources = { cpu = \"" + cpu + "\" }\n"))
-	}
 	for _, test := range []struct {
 		name, address string
-		config        func(cpu string) string
+		config        func(attributes string) string
 	}{
-		{"gone", "pgplatform_database.gone", database},
-		{"my-db-pitr", pitr, restored},
+		{"gone", "pgplatform_database.gone", func(attributes string) string {
+			return "resource \"pgplatform_database\" \"gone\" {\n  name = \"gone\"\n  tier = \"DEV\"\n" + attributes + "}\n"
+		}},
+		{"my-db-pitr", pitr, func(attributes string) string { return restoreOf(nightly + attributes) }},
 	} {
-		end := strings.Replace(test.config("12m"), "deletion_protection = true", "deletion_protection = false", 1)
-		if !strings.Contains(end, "deletion_protection") {
-			end = strings.Replace(end, "tier =", "deletion_protection = false\n  tier =", 1)
+		config := func(cpu, protection string) string {
+			return f.config(test.config("resources = { cpu = \"" + cpu + "\" }\ndeletion_protection = " + protection + "\n"))
 		}
 		unit(t,
-			resource.TestStep{Config: test.config("11m")},
-			resource.TestStep{Config: test.config("12m"), ConfigPlanChecks: action(test.address, plancheck.ResourceActionUpdate)},
+			resource.TestStep{Config: config("11m", "true")},
+			resource.TestStep{Config: config("12m", "true"), ConfigPlanChecks: action(test.address, plancheck.ResourceActionUpdate)},
 			resource.TestStep{
 				PreConfig:        func() { apitest.Delete[cnpgv1.Cluster](f.kube, fakeNamespace, test.name) },
-				Config:           test.config("12m"),
+				Config:           config("12m", "true"),
 				ConfigPlanChecks: action(test.address, plancheck.ResourceActionCreate),
 			},
-			resource.TestStep{Config: end},
+			resource.TestStep{Config: config("12m", "false")},
 		)
 	}
 }

@@ -30,6 +30,8 @@ func validateFinalBackup(config databaseModel, backup *backupSettings, diags *di
 // ModifyPlan is called twice where a replacement is planned, the second time without prior state, and must come to the
 // same values: it uses no clock and nothing random.
 func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	ctx, cancel := context.WithTimeout(ctx, planTimeout)
+	defer cancel()
 	var state, plan, config *databaseModel
 	if !req.State.Raw.IsNull() {
 		state = &databaseModel{}
@@ -54,9 +56,6 @@ func (r *databaseResource) ModifyPlan(ctx context.Context, req resource.ModifyPl
 	if resp.Diagnostics.HasError() || r.backend == nil {
 		return
 	}
-
-	ctx, cancel := context.WithTimeout(ctx, planTimeout)
-	defer cancel()
 	proposed := *plan
 	if plan.Namespace.IsUnknown() && config.Namespace.IsNull() {
 		plan.Namespace = r.backend.namespace
